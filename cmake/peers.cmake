@@ -1,0 +1,26 @@
+# The peers' own programs (llama-bench, llama-perplexity, llama-quantize, llama-imatrix,
+# llama-server) of the pinned commit, built with the engine's own flags, for ./dev bench
+# only: cmake -P cmake/peers.cmake. Prints where they are as its last line.
+
+include(${CMAKE_CURRENT_LIST_DIR}/engine.cmake)
+set(_peers "${TRIMMA_ENGINE_PREFIX}.peers")
+set(_programs llama-bench llama-perplexity llama-quantize llama-imatrix llama-server)
+if(NOT EXISTS "${_peers}/complete")
+  list(TRANSFORM _flags REPLACE "-DLLAMA_BUILD_(COMMON|TOOLS|SERVER)=OFF" "-DLLAMA_BUILD_\\1=ON")
+  find_program(TRIMMA_NINJA ninja)
+  if(TRIMMA_NINJA)
+    set(_generator -G Ninja)
+  endif()
+  message(STATUS "peers: building ${_programs} (once; about 15 minutes on 2 cores)")
+  execute_process(COMMAND ${CMAKE_COMMAND} ${_generator} -S "${TRIMMA_ENGINE_SOURCE}" -B "${_peers}"
+                          ${_flags} OUTPUT_QUIET RESULT_VARIABLE rc)
+  if(rc EQUAL 0)
+    execute_process(COMMAND ${CMAKE_COMMAND} --build "${_peers}" --parallel --target ${_programs}
+                    RESULT_VARIABLE rc)
+  endif()
+  if(NOT rc EQUAL 0)
+    message(FATAL_ERROR "peers: the build failed; the compiler's words stand above")
+  endif()
+  file(TOUCH "${_peers}/complete")
+endif()
+message(STATUS "peers: ${_peers}/bin")

@@ -1,0 +1,52 @@
+#include "base/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/units.h"
+
+namespace trimma {
+namespace {
+
+constexpr double kQuietSeconds = 10;
+
+double Seconds(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+}
+
+}  // namespace
+
+Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::~Progress() { Done(); }
+
+void Progress::Update(const std::string& stage, double share) {
+  if (quiet_) return;
+  const bool is_new = stage != stage_;
+  if (is_new) {
+    Done();
+    stage_ = stage;
+    stage_start_ = last_line_ = Clock::now();
+    if (!terminal_) fmt::print(stderr, "{} ...\n", stage);
+  }
+  share = std::clamp(share, 0.0, 1.0);
+  const double spent = Seconds(stage_start_);
+  const std::string left = share > 0.02 && spent > 1 ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share))) : "";
+  if (terminal_) {
+    fmt::print(stderr, "\r\033[K{}: {:3.0f} %{}", stage, share * 100, left);
+    std::fflush(stderr);
+  } else if (!is_new && Seconds(last_line_) > kQuietSeconds) {
+    fmt::print(stderr, "{}: {:.0f} %{}\n", stage, share * 100, left);
+    last_line_ = Clock::now();
+  }
+}
+
+void Progress::Done() {
+  if (quiet_ || stage_.empty()) return;
+  if (terminal_) fmt::print(stderr, "\r\033[K{}: {}\n", stage_, FormatSeconds(Seconds(stage_start_)));
+  stage_.clear();
+}
+
+}  // namespace trimma

@@ -1,0 +1,30 @@
+// A progress line on standard error.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace trimma {
+
+// On a terminal one line that is redrawn, with the share done and the time left; elsewhere a
+// line per stage, and one each 10 s while it lasts. Silent if `quiet`. Not thread-safe.
+class Progress {
+ public:
+  explicit Progress(bool quiet);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void Update(const std::string& stage, double share);  // share in [0, 1]
+  void Done();                                          // ends the line of the current stage
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool quiet_;
+  bool terminal_;
+  std::string stage_;
+  Clock::time_point stage_start_{};
+  Clock::time_point last_line_{};
+};
+
+}  // namespace trimma

@@ -1,0 +1,40 @@
+// Statistics of measurements: robust centres and honest intervals.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace trimma {
+
+// A measured quantity: the median of the samples with the interval that holds the true
+// median with at least 95 % (order statistics, exact for any distribution; with fewer than
+// six samples no such interval exists and the range of all samples is given).
+struct Spread {
+  double median = 0;
+  double low = 0;
+  double high = 0;
+  int64_t n = 0;
+  bool operator==(const Spread&) const = default;
+};
+Spread MedianSpread(std::vector<double> samples);
+
+// Linear-interpolated quantile, q in [0, 1]; `sorted` ascending and not empty.
+double Quantile(const std::vector<double>& sorted, double q);
+
+// Mean with a 95 % interval.
+struct MeanInterval {
+  double mean = 0;
+  double low = 0;
+  double high = 0;
+};
+
+// Mean over items that come in groups (tokens in chunks): groups are resampled whole,
+// since tokens of one chunk are not independent. `sums[i]` is the sum over group i,
+// `counts[i]` its items. Percentile bootstrap, `rounds` resamples, fixed seed.
+MeanInterval GroupBootstrap(const std::vector<double>& sums, const std::vector<int64_t>& counts,
+                            int rounds = 2000);
+
+// Ratio of two medians with a 95 % bootstrap interval; `a` and `b` are independent samples.
+MeanInterval MedianRatio(const std::vector<double>& a, const std::vector<double>& b, int rounds = 2000);
+
+}  // namespace trimma

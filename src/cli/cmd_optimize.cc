@@ -1,0 +1,36 @@
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/optimize.h"
+#include "report/json_document.h"
+#include "report/page.h"
+
+namespace trimma {
+namespace {
+
+Status RunOptimize(const OptimizeOptions& options, const Shared& shared) {
+  Progress progress(shared.quiet);
+  TRY(const OptimizeRecord record, Optimize(options, progress));
+  if (!shared.json) return PrintText(RenderSummary(record));
+  TRY(const std::string document, ReadSmallFile(record.files.record));
+  return PrintText(document);
+}
+
+}  // namespace
+
+Action DefineOptimize(CLI::App& app, const Shared& shared) {
+  const auto o = std::make_shared<OptimizeOptions>();
+  app.add_option("MODEL", o->model, "A model file or name")->required();
+  app.add_option("--source", o->source, "A better original of the same model to quantise from (F16 or BF16)");
+  app.add_option("-o,--output", o->output, "A directory for what is written (default ./MODEL-trimma)");
+  app.add_option("--text", o->text, "Judge quality on this text (default: text the model generates)");
+  app.add_option("--calibration", o->calibration, "Collect importance data from this text (default: generated)");
+  app.add_option("--context", o->context, "Context length (default: the plan's)");
+  app.add_option("--max-kld", o->max_kld, "Largest mean KL divergence of a new quantisation, nats")->capture_default_str()->check(CLI::Range(0.0, 100.0));
+  app.add_option("--profile", o->profile, "Sampling: precise, balanced, creative, or model (its own recommendation)")->capture_default_str();
+  app.add_option("--tune-seconds", o->tune_seconds, "Time for tuning")->capture_default_str()->check(CLI::Range(1.0, 86400.0));
+  return [o, &shared] { return RunOptimize(*o, shared); };
+}
+
+}  // namespace trimma

@@ -1,0 +1,43 @@
+#include "cli/jobs.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/child.h"
+#include "base/interrupt.h"
+#include "cli/machine.h"
+#include "measure/quality.h"
+#include "measure/speed.h"
+#include "plan/pricing.h"
+#include "quantize/quantize.h"
+
+namespace trimma {
+namespace {
+
+using JobFunction = Result<Json> (*)(const Json& request, const Emit& emit);
+
+struct NamedJob {
+  const char* name;
+  JobFunction run;
+};
+
+constexpr std::array kJobs = {
+    NamedJob{"devices", DevicesJob},       NamedJob{"recipes", RecipesJob},   NamedJob{"pricing", PricingJob},
+    NamedJob{"price", PriceJob},           NamedJob{"importance", ImportanceJob}, NamedJob{"quantize", QuantizeJob},
+    NamedJob{"speed", SpeedJob},           NamedJob{"quality", QualityJob},
+};
+
+}  // namespace
+
+int RunJob(const std::string& name) {
+  InstallInterruptHandlers();
+  for (const NamedJob& job : kJobs) {
+    if (name == job.name) return ServeChild(job.run);
+  }
+  return ServeChild([&](const Json&, const Emit&) -> Result<Json> {
+    return Error{Code::kInternal, fmt::format("there is no job {}", name), ""};
+  });
+}
+
+}  // namespace trimma

@@ -1,0 +1,335 @@
+#include "cli/optimize.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "base/build_info.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "cli/applying.h"
+#include "cli/candidates.h"
+#include "cli/machine.h"
+#include "cli/records.h"
+#include "plan/pricing.h"
+#include "quantize/quantize.h"
+#include "report/json_document.h"
+#include "report/page.h"
+#include "tune/tune.h"
+
+namespace trimma {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Where the time goes.
+class Steps {
+ public:
+  explicit Steps(OptimizeRecord& record) : record_(record) {}
+  void End(const std::string& name) {
+    const auto now = Clock::now();
+    record_.steps.push_back({name, std::chrono::duration<double>(now - last_).count()});
+    last_ = now;
+  }
+
+ private:
+  OptimizeRecord& record_;
+  Clock::time_point last_ = Clock::now();
+};
+
+// The state of one run, handed from step to step.
+struct Run {
+  const OptimizeOptions& options;
+  Progress& progress;
+  OptimizeRecord record;
+  OpenedModel model;   // as the user named it
+  OpenedModel source;  // to quantise from: the model itself, or --source
+  Planned planned;     // of the source
+  RuntimeSettings defaults;
+  std::string directory;
+  std::string work;    // a folder of the directory for what is thrown away
+  Json raw = Json::object();
+};
+
+uint64_t Total(const std::vector<DeviceBytes>& devices) {
+  uint64_t sum = 0;
+  for (const DeviceBytes& device : devices) sum += device.total_bytes();
+  return sum;
+}
+
+std::string Now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+Status Open(Run& run) {
+  TRY(run.model, OpenModel(run.options.model));
+  run.source = run.model;
+  if (!run.options.source.empty()) {
+    TRY(run.source, OpenModel(run.options.source));
+  }
+  std::error_code error;
+  const std::string absolute = std::filesystem::absolute(run.model.local.path, error).string();
+  run.directory = run.options.output.empty() ? std::filesystem::path(absolute).stem().string() + "-trimma" : run.options.output;
+  run.directory = std::filesystem::absolute(run.directory, error).string();
+  run.work = run.directory + "/.work";
+  TRY_STATUS(MakeDirectories(run.directory));
+  if (access(run.directory.c_str(), W_OK) != 0) return ErrnoError("write into", run.directory, errno);
+  run.record.model_name = DisplayName(run.model);
+  run.record.model_argument = run.options.model;
+  run.record.model_path = absolute;
+  run.record.architecture = SafeText(run.model.file.architecture());
+  run.record.parameters = run.model.file.parameters();
+  TRY(run.record.sampling, ChooseSampling(run.model.file, run.options.profile));
+  return {};
+}
+
+Status MakeThePlan(Run& run) {
+  MachineScan scan = ScanMachine();
+  if (!scan.machine.memory.bandwidth_bytes_per_s) BenchMachine(scan);
+  run.record.machine = scan.machine;
+  run.record.notes = scan.notes;
+  PlanOptions options;
+  if (run.options.context) {
+    options.contexts = UsualContexts(TrainedContext(run.source.file));
+    if (std::find(options.contexts.begin(), options.contexts.end(), *run.options.context) == options.contexts.end()) {
+      options.contexts.push_back(*run.options.context);
+    }
+  }
+  TRY(run.planned, MakePlanFor(run.source.file, scan.machine, options));
+  const Plan& plan = run.planned.plan;
+  if (!plan.recommended) return Error{Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
+  const PlanCell& cell = plan.cells[*plan.recommended];
+  run.defaults.context = run.options.context.value_or(cell.settings.context);
+  if (!run.record.machine.gpus.empty()) run.defaults.gpu_layers = cell.settings.gpu_layers;
+  return {};
+}
+
+Result<Outcome> Describe(const GgufFile& file, const RuntimeSettings& settings, const std::string& label) {
+  Outcome outcome;
+  outcome.label = label;
+  outcome.type = TypeLabel(file);
+  outcome.file_bytes = file.file_bytes;
+  outcome.bits_per_weight = file.bits_per_weight();
+  outcome.settings = settings;
+  TRY(const auto devices, PriceSettings(file, settings));
+  outcome.memory_bytes = Total(devices);
+  return outcome;
+}
+
+// An unquantised source: several types are made and measured, the smallest that loses little enough is kept.
+Status QuantiseByMeasurement(Run& run, Steps& steps) {
+  CandidateOptions options;
+  options.source = run.source.local.path;
+  options.directory = run.work;
+  options.settings = run.defaults;
+  options.text = run.options.text;
+  options.calibration = run.options.calibration;
+  options.recipes = RecipesToTry(run.source.file, run.planned, run.defaults.context);
+  if (options.recipes.empty()) return Error{Code::kNoFit, fmt::format("no type fits at a context of {}", run.defaults.context), "choose a shorter --context"};
+  TRY_STATUS(MakeDirectories(run.work));
+  TRY(const std::vector<Candidate> candidates, MakeCandidates(options, run.progress));
+  steps.End("quantise and judge");
+  const auto chosen = ChooseCandidate(candidates, run.options.max_kld);
+  std::string tried;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const Candidate& c = candidates[i];
+    run.record.points.push_back({c.recipe->name, c.file_bytes, c.speed.decode_tps.median, c.speed.prefill_tps.median, c.quality.mean_kld,
+                                 c.quality.mean_kld_low, c.quality.mean_kld_high, chosen == i});
+    run.raw["candidates"].push_back({{"type", c.recipe->name}, {"file_bytes", c.file_bytes}, {"quality", ToJson(c.quality)}, {"speed", ToJson(c.speed)}, {"notes", c.notes}});
+    tried += fmt::format("{}{} {:.4f}", tried.empty() ? "" : ", ", c.recipe->name, c.quality.mean_kld);
+  }
+  if (!chosen) {
+    return Error{Code::kGate, fmt::format("no type stays under a mean KL divergence of {} (measured: {})", run.options.max_kld, tried),
+                 "raise --max-kld, or keep the model as it is"};
+  }
+  const Candidate& best = candidates[*chosen];
+  const std::string name = fmt::format("{}-{}.gguf", std::filesystem::path(run.source.local.path).stem().string(), best.recipe->name);
+  run.record.files.model = run.directory + "/" + name;
+  if (rename(best.path.c_str(), run.record.files.model.c_str()) != 0) return ErrnoError("publish", run.record.files.model, errno);
+  run.record.after.quality = best.quality;
+  run.record.quality_text = best.quality.text;
+  for (const std::string& note : best.notes) run.record.notes.push_back(fmt::format("{}: {}", best.recipe->name, note));
+  run.record.weights_verdict = fmt::format(
+      "Quantised to {}: the smallest of {} types made and measured whose mean KL divergence from the source stays under {} nats ({:.4f}, 95 %: {:.4f} to {:.4f}).",
+      best.recipe->name, candidates.size(), run.options.max_kld, best.quality.mean_kld, best.quality.mean_kld_low, best.quality.mean_kld_high);
+  return {};
+}
+
+// A quantised source: kept, unless the plan needs something smaller to fit.
+Status KeepOrLower(Run& run, Steps& steps) {
+  const PlanCell& cell = run.planned.plan.cells[*run.planned.plan.recommended];
+  const Mix& mix = run.planned.pricing.mixes[cell.mix];
+  if (mix.recipe == nullptr) {
+    run.record.files.model = run.record.model_path;
+    run.record.weights_verdict = fmt::format("The weights are kept: {}.", run.planned.plan.reason);
+    return {};
+  }
+  QuantizeOptions quantize;
+  quantize.source = run.source.local.path;
+  quantize.recipe = mix.recipe;
+  quantize.force = true;
+  quantize.calibration_text = run.options.calibration;
+  quantize.calibrate_on_own_text = !run.options.calibration;
+  quantize.output = fmt::format("{}/{}-{}.gguf", run.directory, std::filesystem::path(run.source.local.path).stem().string(), mix.recipe->name);
+  TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
+  run.record.files.model = report.output;
+  run.record.weights_verdict = fmt::format("Lowered to {}: {}. The source was quantised already; its own loss stays, and an F16 original (--source) would "
+                                           "make a better file of this size.", mix.recipe->name, run.planned.plan.reason);
+  for (const std::string& note : report.notes) run.record.notes.push_back(note);
+  steps.End("quantise");
+  return {};
+}
+
+TuneTrial ToTrial(const TuneTrialResult& trial) {
+  TuneTrial t;
+  t.what = trial.variation.what;
+  t.settings = trial.variation.settings;
+  if (trial.error) {
+    t.outcome = "failed: " + trial.error->what;
+    return t;
+  }
+  const Spread& decode = trial.speed.decode_tps;
+  const Spread& prefill = trial.speed.prefill_tps;
+  t.decode_tps = decode.median, t.decode_low = decode.low, t.decode_high = decode.high;
+  t.prefill_tps = prefill.median, t.prefill_low = prefill.low, t.prefill_high = prefill.high;
+  t.outcome = NameOf(trial.outcome);
+  return t;
+}
+
+Status MeasureAndTune(Run& run, Steps& steps) {
+  const bool same_weights = run.record.files.model == run.record.model_path;
+  TRY(const GgufFile after_file, ReadGguf(run.record.files.model));
+  TuneOptions tune;
+  tune.defaults = run.defaults;
+  tune.budget_seconds = run.options.tune_seconds;
+  tune.cores = run.record.machine.cpu.cores;
+  tune.threads = run.record.machine.cpu.threads;
+  tune.text_file = run.options.text;
+  TRY(const TuneResult tuned, Tune(run.record.files.model, tune, [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
+  run.raw["tune"] = ToJson(tuned);
+  for (const TuneTrialResult& trial : tuned.trials) run.record.trials.push_back(ToTrial(trial));
+  run.record.tuning_verdict = tuned.verdict;
+  steps.End("tune");
+
+  TRY(Outcome before, Describe(run.model.file, run.defaults, fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));
+  TRY(Outcome after, Describe(after_file, tuned.best_settings, fmt::format("{}, tuned", TypeLabel(after_file))));
+  after.quality = run.record.after.quality;
+  after.speed = tuned.best_speed;
+  if (same_weights) {
+    before.speed = tuned.default_speed;
+  } else {
+    SpeedOptions speed;
+    speed.budget_seconds = 8;
+    TRY(const auto trials, MeasureSpeed(run.model.local.path, {run.defaults}, speed,
+                                        [&](double share) { run.progress.Update("measuring speed before", share); }));
+    if (trials[0].error) return *trials[0].error;
+    before.speed = trials[0].speed;
+  }
+  run.record.before = std::move(before);
+  run.record.after = std::move(after);
+  steps.End("measure speed before");
+  return {};
+}
+
+// Weights kept: the settings may still change the answers (KV-cache type, order of sums), so it is measured.
+Status JudgeSettings(Run& run, Steps& steps) {
+  if (run.record.after.quality) return {};
+  QualityOptions quality;
+  quality.text_file = run.options.text;
+  quality.chunks = 8;
+  quality.chunk = static_cast<int>(std::min<uint32_t>(512, run.defaults.context));
+  quality.generate_seconds = 10;
+  quality.budget_seconds = 20;
+  TRY(const auto measured,
+      MeasureQuality({run.model.local.path, run.defaults}, {{run.record.files.model, run.record.after.settings}}, quality,
+                     [&](double share) { run.progress.Update("measuring quality", share); }));
+  run.record.after.quality = measured[0];
+  run.record.quality_text = measured[0].text;
+  steps.End("measure quality");
+  return {};
+}
+
+void FillMemoryRows(Run& run) {
+  const std::string& type = run.record.after.type;
+  for (const PlanCell& cell : run.planned.plan.cells) {
+    if (cell.type != type) continue;
+    MemoryRow row{cell.settings.context, cell.settings.kv_k, cell.settings.kv_v, 0, 0, 0, cell.fits};
+    for (const DeviceBytes& device : cell.devices) {
+      row.weights_bytes += device.weights_bytes;
+      row.kv_bytes += device.kv_bytes;
+      row.compute_bytes += device.compute_bytes;
+    }
+    run.record.memory.push_back(row);
+  }
+}
+
+void FillReferencePoint(Run& run) {
+  const Outcome& before = run.record.before;
+  PlotPoint point{before.type, before.file_bytes, before.speed.decode_tps.median, before.speed.prefill_tps.median, std::nullopt, 0, 0, false};
+  if (run.record.points.empty()) {
+    point.chosen = true;
+    point.decode_tps = run.record.after.speed.decode_tps.median;
+    point.prefill_tps = run.record.after.speed.prefill_tps.median;
+  }
+  run.record.points.insert(run.record.points.begin(), point);
+}
+
+Status WriteFiles(Run& run) {
+  WrittenFiles& files = run.record.files;
+  const std::string d = run.directory + "/";
+  files.config = d + "config.toml";
+  files.modelfile = d + "Modelfile";
+  files.env = d + "ollama.env";
+  files.llama_server = d + "llama-server.ini";
+  files.report = d + "report.html";
+  files.record = d + "record.json";
+  files.undo = {fmt::format("rm -r '{}'", run.directory)};
+  TRY(const auto changes, PlanChanges(AppliedFrom(run.record), {files.config, files.modelfile, files.env, files.llama_server}));
+  for (const FileChange& change : changes) TRY_STATUS(WriteFileAtomically(change.target, change.after));
+  Json document = ToJson(run.record);
+  document["measurements"] = run.raw;
+  TRY_STATUS(WriteFileAtomically(files.record, DumpDocument(document)));
+  TRY_STATUS(WriteFileAtomically(files.report, RenderPage(run.record)));
+  const auto kept = KeepRecord(document, run.record.created);
+  if (!kept.ok()) run.record.notes.push_back(fmt::format("the record is not kept for `trimma apply`: {}", kept.error().what));
+  return {};
+}
+
+Status RunSteps(Run& run) {
+  const auto start = Clock::now();
+  Steps steps(run.record);
+  TRY_STATUS(Open(run));
+  TRY_STATUS(MakeThePlan(run));
+  steps.End("scan and plan");
+  TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps) : KeepOrLower(run, steps));
+  TRY_STATUS(MeasureAndTune(run, steps));
+  TRY_STATUS(JudgeSettings(run, steps));
+  FillReferencePoint(run);
+  FillMemoryRows(run);
+  run.record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return WriteFiles(run);
+}
+
+}  // namespace
+
+Result<OptimizeRecord> Optimize(const OptimizeOptions& options, Progress& progress) {
+  Run run{options, progress};
+  run.record.created = Now();
+  run.record.trimma_version = build_info::kVersion;
+  run.record.engine_version = build_info::kEngineVersion;
+  run.record.engine_commit = build_info::kEngineCommit;
+  run.record.engine_backends = build_info::kEngineBackends;
+  const Status status = RunSteps(run);
+  progress.Done();
+  if (!run.work.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove_all(run.work, ignored);
+    if (!status.ok()) std::filesystem::remove(run.directory, ignored);  // only if it is empty
+  }
+  if (!status.ok()) return status.error();
+  return std::move(run.record);
+}
+
+}  // namespace trimma

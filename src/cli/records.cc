@@ -1,0 +1,89 @@
+#include "cli/records.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "base/build_info.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "report/json_document.h"
+
+namespace trimma {
+namespace {
+
+struct Profile {
+  const char* name;
+  double temperature;
+  double top_p;
+};
+
+// "precise" is the guide's own pair; "creative" leaves the distribution nearly as the model learnt it.
+constexpr std::array kProfiles = {Profile{"precise", 0.3, 0.8}, Profile{"balanced", 0.7, 0.9}, Profile{"creative", 1.0, 0.95}};
+
+std::string RecordDirectory() { return StateDirectory() + "/records"; }
+
+}  // namespace
+
+Result<std::string> KeepRecord(const Json& document, const std::string& created) {
+  TRY_STATUS(MakeDirectories(RecordDirectory()));
+  std::string stamp = created;
+  std::replace(stamp.begin(), stamp.end(), ':', '-');
+  const std::string path = fmt::format("{}/{}.json", RecordDirectory(), stamp);
+  TRY_STATUS(WriteFileAtomically(path, DumpDocument(document)));
+  return path;
+}
+
+Result<std::string> NewestRecord() {
+  std::string newest;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(RecordDirectory(), error)) {
+    const std::string path = entry.path().string();
+    // Names begin with the time, so the last name is the newest.
+    if (path.ends_with(".json") && path > newest) newest = path;
+  }
+  if (newest.empty()) return Error{Code::kNotFound, "there is no record of this machine yet", "run `trimma optimize MODEL` first"};
+  return newest;
+}
+
+Result<Applied> AppliedFromRecord(const std::string& path) {
+  TRY(const std::string text, ReadSmallFile(path));
+  const Json json = Json::parse(text, nullptr, false);
+  const Error invalid{Code::kInvalid, fmt::format("{} is not a record of `trimma optimize`", SafeText(path, 300)), "name a record.json"};
+  if (!json.is_object() || json.value("schema", "") != "trimma.optimize/1") return invalid;
+  try {
+    Applied applied;
+    applied.name = json.at("model").at("argument");
+    applied.model_path = json.at("files").at("model");
+    TRY(applied.settings, RuntimeSettingsFromJson(json.at("after").at("settings")));
+    applied.sampling = {json.at("sampling").at("temperature"), json.at("sampling").at("top_p"), json.at("sampling").at("profile")};
+    applied.trimma_version = build_info::kVersion;
+    applied.engine_version = EngineText();
+    return applied;
+  } catch (const nlohmann::json::exception&) {
+    return invalid;
+  }
+}
+
+Applied AppliedFrom(const OptimizeRecord& record) {
+  return {record.model_argument, record.files.model, record.after.settings, record.sampling, record.trimma_version, EngineText()};
+}
+
+Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile) {
+  const auto temperature = file.metadata.Number("general.sampling.temp");
+  const auto top_p = file.metadata.Number("general.sampling.top_p");
+  if (profile == "model" && temperature && top_p) return Sampling{*temperature, *top_p, "model"};
+  const std::string wanted = profile == "model" ? "balanced" : profile;
+  for (const Profile& p : kProfiles) {
+    if (wanted == p.name) return Sampling{p.temperature, p.top_p, p.name};
+  }
+  return Error{Code::kUsage, fmt::format("there is no sampling profile \"{}\"", SafeText(profile, 40)), "precise, balanced, creative or model"};
+}
+
+std::string EngineText() {
+  return fmt::format("llama.cpp {} ({})", build_info::kEngineVersion, std::string(build_info::kEngineCommit).substr(0, 12));
+}
+
+}  // namespace trimma

@@ -1,0 +1,31 @@
+// Records of what was found out on this machine: kept, found again, and what to write from them.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "gguf/reader.h"
+#include "report/record.h"
+#include "settings/applied.h"
+
+namespace trimma {
+
+// Keeps a record's document in the state directory; returns its path.
+Result<std::string> KeepRecord(const Json& document, const std::string& created);
+
+// The newest record of this machine. kNotFound if there is none.
+Result<std::string> NewestRecord();
+
+// What a record says should be written. kInvalid if the document is none of ours.
+Result<Applied> AppliedFromRecord(const std::string& path);
+
+Applied AppliedFrom(const OptimizeRecord& record);
+
+// The temperature and top_p to write. "model" takes the model's own recommendation from its metadata, where
+// it has one; else the named profile.
+Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile);
+
+// "llama.cpp v0.5.0 (de3ff815ea7d)".
+std::string EngineText();
+
+}  // namespace trimma

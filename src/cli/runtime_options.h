@@ -1,0 +1,24 @@
+// Command-line options for how a model is run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "engine/runtime.h"
+
+namespace trimma {
+
+struct RuntimeOptions {
+  std::optional<uint32_t> context;
+  std::optional<uint32_t> batch, ubatch;
+  std::optional<int> threads, threads_batch, gpu_layers;
+  std::string flash_attention = "auto";
+  std::string kv = "f16";
+};
+
+void AddRuntimeOptions(CLI::App& app, RuntimeOptions& options);
+Result<RuntimeSettings> ToSettings(const RuntimeOptions& options);
+
+}  // namespace trimma

@@ -1,0 +1,26 @@
+// The engine: libllama and ggml, loaded once per process. Only a child process (base/child.h)
+// or a test calls this; the program's own process never touches ggml.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "hardware/machine.h"
+
+namespace trimma {
+
+// Loads the backends and silences the engine's log (its last errors are kept). Call first; cheap
+// when repeated.
+Status StartEngine();
+
+// The GPUs its backends see, in the engine's order.
+std::vector<Gpu> EngineGpus();
+
+// Names of the loaded backends: "CPU", "CUDA", "Vulkan".
+std::vector<std::string> EngineBackends();
+
+// Last error or warning that the engine wrote to its log since the last call, cleaned; "" if none.
+std::string TakeEngineWords();
+
+}  // namespace trimma

@@ -1,0 +1,17 @@
+// llama.cpp's own recipes: which type each tensor gets in a "Q4_K_M".
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "engine/model.h"
+#include "gguf/file_type.h"
+
+namespace trimma {
+
+// One type per tensor of `file` (its order), asked of the engine, fallbacks for odd row lengths
+// included. `ghost` is a ghost of `file`. The engine decides as without importance data, which
+// gives a few tensors of the IQ3 and IQ4 recipes a larger type.
+std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file, const FileType& recipe);
+
+}  // namespace trimma

@@ -1,0 +1,55 @@
+#include "gguf/cursor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "gguf/format.h"
+
+namespace trimma {
+namespace {
+constexpr uint64_t kFirstPiece = uint64_t{1} << 20;
+constexpr size_t kMaxPathBytes = 4096;
+}  // namespace
+
+HeaderCursor::HeaderCursor(std::string_view name, std::string_view head, uint64_t file_bytes)
+    : name_(SafeText(name, kMaxPathBytes)),
+      head_(head.substr(0, file_bytes)),
+      file_bytes_(file_bytes) {}
+
+HeaderCursor::HeaderCursor(const InputFile& file)
+    : name_(SafeText(file.path(), kMaxPathBytes)), file_(&file), file_bytes_(file.bytes()) {}
+
+Error HeaderCursor::Invalid(uint64_t at, std::string_view sentence, std::string_view hint) const {
+  return {Code::kInvalid, fmt::format("{}, byte {}: {}", name_, at, sentence), std::string(hint)};
+}
+
+Error HeaderCursor::Truncated(uint64_t at, std::string_view sentence) const {
+  return Invalid(at, sentence, "the download is incomplete; fetch it again");
+}
+
+Status HeaderCursor::Fill(uint64_t bytes, const char* what) {
+  if (bytes > remaining()) {
+    return Truncated(position_, fmt::format("{} needs {} bytes, but the file ends after {}", what,
+                                            bytes, remaining()));
+  }
+  const uint64_t end = position_ + bytes;
+  if (end > format::kMaxHeaderBytes) {
+    return Invalid(position_,
+                   fmt::format("the header is longer than {} bytes", format::kMaxHeaderBytes));
+  }
+  if (file_ == nullptr) {
+    return Invalid(position_, fmt::format("{} lies beyond the first {} bytes that were given", what,
+                                          head_.size()));
+  }
+  const uint64_t have = buffer_.size();
+  const uint64_t want =
+      std::min({file_bytes_, std::max({end, 2 * have, kFirstPiece}), format::kMaxHeaderBytes});
+  buffer_.resize(want);
+  TRY_STATUS(file_->ReadAt(have, buffer_.data() + have, want - have));
+  head_ = buffer_;
+  return {};
+}
+
+}  // namespace trimma

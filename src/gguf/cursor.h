@@ -1,0 +1,62 @@
+// Reads a header from front to back, with the byte offset at hand for every error.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace trimma {
+
+// Over a file, of which it reads a few large pieces as needed, or over bytes in memory.
+// It never reads more of a file than a header may have (format::kMaxHeaderBytes).
+class HeaderCursor {
+ public:
+  HeaderCursor(std::string_view name, std::string_view head, uint64_t file_bytes);
+  explicit HeaderCursor(const InputFile& file);
+  HeaderCursor(const HeaderCursor&) = delete;
+  HeaderCursor& operator=(const HeaderCursor&) = delete;
+
+  uint64_t position() const { return position_; }
+  uint64_t file_bytes() const { return file_bytes_; }
+  uint64_t remaining() const { return file_bytes_ - position_; }
+
+  // The next `bytes`, valid until the next call. `what` names them for the error.
+  Result<std::string_view> Take(uint64_t bytes, const char* what) {
+    const bool at_hand = bytes <= head_.size() - position_;
+    if (!at_hand) TRY_STATUS(Fill(bytes, what));
+    const std::string_view taken = head_.substr(position_, bytes);
+    position_ += bytes;
+    return taken;
+  }
+
+  template <typename T>
+  Result<T> Read(const char* what) {
+    static_assert(std::is_arithmetic_v<T>);
+    TRY(const std::string_view bytes, Take(sizeof(T), what));
+    T value{};
+    std::memcpy(&value, bytes.data(), sizeof(T));
+    return value;
+  }
+
+  // "m.gguf, byte 24: SENTENCE".
+  Error Invalid(uint64_t at, std::string_view sentence, std::string_view hint = "") const;
+  // The same, with the hint for a file that is shorter than it says.
+  Error Truncated(uint64_t at, std::string_view sentence) const;
+
+ private:
+  Status Fill(uint64_t bytes, const char* what);
+
+  std::string name_;
+  const InputFile* file_ = nullptr;
+  std::string buffer_;     // of file_, from its start
+  std::string_view head_;  // what is in memory, from the start of the file
+  uint64_t file_bytes_ = 0;
+  uint64_t position_ = 0;
+};
+
+}  // namespace trimma

@@ -1,0 +1,74 @@
+#include "plan/assignment.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace trimma {
+namespace {
+
+// Rows that the recipe's block doesn't divide: which type took its place, and for how many tensors.
+void NoteFallbacks(const GgufFile& source, const FileType& recipe, Assignment& assignment) {
+  const uint32_t block = InfoOf(recipe.base).block;
+  std::map<std::pair<uint64_t, TensorType>, int> fallbacks;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const TensorInfo& tensor = source.tensors[i];
+    const TensorType to = assignment.types[i];
+    if (to == tensor.type || tensor.row_length() % block == 0 || !InfoOf(to).quantized) continue;
+    ++fallbacks[{tensor.row_length(), to}];
+  }
+  for (const auto& [what, count] : fallbacks) {
+    assignment.notes.push_back(fmt::format("{} tensor{} with rows of {}, no multiple of {}, become {} instead of a {} type", count,
+                                           count == 1 ? "" : "s", what.first, block, NameOf(what.second), NameOf(recipe.base)));
+  }
+}
+
+}  // namespace
+
+double BitsOf(TensorType type) {
+  const TypeInfo& info = InfoOf(type);
+  return 8.0 * info.block_bytes / info.block;
+}
+
+Assignment Assign(const GgufFile& source, const FileType& recipe, const std::vector<TensorType>& recipe_types) {
+  CHECK(recipe_types.size() == source.tensors.size());
+  Assignment assignment;
+  std::map<TensorType, int> kept;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const TensorInfo& tensor = source.tensors[i];
+    TensorType to = recipe_types[i];
+    if (InfoOf(tensor.type).quantized && to != tensor.type && BitsOf(to) >= BitsOf(tensor.type)) {
+      ++kept[tensor.type];
+      to = tensor.type;
+    }
+    assignment.changes |= to != tensor.type;
+    assignment.types.push_back(to);
+  }
+  for (const auto& [type, count] : kept) {
+    assignment.notes.push_back(fmt::format("{} tensor{} stay {}: the source is quantised already, more bits bring nothing back",
+                                           count, count == 1 ? "" : "s", NameOf(type)));
+  }
+  NoteFallbacks(source, recipe, assignment);
+  return assignment;
+}
+
+Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment, const FileType& recipe) {
+  Metadata metadata;
+  for (const auto& [key, value] : source.metadata.entries()) {
+    if (!key.starts_with("split.")) metadata.Set(key, value);
+  }
+  if (assignment.changes) {
+    metadata.Set("general.file_type", recipe.id);
+    metadata.Set("general.quantization_version", uint32_t{2});  // GGML_QNT_VERSION
+  }
+  std::vector<TensorPlan> plans;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    plans.push_back({source.tensors[i].name, assignment.types[i], source.tensors[i].shape});
+  }
+  return LayOutGguf(metadata, plans);
+}
+
+}  // namespace trimma

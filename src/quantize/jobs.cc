@@ -1,0 +1,113 @@
+// The children's side of quantising: importance collected, the pipeline run.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "base/file.h"
+#include "engine/activations.h"
+#include "engine/engine.h"
+#include "engine/rows.h"
+#include "engine/token_text.h"
+#include "gguf/imatrix.h"
+#include "gguf/soundness.h"
+#include "quantize/pipeline.h"
+#include "quantize/quantize.h"
+
+namespace trimma {
+namespace {
+
+constexpr int kCalibrationChunk = 512;
+
+Result<std::vector<TensorType>> TypesFromJson(const Json& json) {
+  std::vector<TensorType> types;
+  for (const Json& id : json) {
+    const TypeInfo* info = FindType(id.get<uint32_t>());
+    if (info == nullptr) return Error{Code::kInternal, "a request names an unknown tensor type", ""};
+    types.push_back(info->type);
+  }
+  return types;
+}
+
+}  // namespace
+
+// Runs the text through the model with every matrix multiplication tapped. All tokens ask for logits,
+// or the last layer and the head would see only the last row.
+Result<Json> ImportanceJob(const Json& request, const Emit& emit) {
+  TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
+  RuntimeSettings settings;
+  settings.context = kCalibrationChunk;
+  Result<TokenText> text =
+      request.at("text_file").is_null()
+          ? GenerateText(model, settings, {kCalibrationChunk, request.at("generate_seconds"), kCalibrationSeed},
+                         [&](double share) { emit({{"progress", std::min(share, 1.0) / 2}}); })
+          : TextFromFile(model, request["text_file"].get<std::string>(), kCalibrationChunk, request.at("chunks"));
+  if (!text.ok()) return text.error();
+
+  ActivationTap tap;
+  Context::Options options;
+  options.settings = settings;
+  options.tap = [&](ggml_tensor* node, bool ask) { return tap.See(node, ask); };
+  TRY(Context context, Context::Create(model, options));
+  const double head = request["text_file"].is_null() ? 0.5 : 0;
+  for (size_t c = 0; c < text->chunks.size(); ++c) {
+    const std::vector<Token>& tokens = text->chunks[c];
+    context.Clear();
+    std::vector<BatchToken> batch;
+    for (size_t i = 0; i < tokens.size(); ++i) batch.push_back({tokens[i], static_cast<int>(i), 0, true});
+    TRY_STATUS(context.Decode(batch));
+    emit({{"progress", head + (1 - head) * static_cast<double>(c + 1) / static_cast<double>(text->chunks.size())}});
+  }
+  TRY(Importance importance, tap.Take());
+  importance.chunk_count = static_cast<uint32_t>(text->chunks.size());
+  importance.chunk_size = static_cast<uint32_t>(text->chunks[0].size());
+  importance.datasets = {text->description};
+  TRY_STATUS(WriteImportance(request.at("output").get<std::string>(), importance));
+  return Json{{"text", text->description}, {"chunks", text->chunks.size()}};
+}
+
+Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
+  TRY_STATUS(StartEngine());
+  TRY(const GgufFile source, ReadGguf(request.at("source").get<std::string>()));
+  TRY_STATUS(CheckModel(source));
+  const FileType* recipe = FindFileType(request.at("recipe").get<std::string>());
+  CHECK(recipe != nullptr);
+  Assignment assignment;
+  TRY(assignment.types, TypesFromJson(request.at("types")));
+  CHECK(assignment.types.size() == source.tensors.size());
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    if (assignment.types[i] == source.tensors[i].type) continue;
+    assignment.changes = true;
+    if (!CanDequantize(source.tensors[i].type) || !CanQuantize(assignment.types[i])) {
+      return Error{Code::kInvalid, fmt::format("tensor {} can't be turned from {} into {}", source.tensors[i].name,
+                                               NameOf(source.tensors[i].type), NameOf(assignment.types[i])), ""};
+    }
+  }
+  std::optional<Importance> importance;
+  if (!request.at("importance").is_null()) {
+    TRY(importance, ReadImportance(request["importance"].get<std::string>()));
+    for (const TensorInfo& tensor : source.tensors) {
+      const auto entry = importance->entries.find(tensor.name);
+      if (entry == importance->entries.end()) continue;
+      const uint64_t matrices = tensor.shape.size() > 2 ? tensor.shape[2] : 1;
+      const bool matrices_fit = entry->second.matrices() == 1 || entry->second.matrices() == matrices;
+      if (entry->second.columns != tensor.row_length() || !matrices_fit) {
+        return Error{Code::kInvalid, fmt::format("{}: {} is of another shape ({} x {}) than the model's ({} x {})", request["importance"].get<std::string>(),
+                                                 tensor.name, entry->second.columns, entry->second.matrices(), tensor.row_length(), matrices),
+                     "collect importance data from this model"};
+      }
+    }
+  }
+  TRY(const GgufLayout layout, LayOutOutput(source, assignment, *recipe));
+  PipelineOptions options;
+  options.output = request.at("output");
+  options.memory_bytes = request.at("memory_bytes");
+  options.threads = request.at("threads");
+  if (options.threads <= 0) options.threads = DefaultThreads();
+  options.force = request.at("force");
+  TRY_STATUS(RunPipeline(source, assignment, layout, importance ? &*importance : nullptr, options,
+                         [&](double share) { emit({{"progress", share}}); }));
+  return Json{{"file_bytes", layout.file_bytes}};
+}
+
+}  // namespace trimma

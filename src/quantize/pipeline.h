@@ -1,0 +1,27 @@
+// The file pipeline: source tensors in, quantised tensors out, row by row in bounded memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+#include "gguf/imatrix.h"
+#include "plan/assignment.h"
+
+namespace trimma {
+
+struct PipelineOptions {
+  std::string output;
+  uint64_t memory_bytes = 1ULL << 30;  // buffers of all threads together
+  int threads = 1;
+  bool force = false;  // replace an existing output
+};
+
+// Writes `layout` for `source` with the assigned types. `importance` may be nullptr. Publishes atomically;
+// an interrupt leaves a part that the same call resumes. `progress` gets the share of bytes done.
+Status RunPipeline(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
+                   const Importance* importance, const PipelineOptions& options,
+                   const std::function<void(double)>& progress);
+
+}  // namespace trimma

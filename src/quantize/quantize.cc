@@ -1,0 +1,180 @@
+#include "quantize/quantize.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/text.h"
+#include "gguf/imatrix.h"
+#include "gguf/soundness.h"
+#include "plan/pricing.h"
+
+namespace trimma {
+namespace {
+
+struct Prepared {
+  GgufFile source;
+  Assignment assignment;
+};
+
+Error NeedsImportance(const FileType& recipe) {
+  return {Code::kUsage, fmt::format("{} can't be made without importance data", recipe.name),
+          "give --calibration FILE (a text) or --imatrix FILE"};
+}
+
+Result<Prepared> Prepare(const QuantizeOptions& options) {
+  Prepared prepared;
+  TRY(prepared.source, ReadGguf(options.source));
+  TRY_STATUS(CheckModel(prepared.source));
+  for (const std::string& path : prepared.source.paths) {
+    if (SameFile(path, options.output)) {
+      return Error{Code::kUsage, fmt::format("the output {} is the input", SafeText(options.output)), "choose another output name"};
+    }
+  }
+  TRY(const auto types, AskRecipes(prepared.source, {options.recipe}));
+  prepared.assignment = Assign(prepared.source, *options.recipe, types[0]);
+  return prepared;
+}
+
+QuantizeReport Describe(const Prepared& prepared, const GgufLayout& layout, const QuantizeOptions& options) {
+  QuantizeReport report;
+  report.output = options.output;
+  report.file_bytes = layout.file_bytes;
+  report.notes = prepared.assignment.notes;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < prepared.source.tensors.size(); ++i) {
+    const TensorInfo& tensor = prepared.source.tensors[i];
+    report.tensors.push_back({tensor.name, tensor.type, prepared.assignment.types[i], layout.sizes[i]});
+    bytes += layout.sizes[i];
+  }
+  report.bits_per_weight = 8.0 * static_cast<double>(bytes) / static_cast<double>(prepared.source.parameters());
+  if (!prepared.assignment.changes) report.notes.emplace_back("no tensor changes: the output would be a copy of the input");
+  return report;
+}
+
+constexpr int kMaxChunks = 128;  // tokens enough for the second moments of a column to settle
+constexpr double kGenerateSeconds = 20;
+
+// Importance data of this run: collected into the output's folder, gone when the run ends.
+class Calibration {
+ public:
+  ~Calibration() {
+    // An interrupted run finds it again, or its part would not be of the same plan.
+    if (temporary_ && CheckInterrupted().ok()) unlink(path_.c_str());
+  }
+  std::optional<std::string> path() const { return path_.empty() ? std::nullopt : std::optional(path_); }
+  const std::string& dataset() const { return dataset_; }
+
+  Status Collect(const QuantizeOptions& options, const QuantizeProgress& progress) {
+    if (options.importance_file) {
+      path_ = *options.importance_file;
+      dataset_ = std::filesystem::path(path_).filename().string();
+      return {};
+    }
+    if (!options.calibration_text && !options.calibrate_on_own_text) return {};
+    path_ = options.output + ".trimma-imatrix";
+    temporary_ = true;
+    if (Reusable(options)) return {};
+    TRY(dataset_, CollectImportance(options, path_, progress));
+    return {};
+  }
+
+ private:
+  // Left by an interrupted run of the same source, which has not changed since.
+  bool Reusable(const QuantizeOptions& options) {
+    if (access((options.output + ".trimma-journal").c_str(), F_OK) != 0) return false;
+    const auto source = InputFile::Open(options.source);
+    const auto left = InputFile::Open(path_);
+    if (!source.ok() || !left.ok() || left->stamp().mtime_ns <= source->stamp().mtime_ns) return false;
+    const auto importance = ReadImportance(path_);
+    if (!importance.ok()) return false;
+    dataset_ = importance->datasets.empty() ? "" : importance->datasets[0];
+    return true;
+  }
+
+  std::string path_;
+  std::string dataset_;
+  bool temporary_ = false;
+};
+
+}  // namespace
+
+Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path, const QuantizeProgress& progress) {
+  const Json request = {{"model", options.source},
+                        {"text_file", options.calibration_text ? Json(*options.calibration_text) : Json()},
+                        {"chunks", kMaxChunks},
+                        {"generate_seconds", kGenerateSeconds},
+                        {"output", path}};
+  TRY(const Json result, RunChild("importance", request, [&](const Json& event) {
+        if (progress) progress("collecting importance data", event.value("progress", 0.0));
+      }));
+  return result.value("text", "");
+}
+
+Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
+  TRY(const Prepared prepared, Prepare(options));
+  TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe));
+  return Describe(prepared, layout, options);
+}
+
+Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  const bool has_importance = options.importance_file || options.calibration_text || options.calibrate_on_own_text;
+  if (options.recipe->needs_importance && !has_importance) return NeedsImportance(*options.recipe);
+  TRY(const Prepared prepared, Prepare(options));
+  if (!options.force && access(options.output.c_str(), F_OK) == 0) {
+    return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)), "choose another name, or pass --force"};
+  }
+  Calibration calibration;
+  TRY_STATUS(calibration.Collect(options, progress));
+  Json types = Json::array();
+  for (const TensorType type : prepared.assignment.types) types.push_back(static_cast<uint32_t>(type));
+  const Json request = {{"source", options.source},
+                        {"output", options.output},
+                        {"recipe", options.recipe->name},
+                        {"types", types},
+                        {"importance", calibration.path() ? Json(*calibration.path()) : Json()},
+                        {"memory_bytes", options.memory_bytes},
+                        {"threads", options.threads},
+                        {"force", options.force}};
+  TRY(const Json result, RunChild("quantize", request, [&](const Json& event) {
+        if (progress) progress("quantising", event.value("progress", 0.0));
+      }));
+  TRY(const GgufFile written, ReadGguf(options.output));
+  if (written.file_bytes != result.at("file_bytes").get<uint64_t>()) {
+    return Error{Code::kInternal, fmt::format("{} has {} bytes, {} were announced", SafeText(options.output), written.file_bytes,
+                                              result.at("file_bytes").get<uint64_t>()), ""};
+  }
+  QuantizeReport report;
+  report.output = options.output;
+  report.file_bytes = written.file_bytes;
+  report.bits_per_weight = written.bits_per_weight();
+  report.notes = prepared.assignment.notes;
+  report.importance = calibration.dataset();
+  for (size_t i = 0; i < written.tensors.size(); ++i) {
+    report.tensors.push_back({written.tensors[i].name, prepared.source.tensors[i].type, written.tensors[i].type, written.tensors[i].bytes});
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+Json ToJson(const QuantizeReport& report) {
+  Json tensors = Json::array();
+  for (const TensorChange& t : report.tensors) {
+    tensors.push_back({{"name", t.name}, {"from", NameOf(t.from)}, {"to", NameOf(t.to)}, {"bytes", t.bytes}});
+  }
+  return {{"schema", "trimma.quantize/1"},
+          {"output", report.output},
+          {"file_bytes", report.file_bytes},
+          {"bits_per_weight", report.bits_per_weight},
+          {"seconds", report.seconds},
+          {"importance", report.importance.empty() ? Json() : Json(report.importance)},
+          {"notes", report.notes},
+          {"tensors", tensors}};
+}
+
+}  // namespace trimma

@@ -1,0 +1,65 @@
+// Quantising a file: recipe, importance data, pipeline. Engine work happens in child processes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/child.h"
+#include "gguf/file_type.h"
+#include "plan/assignment.h"
+
+namespace trimma {
+
+struct QuantizeOptions {
+  std::string source;
+  std::string output;
+  const FileType* recipe = nullptr;
+  std::optional<std::string> importance_file;  // an imatrix GGUF
+  std::optional<std::string> calibration_text;  // or: a text to collect importance from in this run,
+  bool calibrate_on_own_text = false;           // or: text that the model generates itself
+  uint64_t memory_bytes = 1ULL << 30;           // for buffers of rows
+  int threads = 0;                              // 0: all cores
+  bool force = false;                           // replace an existing output
+};
+
+struct TensorChange {
+  std::string name;
+  TensorType from{}, to{};
+  uint64_t bytes = 0;
+};
+
+struct QuantizeReport {
+  std::string output;
+  uint64_t file_bytes = 0;
+  double bits_per_weight = 0;
+  double seconds = 0;
+  std::vector<TensorChange> tensors;
+  std::vector<std::string> notes;
+  std::string importance;  // what the errors were weighed with; "" for none
+};
+
+// Stage and share done, for a progress line.
+using QuantizeProgress = std::function<void(const std::string& stage, double share)>;
+
+// What would be made: types, bytes, notes. Exact; nothing is written.
+Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options);
+
+// Collects importance data of options.source from options.calibration_text, or from text the model
+// generates, into an imatrix GGUF at `path`. Returns what the text was.
+Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
+                                      const QuantizeProgress& progress = {});
+
+// Makes it. An interrupted run leaves OUTPUT.trimma-part and .trimma-journal, and the same call goes on
+// from there; the destination appears complete or not at all.
+Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress = {});
+
+// The children's side.
+Result<Json> ImportanceJob(const Json& request, const Emit& emit);
+Result<Json> QuantizeJob(const Json& request, const Emit& emit);
+
+Json ToJson(const QuantizeReport& report);
+
+}  // namespace trimma

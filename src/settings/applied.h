@@ -1,0 +1,21 @@
+// What is to be written into settings files.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/runtime.h"
+
+namespace trimma {
+
+struct Applied {
+  std::string name;        // what the application calls the model: "gemma3:4b", "m.gguf"
+  std::string model_path;  // absolute path of the GGUF
+  RuntimeSettings settings;
+  Sampling sampling;
+  std::string trimma_version;
+  std::string engine_version;  // "llama.cpp v0.5.0 (de3ff815ea7d)"
+};
+
+}  // namespace trimma

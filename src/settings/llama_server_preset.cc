@@ -1,0 +1,103 @@
+// Option names and value syntax as in the engine's common/arg.cpp; the preset's grammar as in its
+// common/preset.cpp, where a value ends at a ';', a '#' or the line and nothing can be escaped.
+#include <fmt/format.h>
+
+#include <cctype>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "settings/files.h"
+#include "settings/quoting.h"
+
+namespace trimma {
+namespace {
+
+constexpr size_t kMaxNameBytes = 200;
+
+std::vector<std::pair<const char*, std::string>> Options(const Applied& applied) {
+  const RuntimeSettings& settings = applied.settings;
+  std::vector<std::pair<const char*, std::string>> options = {
+      {"model", applied.model_path},
+      {"ctx-size", std::to_string(settings.context)},
+      // By default there are 4 slots, and sliding-window caches grow with them: for one sequence
+      // was measured.
+      {"parallel", "1"},
+      {"batch-size", std::to_string(settings.batch)},
+      {"ubatch-size", std::to_string(settings.ubatch)},
+  };
+  if (settings.threads) options.emplace_back("threads", std::to_string(*settings.threads));
+  if (settings.threads_batch) {
+    options.emplace_back("threads-batch", std::to_string(*settings.threads_batch));
+  }
+  options.emplace_back("flash-attn", NameOf(settings.flash_attention));
+  options.emplace_back("cache-type-k", settings.kv_k);
+  options.emplace_back("cache-type-v", settings.kv_v);
+  if (settings.gpu_layers) {
+    options.emplace_back("n-gpu-layers", std::to_string(*settings.gpu_layers));
+  }
+  options.emplace_back("temp", FloatText(applied.sampling.temperature));
+  options.emplace_back("top-p", FloatText(applied.sampling.top_p));
+  return options;
+}
+
+// True when the preset's parser reads `value` back as it is.
+bool FitsPreset(const std::string& value) {
+  for (const char c : value) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == ';' || c == '#') return false;
+  }
+  return IsUtf8(value) && !value.empty() && Trim(value) == value && !value.ends_with('\\');
+}
+
+// A section's name that its parser neither ends early nor changes: a part after ':' is taken for
+// a quantisation's tag and put into capitals.
+std::string SectionName(const std::string& name) {
+  std::string section = name.substr(0, kMaxNameBytes);
+  for (char& c : section) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0;
+    if (!plain && c != '.' && c != '_' && c != '-' && c != '/') c = '-';
+  }
+  return section.empty() ? "model" : section;
+}
+
+// Aliases are a list with commas.
+bool FitsAlias(const std::string& name) {
+  return name.size() <= kMaxNameBytes && FitsPreset(name) && SafeText(name) == name &&
+         name.find(',') == std::string::npos;
+}
+
+}  // namespace
+
+Result<std::string> RenderLlamaServerPreset(const Applied& applied) {
+  TRY_STATUS(CheckApplied(applied));
+  if (!FitsPreset(applied.model_path)) {
+    return Error{
+        Code::kInvalid,
+        fmt::format("a llama-server preset can't name this path: {}", SafeText(applied.model_path)),
+        "move or link the model to a path without ';', '#', control characters, and "
+        "without a blank or backslash at its end"};
+  }
+  const std::string section = SectionName(applied.name);
+  std::string text = fmt::format(
+      "; Written by trimma {} for {}.\n"
+      "; Checked against {}: llama-server --models-preset FILE\n"
+      "version = 1\n\n"
+      "[{}]\n",
+      SafeText(applied.trimma_version), SafeText(applied.name), SafeText(applied.engine_version),
+      section);
+  if (section != applied.name && FitsAlias(applied.name)) {
+    text += fmt::format("alias = {}\n", applied.name);
+  }
+  for (const auto& [key, value] : Options(applied)) text += fmt::format("{} = {}\n", key, value);
+  return text;
+}
+
+std::string LlamaServerCommand(const Applied& applied) {
+  std::string command = "llama-server";
+  for (const auto& [key, value] : Options(applied)) {
+    command += fmt::format(" --{} {}", key, ShellWord(value));
+  }
+  return command;
+}
+
+}  // namespace trimma

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "settings/files.h"
+#include "settings/quoting.h"
+
+namespace trimma {
+namespace {
+
+// Ollama's parser drops every character that isn't printable. SafeText knows those that control
+// or hide; the blanks other than ' ' are not printable to it either.
+bool KeptByOllama(const std::string& path) {
+  if (SafeText(path, path.size()) != path) return false;
+  for (const char* blank :
+       {"\u00A0", "\u00AD", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005",
+        "\u2006", "\u2007", "\u2008", "\u2009", "\u200A", "\u205F", "\u3000"}) {
+    if (path.find(blank) != std::string::npos) return false;
+  }
+  return true;
+}
+
+// A bare value is trimmed at its end; an absolute path never begins with a blank or a quote.
+std::string FromPath(const std::string& path) {
+  return path.ends_with(' ') ? fmt::format("\"{}\"", path) : path;
+}
+
+}  // namespace
+
+Result<std::string> RenderModelfile(const Applied& applied) {
+  TRY_STATUS(CheckApplied(applied));
+  if (!KeptByOllama(applied.model_path)) {
+    return Error{Code::kInvalid,
+                 fmt::format("a Modelfile can't name this path: {}", SafeText(applied.model_path)),
+                 "move or link the model to a path without invisible characters"};
+  }
+  const RuntimeSettings& settings = applied.settings;
+  std::string text = fmt::format(
+      "# Written by trimma {} for {}.\n"
+      "# Checked against Ollama's parser of v0.33.0-rc2.\n"
+      "# KV-cache type and flash attention can't stand here: see the environment file.\n"
+      "FROM {}\n"
+      "PARAMETER num_ctx {}\n",
+      SafeText(applied.trimma_version), SafeText(applied.name), FromPath(applied.model_path),
+      settings.context);
+  if (settings.gpu_layers) text += fmt::format("PARAMETER num_gpu {}\n", *settings.gpu_layers);
+  if (settings.threads) text += fmt::format("PARAMETER num_thread {}\n", *settings.threads);
+  text += fmt::format(
+      "# Ollama takes num_batch as the logical and the physical batch alike: this is the physical "
+      "one.\n"
+      "PARAMETER num_batch {}\n"
+      "PARAMETER temperature {}\n"
+      "PARAMETER top_p {}\n",
+      settings.ubatch, FloatText(applied.sampling.temperature), FloatText(applied.sampling.top_p));
+  return text;
+}
+
+}  // namespace trimma

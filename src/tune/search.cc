@@ -1,0 +1,97 @@
+// The pure part of tuning: what to try, how to judge it, what to combine.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "tune/tune.h"
+
+namespace trimma {
+namespace {
+
+constexpr double kFeltDifference = 0.01;
+
+int Threads(const RuntimeSettings& settings, int cores) { return settings.threads.value_or(cores); }
+
+}  // namespace
+
+const char* NameOf(TrialOutcome outcome) {
+  switch (outcome) {
+    case TrialOutcome::kFaster: return "faster";
+    case TrialOutcome::kSlower: return "slower";
+    case TrialOutcome::kFailed: return "failed";
+    case TrialOutcome::kNoDifference: break;
+  }
+  return "no difference";
+}
+
+std::vector<Variation> Variations(const TuneOptions& options) {
+  std::vector<Variation> variations;
+  const RuntimeSettings& base = options.defaults;
+  // Halves, one less than all (the system needs a core too), all logical processors.
+  std::set<int> thread_counts = {std::max(1, options.cores / 2), std::max(1, options.cores - 1), options.cores, options.threads};
+  for (const int threads : thread_counts) {
+    if (threads == Threads(base, options.cores)) continue;
+    RuntimeSettings settings = base;
+    settings.threads = threads;
+    variations.push_back({fmt::format("threads {}", threads), settings});
+  }
+  for (const uint32_t ubatch : {64U, 128U, 256U, 1024U, 2048U}) {
+    // A physical batch beyond the prompt changes nothing that is measured here.
+    if (ubatch == base.ubatch || ubatch > base.batch || ubatch > static_cast<uint32_t>(options.prompt_tokens)) continue;
+    RuntimeSettings settings = base;
+    settings.ubatch = ubatch;
+    variations.push_back({fmt::format("ubatch {}", ubatch), settings});
+  }
+  for (const FlashAttention flash : {FlashAttention::kOff, FlashAttention::kOn}) {
+    if (flash == base.flash_attention || base.kv_v != "f16") continue;
+    RuntimeSettings settings = base;
+    settings.flash_attention = flash;
+    variations.push_back({fmt::format("flash attention {}", NameOf(flash)), settings});
+  }
+  if (base.kv_k == "f16") {
+    RuntimeSettings settings = base;
+    settings.kv_k = settings.kv_v = "q8_0";
+    variations.push_back({"KV cache q8_0", settings});
+  }
+  return variations;
+}
+
+std::vector<double> ObjectiveSeconds(const Speed& speed, int answer_tokens) {
+  std::vector<double> seconds;
+  const size_t n = std::min(speed.prefill_samples.size(), speed.decode_samples.size());
+  for (size_t i = 0; i < n; ++i) {
+    seconds.push_back(speed.prompt_tokens / speed.prefill_samples[i] + answer_tokens / speed.decode_samples[i]);
+  }
+  return seconds;
+}
+
+TrialOutcome Compare(const MeanInterval& gain) {
+  if (gain.low > 1 + kFeltDifference) return TrialOutcome::kFaster;
+  if (gain.high < 1 - kFeltDifference) return TrialOutcome::kSlower;
+  return TrialOutcome::kNoDifference;
+}
+
+RuntimeSettings Combine(const RuntimeSettings& defaults, const std::vector<TuneTrialResult>& trials) {
+  RuntimeSettings combined = defaults;
+  double threads_gain = 1;
+  double ubatch_gain = 1;
+  double flash_gain = 1;
+  for (const TuneTrialResult& trial : trials) {
+    if (trial.outcome != TrialOutcome::kFaster) continue;
+    const RuntimeSettings& s = trial.variation.settings;
+    const double gain = trial.gain.mean;
+    if (s.threads != defaults.threads && gain > threads_gain) combined.threads = s.threads, threads_gain = gain;
+    if (s.ubatch != defaults.ubatch && gain > ubatch_gain) combined.ubatch = s.ubatch, ubatch_gain = gain;
+    if (s.flash_attention != defaults.flash_attention && gain > flash_gain) {
+      combined.flash_attention = s.flash_attention, flash_gain = gain;
+    }
+    if (s.kv_k != defaults.kv_k) combined.kv_k = s.kv_k, combined.kv_v = s.kv_v;
+  }
+  // A quantised V cache needs flash attention.
+  if (combined.kv_v != defaults.kv_v && combined.flash_attention == FlashAttention::kOff) combined.flash_attention = defaults.flash_attention;
+  return combined;
+}
+
+}  // namespace trimma
