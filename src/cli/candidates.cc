@@ -11,10 +11,11 @@ namespace trimma {
 namespace {
 
 // From gentle to strong; the first entries are tried on any model.
-constexpr const char* kLadder[] = {"Q4_K_M", "Q8_0", "Q5_K_M", "Q6_K", "IQ4_XS"};
+constexpr const char* kLadder[] = {"Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M"};
 constexpr uint64_t kSmallParameters = 400'000'000;
 constexpr uint64_t kMediumParameters = 2'000'000'000;
-constexpr SpeedOptions kCandidateSpeed = {.prompt_tokens = 512, .decode_tokens = 64, .rounds = 6, .budget_seconds = 4, .load_repeats = 2};
+constexpr int kTypicalAnswer = 128;
+constexpr double kSameSpeed = 0.05;
 
 bool FitsAt(const Planned& planned, const FileType* recipe, uint32_t context) {
   return std::any_of(planned.plan.cells.begin(), planned.plan.cells.end(), [&](const PlanCell& cell) {
@@ -35,52 +36,66 @@ std::vector<const FileType*> RecipesToTry(const GgufFile& source, const Planned&
   return recipes;
 }
 
-Result<std::vector<Candidate>> MakeCandidates(const CandidateOptions& options, Progress& progress) {
-  const auto on_progress = [&](const std::string& stage, double share) { progress.Update(stage, share); };
+Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& progress) {
   QuantizeOptions quantize;
   quantize.source = options.source;
   quantize.force = true;
   quantize.calibration_text = options.calibration;
-  quantize.calibrate_on_own_text = !options.calibration;
+  quantize.generate_seconds = options.seconds * 0.2;
   const std::string importance = options.directory + "/importance.gguf";
-  TRY(const std::string dataset, CollectImportance(quantize, importance, on_progress));
+  TRY(const std::string dataset, CollectImportance(quantize, importance, [&](const std::string& stage, double share) {
+        progress.Update(stage, share);
+      }));
   quantize.importance_file = importance;
 
-  std::vector<Candidate> candidates;
+  Candidates candidates;
   std::vector<Judged> judged;
+  std::vector<SpeedSubject> timed = {{options.source, options.settings}};
   for (const FileType* recipe : options.recipes) {
     quantize.recipe = recipe;
     quantize.output = fmt::format("{}/{}.gguf", options.directory, ToLower(recipe->name));
     TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) {
           progress.Update(fmt::format("{} to {}", stage, recipe->name), share);
         }));
-    candidates.push_back({recipe, report.output, report.file_bytes, report.bits_per_weight, {}, {}, report.notes});
-    candidates.back().notes.push_back(fmt::format("errors of rounding weighed by importance data, text {}", dataset));
+    candidates.made.push_back({recipe, report.output, report.file_bytes, report.bits_per_weight, {}, {}, report.notes});
+    candidates.made.back().notes.push_back(fmt::format("rounding errors weighed by importance data (text: {})", dataset));
     judged.push_back({report.output, options.settings});
+    timed.push_back({report.output, options.settings});
   }
   QualityOptions quality;
   quality.text_file = options.text;
-  quality.chunks = options.text ? 32 : 0;
-  quality.generate_seconds = 10;
-  quality.budget_seconds = 40;
+  quality.chunks = options.text ? 64 : 0;
+  quality.generate_seconds = options.seconds * 0.15;
+  quality.budget_seconds = options.seconds * 0.35;
   TRY(const auto qualities, MeasureQuality({options.source, options.settings}, judged, quality,
                                            [&](double share) { progress.Update("measuring quality", share); }));
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    candidates[i].quality = qualities[i];
-    TRY(const auto trials, MeasureSpeed(candidates[i].path, {options.settings}, kCandidateSpeed, [&](double share) {
-          progress.Update(fmt::format("measuring speed of {}", candidates[i].recipe->name), share);
-        }));
-    if (trials[0].error) return *trials[0].error;
-    candidates[i].speed = trials[0].speed;
+  SpeedOptions speed;
+  speed.budget_seconds = options.seconds * 0.3;
+  speed.rounds = 12;
+  TRY(const auto trials, MeasureSpeed(timed, speed, [&](double share) { progress.Update("measuring speed", share); }));
+  for (const SpeedTrial& trial : trials) {
+    if (trial.error) return *trial.error;
+  }
+  candidates.source_speed = trials[0].speed;
+  for (size_t i = 0; i < candidates.made.size(); ++i) {
+    candidates.made[i].quality = qualities[i];
+    candidates.made[i].speed = trials[i + 1].speed;
   }
   return candidates;
 }
 
+double TypicalSeconds(const Speed& speed) { return MedianSpread(ExchangeSeconds(speed, kTypicalAnswer)).median; }
+
 std::optional<size_t> ChooseCandidate(const std::vector<Candidate>& candidates, double max_kld) {
+  double fastest = 1e300;
+  for (const Candidate& c : candidates) {
+    if (c.quality.mean_kld_high <= max_kld) fastest = std::min(fastest, TypicalSeconds(c.speed));
+  }
   std::optional<size_t> best;
   for (size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].quality.mean_kld_high > max_kld) continue;
-    if (!best || candidates[i].file_bytes < candidates[*best].file_bytes) best = i;
+    const Candidate& c = candidates[i];
+    if (c.quality.mean_kld_high > max_kld || TypicalSeconds(c.speed) > fastest * (1 + kSameSpeed)) continue;
+    if (!best || c.file_bytes < candidates[*best].file_bytes) best = i;
   }
   return best;
 }

@@ -29,15 +29,26 @@ struct CandidateOptions {
   RuntimeSettings settings;                // for measuring
   std::optional<std::string> text;         // to judge on
   std::optional<std::string> calibration;  // to calibrate with
+  double seconds = 30;                     // for calibrating, judging and timing together
+};
+
+struct Candidates {
+  std::vector<Candidate> made;
+  Speed source_speed;  // measured side by side with theirs
 };
 
 // Which types to try: those that fit, and fewer of them the larger the model, since each is made and measured.
 std::vector<const FileType*> RecipesToTry(const GgufFile& source, const Planned& planned, uint32_t context);
 
-// Makes and judges all. Importance data is collected once; all are judged in lockstep on the same tokens.
-Result<std::vector<Candidate>> MakeCandidates(const CandidateOptions& options, Progress& progress);
+// Makes and judges all. Importance data is collected once; all are judged in lockstep on the same tokens,
+// and timed in turns.
+Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& progress);
 
-// The smallest file whose loss (upper end of its interval) is at most `max_kld`; nullopt if there is none.
+// Seconds of a typical exchange: the measured prompt and an answer of 128 tokens.
+double TypicalSeconds(const Speed& speed);
+
+// Of those whose loss (upper end of its interval) is at most `max_kld`: the fastest, and among those within
+// 5 % of it the smallest. nullopt if none loses so little.
 std::optional<size_t> ChooseCandidate(const std::vector<Candidate>& candidates, double max_kld);
 
 }  // namespace trimma

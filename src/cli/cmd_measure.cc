@@ -67,7 +67,7 @@ Status RunMeasure(const Options& options, const Shared& shared) {
   Json document = {{"schema", "trimma.measure/1"}, {"model", model.local.path}, {"settings", ToJson(settings)}, {"speed", nullptr}, {"quality", nullptr}};
   std::string text = fmt::format("{} ({}, {})\n", DisplayName(model), TypeLabel(model.file), FormatBytes(model.file.file_bytes));
   if (speed) {
-    TRY(const auto trials, MeasureSpeed(model.local.path, {settings}, options.speed_options,
+    TRY(const auto trials, MeasureSpeed({{model.local.path, settings}}, options.speed_options,
                                         [&](double share) { progress.Update("measuring speed", share); }));
     if (trials[0].error) return *trials[0].error;
     document["speed"] = ToJson(trials[0].speed);

@@ -29,7 +29,7 @@ Action DefineOptimize(CLI::App& app, const Shared& shared) {
   app.add_option("--context", o->context, "Context length (default: the plan's)");
   app.add_option("--max-kld", o->max_kld, "Largest mean KL divergence of a new quantisation, nats")->capture_default_str()->check(CLI::Range(0.0, 100.0));
   app.add_option("--profile", o->profile, "Sampling: precise, balanced, creative, or model (its own recommendation)")->capture_default_str();
-  app.add_option("--tune-seconds", o->tune_seconds, "Time for tuning")->capture_default_str()->check(CLI::Range(1.0, 86400.0));
+  app.add_option("--seconds", o->seconds, "Time for measuring; more gives narrower intervals")->capture_default_str()->check(CLI::Range(1.0, 86400.0));
   return [o, &shared] { return RunOptimize(*o, shared); };
 }
 

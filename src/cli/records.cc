@@ -55,8 +55,8 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
   if (!json.is_object() || json.value("schema", "") != "trimma.optimize/1") return invalid;
   try {
     Applied applied;
-    applied.name = json.at("model").at("argument");
     applied.model_path = json.at("files").at("model");
+    applied.name = ServedName(json.at("model").at("argument"), json.at("model").at("path") == applied.model_path, applied.model_path);
     TRY(applied.settings, RuntimeSettingsFromJson(json.at("after").at("settings")));
     applied.sampling = {json.at("sampling").at("temperature"), json.at("sampling").at("top_p"), json.at("sampling").at("profile")};
     applied.trimma_version = build_info::kVersion;
@@ -68,7 +68,14 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
 }
 
 Applied AppliedFrom(const OptimizeRecord& record) {
-  return {record.model_argument, record.files.model, record.after.settings, record.sampling, record.trimma_version, EngineText()};
+  const bool kept = record.files.model == record.model_path;
+  return {ServedName(record.model_argument, kept, record.files.model), record.files.model, record.after.settings, record.sampling, record.trimma_version, EngineText()};
+}
+
+std::string ServedName(const std::string& argument, bool weights_kept, const std::string& model_path) {
+  constexpr std::string_view kOllama = "ollama:";
+  if (weights_kept && argument.starts_with(kOllama)) return argument.substr(kOllama.size());
+  return ToLower(std::filesystem::path(model_path).stem().string());
 }
 
 Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile) {

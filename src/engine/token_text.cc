@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -21,9 +24,10 @@ constexpr uint64_t kMaxTextBytes = 256ULL << 20;
 // Draws from softmax(logits), end-of-generation tokens left out.
 class Sampler {
  public:
-  Sampler(const Model& model, uint32_t seed)
-      : vocabulary_(model.vocabulary()), barred_(static_cast<size_t>(vocabulary_)), random_(seed) {
-    for (Token t = 0; t < vocabulary_; ++t) barred_[static_cast<size_t>(t)] = model.IsEndOfGeneration(t);
+  Sampler(const Model& model, uint32_t seed) : vocabulary_(model.vocabulary()), random_(seed) {
+    for (Token t = 0; t < vocabulary_; ++t) {
+      if (model.IsEndOfGeneration(t)) barred_.push_back(t);
+    }
   }
 
   Token AnyToken() {
@@ -31,39 +35,54 @@ class Sampler {
     return pick(random_);
   }
 
-  Token Draw(const float* logits) {
-    float max = -INFINITY;
-    for (int i = 0; i < vocabulary_; ++i) {
-      if (!Barred(i) && logits[i] > max) max = logits[i];
-    }
-    weights_.resize(static_cast<size_t>(vocabulary_));
-    double sum = 0;
-    for (int i = 0; i < vocabulary_; ++i) {
-      const float w = Barred(i) ? 0.0F : std::exp(logits[i] - max);
-      weights_[static_cast<size_t>(i)] = w;
-      sum += w;
-    }
-    double left = std::uniform_real_distribution<double>(0, sum)(random_);
-    for (int i = 0; i < vocabulary_; ++i) {
-      left -= weights_[static_cast<size_t>(i)];
-      if (left <= 0 && !Barred(i)) return i;
-    }
-    return 0;
+  // One token for each row of logits; rows are worked on by several threads.
+  std::vector<Token> Draw(const std::vector<const float*>& rows) {
+    std::vector<double> uniform(rows.size());
+    for (double& u : uniform) u = std::uniform_real_distribution<double>(0, 1)(random_);
+    std::vector<Token> drawn(rows.size());
+    std::atomic<size_t> next{0};
+    const auto work = [&] {
+      for (size_t i = next++; i < rows.size(); i = next++) drawn[i] = DrawOne(rows[i], uniform[i]);
+    };
+    std::vector<std::thread> workers;
+    for (int t = 1; t < DefaultThreads(); ++t) workers.emplace_back(work);
+    work();
+    for (std::thread& worker : workers) worker.join();
+    return drawn;
   }
 
  private:
-  bool Barred(int i) const { return barred_[static_cast<size_t>(i)]; }
+  Token DrawOne(const float* logits, double uniform) const {
+    std::vector<float> weights(logits, logits + vocabulary_);
+    for (const Token t : barred_) weights[static_cast<size_t>(t)] = -INFINITY;
+    const float max = *std::max_element(weights.begin(), weights.end());
+    double sum = 0;
+    for (float& w : weights) {
+      w = std::exp(w - max);
+      sum += w;
+    }
+    double left = uniform * sum;
+    Token last = 0;
+    for (Token t = 0; t < vocabulary_; ++t) {
+      const float w = weights[static_cast<size_t>(t)];
+      if (w == 0) continue;
+      last = t;
+      left -= w;
+      if (left <= 0) return t;
+    }
+    return last;  // rounding may leave a little of `left`
+  }
+
   int vocabulary_;
-  std::vector<bool> barred_;
-  std::vector<float> weights_;
+  std::vector<Token> barred_;
   std::mt19937 random_;
 };
 
 }  // namespace
 
 Result<TokenText> TextFromFile(const Model& model, const std::string& path, int chunk_tokens, int max_chunks) {
-  TRY(const std::string text, ReadSmallFile(path, kMaxTextBytes));
-  const std::vector<Token> tokens = model.Tokenize(text, /*add_special=*/true);
+  TRY(const std::string content, ReadSmallFile(path, kMaxTextBytes));
+  const std::vector<Token> tokens = model.Tokenize(content, /*add_special=*/true);
   const auto chunk = static_cast<size_t>(chunk_tokens);
   size_t count = tokens.size() / chunk;
   if (count < kFewestChunks) {
@@ -73,14 +92,14 @@ Result<TokenText> TextFromFile(const Model& model, const std::string& path, int 
                  "give a longer text, or a smaller --chunk"};
   }
   if (max_chunks > 0) count = std::min(count, static_cast<size_t>(max_chunks));
-  TokenText judging;
-  judging.description = std::filesystem::path(path).filename().string();
+  TokenText text;
+  text.description = std::filesystem::path(path).filename().string();
   for (size_t i = 0; i < count; ++i) {
     const auto begin = tokens.begin() + static_cast<ptrdiff_t>(i * chunk);
-    judging.chunks.emplace_back(begin, begin + static_cast<ptrdiff_t>(chunk));
-    if (model.adds_bos()) judging.chunks.back()[0] = model.bos();
+    text.chunks.emplace_back(begin, begin + static_cast<ptrdiff_t>(chunk));
+    if (model.adds_bos()) text.chunks.back()[0] = model.bos();
   }
-  return judging;
+  return text;
 }
 
 Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settings, const GenerateOptions& options,
@@ -93,9 +112,9 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
   TRY(Context context, Context::Create(model, context_options));
 
   Sampler sampler(model, options.seed);
-  TokenText judging;
-  judging.description = "generated by the reference";
-  for (int s = 0; s < kSequences; ++s) judging.chunks.push_back({model.adds_bos() ? model.bos() : sampler.AnyToken()});
+  TokenText text;
+  text.description = "generated by the reference";
+  for (int s = 0; s < kSequences; ++s) text.chunks.push_back({model.adds_bos() ? model.bos() : sampler.AnyToken()});
 
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
@@ -104,16 +123,19 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
     if (length >= kShortestChunk && seconds() > options.seconds) break;
     std::vector<BatchToken> batch;
     for (int s = 0; s < kSequences; ++s) {
-      batch.push_back({judging.chunks[static_cast<size_t>(s)].back(), length - 1, s, true});
+      batch.push_back({text.chunks[static_cast<size_t>(s)].back(), length - 1, s, true});
     }
     TRY_STATUS(context.Decode(batch));
-    for (int s = 0; s < kSequences; ++s) judging.chunks[static_cast<size_t>(s)].push_back(sampler.Draw(context.Logits(s)));
+    std::vector<const float*> rows;
+    for (int s = 0; s < kSequences; ++s) rows.push_back(context.Logits(s));
+    const std::vector<Token> drawn = sampler.Draw(rows);
+    for (size_t s = 0; s < drawn.size(); ++s) text.chunks[s].push_back(drawn[s]);
     if (length % 8 == 0) beat(std::max(static_cast<double>(length) / options.chunk, seconds() / options.seconds));
   }
   // Even, so that "the second half" means the same for all.
   const auto even = static_cast<size_t>(length / 2 * 2);
-  for (auto& chunk : judging.chunks) chunk.resize(even);
-  return judging;
+  for (auto& chunk : text.chunks) chunk.resize(even);
+  return text;
 }
 
 }  // namespace trimma

@@ -1,5 +1,7 @@
 #include "measure/speed.h"
 
+#include <algorithm>
+
 namespace trimma {
 namespace {
 
@@ -13,7 +15,8 @@ Result<std::vector<SpeedTrial>> TrialsFromJson(const Json& json) {
   std::vector<SpeedTrial> trials;
   for (const Json& item : json.at("trials")) {
     SpeedTrial trial;
-    TRY(trial.settings, RuntimeSettingsFromJson(item.at("settings")));
+    trial.subject.path = item.at("path");
+    TRY(trial.subject.settings, RuntimeSettingsFromJson(item.at("settings")));
     if (item.contains("error")) {
       trial.error = ErrorFromJson(item["error"]);
     } else {
@@ -55,21 +58,32 @@ Result<Speed> SpeedFromJson(const Json& json) {
   }
 }
 
-Result<std::vector<SpeedTrial>> MeasureSpeed(const std::string& model_path, const std::vector<RuntimeSettings>& candidates,
-                                             const SpeedOptions& options, const std::function<void(double)>& progress) {
-  Json settings = Json::array();
-  for (const RuntimeSettings& candidate : candidates) settings.push_back(ToJson(candidate));
-  const Json request = {{"model", model_path},
-                        {"candidates", settings},
+Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates, const SpeedOptions& options,
+                                             const std::function<void(double)>& progress) {
+  Json subjects = Json::array();
+  for (const SpeedSubject& candidate : candidates) {
+    subjects.push_back({{"path", candidate.path}, {"settings", ToJson(candidate.settings)}});
+  }
+  const Json request = {{"candidates", subjects},
                         {"prompt_tokens", options.prompt_tokens},
                         {"decode_tokens", options.decode_tokens},
                         {"rounds", options.rounds},
                         {"budget_seconds", options.budget_seconds},
-                        {"load_repeats", options.load_repeats}};
+                        {"load_repeats", options.load_repeats},
+                        {"drop_slower", options.drop_slower}};
   TRY(const Json result, RunChild("speed", request, [&](const Json& event) {
         if (progress) progress(event.value("progress", 0.0));
       }));
   return TrialsFromJson(result);
+}
+
+std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens) {
+  std::vector<double> seconds;
+  const size_t n = std::min(speed.prefill_samples.size(), speed.decode_samples.size());
+  for (size_t i = 0; i < n; ++i) {
+    seconds.push_back(speed.prompt_tokens / speed.prefill_samples[i] + answer_tokens / speed.decode_samples[i]);
+  }
+  return seconds;
 }
 
 }  // namespace trimma

@@ -35,20 +35,31 @@ struct SpeedOptions {
   int decode_tokens = 64;
   int rounds = 10;             // at most; at least 3 are done
   double budget_seconds = 30;  // no new round is begun after it
-  int load_repeats = 2;        // loads that are timed (the first candidate's settings)
+  int load_repeats = 2;        // loads that are timed, of each candidate
+  // From the third round on, a candidate whose best round is slower than the first candidate's worst
+  // is not measured further: the time goes to those that are undecided.
+  bool drop_slower = false;
+};
+
+// What is measured: a model file under settings.
+struct SpeedSubject {
+  std::string path;
+  RuntimeSettings settings;
 };
 
 struct SpeedTrial {
-  RuntimeSettings settings;
+  SpeedSubject subject;
   std::optional<Error> error;  // this candidate can't run here; speed is empty then
   Speed speed;
 };
 
-// Measures all candidates in one child process. The result has their order. `progress` gets
-// the share done, 0 to 1.
-Result<std::vector<SpeedTrial>> MeasureSpeed(const std::string& model_path, const std::vector<RuntimeSettings>& candidates,
-                                             const SpeedOptions& options,
+// Measures all candidates in one child process, their models loaded together. The result has their
+// order. `progress` gets the share done, 0 to 1.
+Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates, const SpeedOptions& options,
                                              const std::function<void(double)>& progress = {});
+
+// Seconds for the prompt and an answer of so many tokens, one value per round.
+std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens);
 
 // The child's side.
 Result<Json> SpeedJob(const Json& request, const Emit& emit);

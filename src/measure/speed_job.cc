@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <numeric>
 #include <optional>
 #include <random>
 
@@ -17,9 +19,11 @@ using Clock = std::chrono::steady_clock;
 double Seconds(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr int kMinRounds = 3;
-// A round counts as warm once its decode time is within this share of the round before.
-constexpr double kWarmTolerance = 0.10;
 constexpr int kMaxWarmUps = 3;
+constexpr int kWarmUpPrompt = 128;
+constexpr int kWarmUpDecode = 8;
+// Warm once the time is within this share of the time before.
+constexpr double kWarmTolerance = 0.10;
 
 // Any tokens will do: the time of a matrix product doesn't depend on its values. The first is
 // BOS where the model wants one, as llama-bench does it.
@@ -33,68 +37,74 @@ std::vector<Token> RandomPrompt(const Model& model, int n) {
 }
 
 struct Candidate {
-  RuntimeSettings settings;
+  SpeedSubject subject;
+  const Model* model = nullptr;
   std::optional<Context> context;
   std::optional<Error> error;
-  std::vector<double> prefill_seconds, decode_seconds;
+  bool dropped = false;
+  std::vector<double> load_ms, prefill_seconds, decode_seconds;
 };
 
 class SpeedRun {
  public:
-  SpeedRun(const Model& model, const SpeedOptions& options)
-      : model_(model), options_(options), prompt_(RandomPrompt(model, options.prompt_tokens)) {}
+  explicit SpeedRun(const SpeedOptions& options) : options_(options) {}
 
-  // Seconds of one prefill from an empty cache to the last token's logits, and of one decode
-  // from an empty cache.
-  Result<std::pair<double, double>> Once(Context& context) const {
-    context.Clear();
-    auto start = Clock::now();
-    const auto batch = static_cast<size_t>(batch_);
-    for (size_t at = 0; at < prompt_.size(); at += batch) {
-      const size_t n = std::min(batch, prompt_.size() - at);
-      TRY_STATUS(context.Append({prompt_.data() + at, n}));
-    }
-    context.Synchronize();
-    const double prefill = Seconds(start);
-    context.Clear();
-    start = Clock::now();
-    for (int i = 0; i < options_.decode_tokens; ++i) {
-      TRY_STATUS(context.Append({&prompt_[static_cast<size_t>(i) % prompt_.size()], 1}));
-      context.Synchronize();
-    }
-    return std::pair(prefill, Seconds(start));
-  }
-
-  void WarmUp(Candidate& candidate) const {
+  // The first evaluations of a context allocate its graph; those of a process wake its threads. A
+  // short run does both, the first candidate's is repeated until its time settles.
+  void WarmUp(Candidate& candidate, bool is_first) const {
     double before = 0;
-    for (int i = 0; i < kMaxWarmUps && !candidate.error; ++i) {
-      const auto times = Once(*candidate.context);
-      if (!times.ok()) {
-        candidate.error = times.error();
+    for (int i = 0; i < (is_first ? kMaxWarmUps : 1) && !candidate.error; ++i) {
+      const auto start = Clock::now();
+      const Status status = Prefill(candidate, std::min(options_.prompt_tokens, kWarmUpPrompt));
+      const Status decoded = status.ok() ? Decode(candidate, kWarmUpDecode) : status;
+      if (!decoded.ok()) {
+        candidate.error = decoded.error();
         return;
       }
-      if (before > 0 && std::abs(times->second - before) <= kWarmTolerance * before) return;
-      before = times->second;
+      const double seconds = Seconds(start);
+      if (before > 0 && std::abs(seconds - before) <= kWarmTolerance * before) return;
+      before = seconds;
     }
   }
 
   void Measure(Candidate& candidate) const {
-    const auto times = Once(*candidate.context);
-    if (!times.ok()) {
-      candidate.error = times.error();
+    auto start = Clock::now();
+    Status status = Prefill(candidate, options_.prompt_tokens);
+    const double prefill = Seconds(start);
+    candidate.context->Clear();
+    start = Clock::now();
+    if (status.ok()) status = Decode(candidate, options_.decode_tokens);
+    if (!status.ok()) {
+      candidate.error = status.error();
       return;
     }
-    candidate.prefill_seconds.push_back(times->first);
-    candidate.decode_seconds.push_back(times->second);
+    candidate.prefill_seconds.push_back(prefill);
+    candidate.decode_seconds.push_back(Seconds(start));
   }
 
-  void set_batch(uint32_t batch) { batch_ = batch; }
-
  private:
-  const Model& model_;
+  // From an empty cache to the logits of the last token.
+  Status Prefill(Candidate& candidate, int n) const {
+    const std::vector<Token> prompt = RandomPrompt(*candidate.model, n);
+    candidate.context->Clear();
+    const size_t batch = candidate.subject.settings.batch;
+    for (size_t at = 0; at < prompt.size(); at += batch) {
+      TRY_STATUS(candidate.context->Append({prompt.data() + at, std::min(batch, prompt.size() - at)}));
+    }
+    candidate.context->Synchronize();
+    return {};
+  }
+
+  Status Decode(Candidate& candidate, int n) const {
+    const std::vector<Token> tokens = RandomPrompt(*candidate.model, n);
+    for (const Token token : tokens) {
+      TRY_STATUS(candidate.context->Append({&token, 1}));
+      candidate.context->Synchronize();
+    }
+    return {};
+  }
+
   SpeedOptions options_;
-  std::vector<Token> prompt_;
-  uint32_t batch_ = 2048;
 };
 
 Speed Summarise(const Candidate& candidate, const SpeedOptions& options) {
@@ -110,6 +120,7 @@ Speed Summarise(const Candidate& candidate, const SpeedOptions& options) {
   speed.prefill_tps = MedianSpread(speed.prefill_samples);
   speed.decode_tps = MedianSpread(speed.decode_samples);
   speed.ttft_ms = MedianSpread(ttft);
+  speed.load_ms = MedianSpread(candidate.load_ms);
   return speed;
 }
 
@@ -120,93 +131,129 @@ RuntimeSettings Shortened(RuntimeSettings settings, const SpeedOptions& options)
   return settings;
 }
 
-Result<std::vector<double>> TimeLoads(const std::string& path, const RuntimeSettings& settings, int repeats) {
+Result<std::vector<double>> TimeLoads(const SpeedSubject& subject, int repeats) {
   std::vector<double> milliseconds;
   for (int i = 0; i < repeats; ++i) {
     const auto start = Clock::now();
-    TRY(const Model model, Model::Load(path, {settings.gpu_layers}));
-    TRY(const Context context, Context::Create(model, {settings}));
+    TRY(const Model model, Model::Load(subject.path, {subject.settings.gpu_layers}));
+    TRY(const Context context, Context::Create(model, {subject.settings}));
     milliseconds.push_back(Seconds(start) * 1000);
   }
   return milliseconds;
 }
 
-// Candidates differ in how the model is loaded only by gpu_layers: one model for each of them.
-using Models = std::vector<std::pair<std::optional<int>, Model>>;
+// One model for each file and placement.
+struct LoadedModel {
+  std::string path;
+  std::optional<int> gpu_layers;
+  Model model;
+};
 
-Result<const Model*> ModelFor(Models& models, const std::string& path, const RuntimeSettings& settings) {
-  for (const auto& [layers, model] : models) {
-    if (layers == settings.gpu_layers) return &model;
+Result<const Model*> ModelFor(std::vector<LoadedModel>& models, const SpeedSubject& subject) {
+  for (const LoadedModel& loaded : models) {
+    if (loaded.path == subject.path && loaded.gpu_layers == subject.settings.gpu_layers) return &loaded.model;
   }
-  TRY(Model loaded, Model::Load(path, {settings.gpu_layers}));
-  models.emplace_back(settings.gpu_layers, std::move(loaded));
-  return &models.back().second;
+  TRY(Model model, Model::Load(subject.path, {subject.settings.gpu_layers}));
+  models.push_back({subject.path, subject.settings.gpu_layers, std::move(model)});
+  return &models.back().model;
 }
 
-}  // namespace
+Result<std::vector<Candidate>> PrepareCandidates(const Json& items, const SpeedOptions& options, std::vector<LoadedModel>& models) {
+  std::vector<Candidate> candidates;
+  models.reserve(items.size());  // pointers into it stay good
+  for (const Json& item : items) {
+    Candidate candidate;
+    candidate.subject.path = item.at("path");
+    TRY(candidate.subject.settings, RuntimeSettingsFromJson(item.at("settings")));
+    const bool known_file = std::any_of(candidates.begin(), candidates.end(),
+                                        [&](const Candidate& c) { return c.subject.path == candidate.subject.path; });
+    TRY(candidate.model, ModelFor(models, candidate.subject));
+    auto context = Context::Create(*candidate.model, {Shortened(candidate.subject.settings, options)});
+    if (context.ok()) {
+      candidate.context.emplace(std::move(context).value());
+    } else {
+      candidate.error = context.error();
+    }
+    // With the weights in the page cache by now, this is what a user waits for when switching models.
+    if (!known_file && !candidate.error) {
+      TRY(candidate.load_ms, TimeLoads(candidate.subject, options.load_repeats));
+    }
+    candidates.push_back(std::move(candidate));
+  }
+  for (Candidate& candidate : candidates) {
+    const auto first = std::find_if(candidates.begin(), candidates.end(),
+                                    [&](const Candidate& c) { return c.subject.path == candidate.subject.path; });
+    if (candidate.load_ms.empty()) candidate.load_ms = first->load_ms;
+  }
+  return candidates;
+}
 
-Result<Json> SpeedJob(const Json& request, const Emit& emit) {
+double Exchange(const Candidate& c, size_t round) { return c.prefill_seconds[round] + 2 * c.decode_seconds[round]; }
+
+// Drops those whose best round is slower than the worst of the first.
+void DropSlower(std::vector<Candidate>& candidates) {
+  const auto best_and_worst = [](const Candidate& c) {
+    double best = 1e300;
+    double worst = 0;
+    for (size_t i = 0; i < c.prefill_seconds.size(); ++i) {
+      best = std::min(best, Exchange(c, i));
+      worst = std::max(worst, Exchange(c, i));
+    }
+    return std::pair(best, worst);
+  };
+  const double limit = best_and_worst(candidates[0]).second;
+  for (size_t i = 1; i < candidates.size(); ++i) {
+    if (!candidates[i].error && best_and_worst(candidates[i]).first > limit) candidates[i].dropped = true;
+  }
+}
+
+SpeedOptions OptionsFromJson(const Json& request) {
   SpeedOptions options;
   options.prompt_tokens = request.at("prompt_tokens");
   options.decode_tokens = request.at("decode_tokens");
   options.rounds = request.at("rounds");
   options.budget_seconds = request.at("budget_seconds");
   options.load_repeats = request.at("load_repeats");
-  const std::string path = request.at("model");
+  options.drop_slower = request.at("drop_slower");
+  return options;
+}
 
-  std::vector<Candidate> candidates;
-  Models models;
-  models.reserve(request.at("candidates").size());  // pointers into it stay good
-  std::vector<double> load_ms;
-  std::optional<SpeedRun> run;
-  for (const Json& item : request.at("candidates")) {
-    Candidate candidate;
-    TRY(candidate.settings, RuntimeSettingsFromJson(item));
-    TRY(const Model* model, ModelFor(models, path, candidate.settings));
-    if (!run) run.emplace(*model, options);
-    auto context = Context::Create(*model, {Shortened(candidate.settings, options)});
-    if (context.ok()) {
-      candidate.context.emplace(std::move(context).value());
-    } else {
-      candidate.error = context.error();
-    }
-    candidates.push_back(std::move(candidate));
-  }
+}  // namespace
+
+Result<Json> SpeedJob(const Json& request, const Emit& emit) {
+  const SpeedOptions options = OptionsFromJson(request);
+  std::vector<LoadedModel> models;
+  TRY(std::vector<Candidate> candidates, PrepareCandidates(request.at("candidates"), options, models));
   if (candidates.empty()) return Error{Code::kUsage, "no settings to measure", ""};
-  // With the weights in the page cache by now, this is what a user waits for when switching models.
-  TRY(load_ms, TimeLoads(path, candidates[0].settings, options.load_repeats));
 
-  const auto each = [&](const std::vector<size_t>& order, auto&& act) -> Status {
-    for (const size_t i : order) {
-      TRY_STATUS(CheckInterrupted());
-      if (candidates[i].error) continue;
-      run->set_batch(candidates[i].settings.batch);
-      act(candidates[i]);
-    }
-    return {};
-  };
+  const SpeedRun run(options);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    TRY_STATUS(CheckInterrupted());
+    if (!candidates[i].error) run.WarmUp(candidates[i], i == 0);
+  }
   std::vector<size_t> order(candidates.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  TRY_STATUS(each(order, [&](Candidate& c) { run->WarmUp(c); }));
-
+  std::iota(order.begin(), order.end(), size_t{0});
   std::mt19937 random(7);
   const auto start = Clock::now();
   for (int round = 0; round < options.rounds; ++round) {
     if (round >= kMinRounds && Seconds(start) > options.budget_seconds) break;
     std::shuffle(order.begin(), order.end(), random);
-    TRY_STATUS(each(order, [&](Candidate& c) { run->Measure(c); }));
-    emit({{"progress", static_cast<double>(round + 1) / options.rounds}});
+    for (const size_t i : order) {
+      TRY_STATUS(CheckInterrupted());
+      if (!candidates[i].error && !candidates[i].dropped) run.Measure(candidates[i]);
+    }
+    if (options.drop_slower && round + 1 >= kMinRounds && !candidates[0].error) DropSlower(candidates);
+    const double by_rounds = static_cast<double>(round + 1) / options.rounds;
+    emit({{"progress", std::max(by_rounds, std::min(1.0, Seconds(start) / options.budget_seconds))}});
   }
 
   Json trials = Json::array();
   for (const Candidate& candidate : candidates) {
-    Json trial = {{"settings", ToJson(candidate.settings)}};
+    Json trial = {{"path", candidate.subject.path}, {"settings", ToJson(candidate.subject.settings)}};
     if (candidate.error) {
       trial["error"] = ErrorToJson(*candidate.error);
     } else {
-      Speed speed = Summarise(candidate, options);
-      speed.load_ms = MedianSpread(load_ms);
-      trial["speed"] = ToJson(speed);
+      trial["speed"] = ToJson(Summarise(candidate, options));
     }
     trials.push_back(std::move(trial));
   }

@@ -57,7 +57,6 @@ QuantizeReport Describe(const Prepared& prepared, const GgufLayout& layout, cons
 }
 
 constexpr int kMaxChunks = 128;  // tokens enough for the second moments of a column to settle
-constexpr double kGenerateSeconds = 20;
 
 // Importance data of this run: collected into the output's folder, gone when the run ends.
 class Calibration {
@@ -107,7 +106,7 @@ Result<std::string> CollectImportance(const QuantizeOptions& options, const std:
   const Json request = {{"model", options.source},
                         {"text_file", options.calibration_text ? Json(*options.calibration_text) : Json()},
                         {"chunks", kMaxChunks},
-                        {"generate_seconds", kGenerateSeconds},
+                        {"generate_seconds", options.generate_seconds},
                         {"output", path}};
   TRY(const Json result, RunChild("importance", request, [&](const Json& event) {
         if (progress) progress("collecting importance data", event.value("progress", 0.0));

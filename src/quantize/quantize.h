@@ -19,7 +19,8 @@ struct QuantizeOptions {
   const FileType* recipe = nullptr;
   std::optional<std::string> importance_file;  // an imatrix GGUF
   std::optional<std::string> calibration_text;  // or: a text to collect importance from in this run,
-  bool calibrate_on_own_text = false;           // or: text that the model generates itself
+  bool calibrate_on_own_text = false;           // or: text that the model generates itself,
+  double generate_seconds = 20;                 //     in at most so much time
   uint64_t memory_bytes = 1ULL << 30;           // for buffers of rows
   int threads = 0;                              // 0: all cores
   bool force = false;                           // replace an existing output

@@ -16,23 +16,26 @@ SpeedOptions StageOptions(const TuneOptions& options, double share) {
   speed.decode_tokens = options.decode_tokens;
   speed.rounds = kMaxRounds;
   speed.budget_seconds = options.budget_seconds * share;
-  speed.load_repeats = 1;
+  speed.load_repeats = 2;
+  speed.drop_slower = true;
   return speed;
 }
 
 // All in one process; if a candidate takes that process down, each alone, so that the others count.
 Result<std::vector<SpeedTrial>> MeasureApart(const std::string& path, const std::vector<RuntimeSettings>& settings,
                                              const SpeedOptions& options, const std::function<void(double)>& progress) {
-  auto together = MeasureSpeed(path, settings, options, progress);
+  std::vector<SpeedSubject> subjects;
+  for (const RuntimeSettings& s : settings) subjects.push_back({path, s});
+  auto together = MeasureSpeed(subjects, options, progress);
   if (together.ok() || (together.error().code != Code::kInternal && together.error().code != Code::kNoFit)) return together;
   std::vector<SpeedTrial> trials;
-  for (size_t i = 0; i < settings.size(); ++i) {
+  for (size_t i = 0; i < subjects.size(); ++i) {
     SpeedOptions alone = options;
-    alone.budget_seconds = options.budget_seconds / static_cast<double>(settings.size());
-    auto one = MeasureSpeed(path, {settings[i]}, alone);
+    alone.budget_seconds = options.budget_seconds / static_cast<double>(subjects.size());
+    auto one = MeasureSpeed({subjects[i]}, alone);
     // The defaults must run, or there is nothing to compare with.
     if (!one.ok() && i == 0) return one.error();
-    trials.push_back(one.ok() ? one->front() : SpeedTrial{settings[i], one.error(), {}});
+    trials.push_back(one.ok() ? one->front() : SpeedTrial{subjects[i], one.error(), {}});
   }
   return trials;
 }
@@ -46,7 +49,7 @@ TuneTrialResult Judge(const Variation& variation, const SpeedTrial& trial, const
     result.outcome = TrialOutcome::kFailed;
     return result;
   }
-  result.gain = MedianRatio(ObjectiveSeconds(default_speed, answer_tokens), ObjectiveSeconds(trial.speed, answer_tokens));
+  result.gain = MedianRatio(ExchangeSeconds(default_speed, answer_tokens), ExchangeSeconds(trial.speed, answer_tokens));
   result.outcome = Compare(result.gain);
   return result;
 }
@@ -102,8 +105,8 @@ Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& option
     result.default_speed = second[0].speed;
     result.best_speed = second[0].speed;
     if (!second[1].error) {
-      result.gain = MedianRatio(ObjectiveSeconds(second[0].speed, options.answer_tokens),
-                                ObjectiveSeconds(second[1].speed, options.answer_tokens));
+      result.gain = MedianRatio(ExchangeSeconds(second[0].speed, options.answer_tokens),
+                                ExchangeSeconds(second[1].speed, options.answer_tokens));
     }
     if (Compare(result.gain) == TrialOutcome::kFaster) {
       result.best_settings = combined;

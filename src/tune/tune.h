@@ -19,7 +19,7 @@ namespace trimma {
 struct TuneOptions {
   RuntimeSettings defaults;
   int prompt_tokens = 512;
-  int decode_tokens = 64;
+  int decode_tokens = 48;
   int answer_tokens = 128;      // what the objective weighs: seconds for a prompt and such an answer
   double budget_seconds = 60;   // both stages together
   int cores = 1;                // of the machine
@@ -59,9 +59,6 @@ struct TuneResult {
 
 // The variations worth a measurement on this machine: threads, ubatch, flash attention, KV type.
 std::vector<Variation> Variations(const TuneOptions& options);
-
-// Seconds for a prompt and an answer, one value per round (samples are paired by round).
-std::vector<double> ObjectiveSeconds(const Speed& speed, int answer_tokens);
 
 // Compares by the ratio of medians; a difference only where its 95 % interval excludes 1 by a margin
 // of 1 %, below which nobody feels it.
