@@ -221,7 +221,7 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   TRY(const TuneResult tuned, Tune(run.record.files.model, tune, [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
   run.raw["tune"] = ToJson(tuned);
   for (const TuneTrialResult& trial : tuned.trials) run.record.trials.push_back(ToTrial(trial));
-  run.record.tuning_verdict = tuned.verdict;
+  run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 
   TRY(Outcome before, Describe(run.model.file, run.defaults, fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));

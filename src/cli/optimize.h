@@ -19,7 +19,7 @@ struct OptimizeOptions {
   std::optional<uint32_t> context;        // nullopt: the plan's
   double max_kld = 0.05;                  // of a new quantisation: mean KL divergence, nats, upper end of its interval
   std::string profile = "model";          // sampling
-  double seconds = 60;                    // for measuring; a large model takes longer, since a little is always measured
+  double seconds = 45;                    // for measuring; a large model takes longer, since a little is always measured
 };
 
 // Everything; the files are written into options.output. The record holds what was found. kGate: no type

@@ -9,7 +9,7 @@ Result<Planned> MakePlanFor(const GgufFile& file, const Machine& machine, const 
   PricingRequest request;
   request.contexts = options.contexts.empty() ? UsualContexts(TrainedContext(file)) : options.contexts;
   const std::vector<std::string> types =
-      options.types.empty() ? std::vector<std::string>{"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M"} : options.types;
+      options.types.empty() ? std::vector<std::string>{"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "Q2_K"} : options.types;
   for (const std::string& name : types) {
     TRY(const FileType* type, ParseFileType(name));
     request.recipes.push_back(type);

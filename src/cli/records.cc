@@ -75,6 +75,8 @@ Applied AppliedFrom(const OptimizeRecord& record) {
 std::string ServedName(const std::string& argument, bool weights_kept, const std::string& model_path) {
   constexpr std::string_view kOllama = "ollama:";
   if (weights_kept && argument.starts_with(kOllama)) return argument.substr(kOllama.size());
+  const bool is_path = argument.find('/') != std::string::npos || ToLower(argument).ends_with(".gguf");
+  if (weights_kept && !is_path) return argument;
   return ToLower(std::filesystem::path(model_path).stem().string());
 }
 
