@@ -31,8 +31,11 @@ constexpr int kAnswerFd = 3;
 constexpr size_t kKeptStderr = 16 << 10;
 constexpr double kGraceSeconds = 10;  // between SIGTERM and SIGKILL
 constexpr int kPollMs = 100;
+constexpr size_t kLongestLine = 64 << 20;
 
-double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double Since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 class Pipe {
  public:
@@ -66,7 +69,8 @@ std::optional<uint64_t> AnonymousBytes(pid_t pid) {
   uint64_t total = 0;
   for (const char* field : {"RssAnon:", "RssShmem:"}) {
     const size_t at = status->find(field);
-    if (at != std::string::npos) total += std::strtoull(status->c_str() + at + std::strlen(field), nullptr, 10) * 1024;
+    if (at != std::string::npos)
+      total += std::strtoull(status->c_str() + at + std::strlen(field), nullptr, 10) * 1024;
   }
   return total;
 }
@@ -76,26 +80,33 @@ Error Diagnose(const std::string& name, int status, const std::string& stderr_ta
   std::string last;
   for (const std::string& line : Split(stderr_tail, '\n')) {
     // Thread lines of a debugger's backtrace say nothing about the cause.
-    if (!Trim(line).empty() && line.find("[New LWP") == std::string::npos && line[0] != '#') last = line;
+    if (!Trim(line).empty() && line.find("[New LWP") == std::string::npos && line[0] != '#')
+      last = line;
   }
   const size_t assertion = stderr_tail.find("GGML_ASSERT");
-  if (assertion != std::string::npos) last = stderr_tail.substr(assertion, stderr_tail.find('\n', assertion) - assertion);
+  if (assertion != std::string::npos)
+    last = stderr_tail.substr(assertion, stderr_tail.find('\n', assertion) - assertion);
   const std::string words = last.empty() ? "" : fmt::format(": {}", SafeText(Trim(last), 300));
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
     if (signal == SIGKILL) {
-      return {Code::kNoFit, fmt::format("the engine process ({}) was killed, most likely for lack of memory", name),
-              "choose a smaller type or context, or close other programs"};
+      return {
+          Code::kNoFit,
+          fmt::format("the engine process ({}) was killed, most likely for lack of memory", name),
+          "choose a smaller type or context, or close other programs"};
     }
-    return {Code::kInternal, fmt::format("the engine process ({}) died of {}{}", name, strsignal(signal), words),
+    return {Code::kInternal,
+            fmt::format("the engine process ({}) died of {}{}", name, strsignal(signal), words),
             "the model may be damaged or of a kind this engine can't run"};
   }
-  return {Code::kInternal, fmt::format("the engine process ({}) ended with status {} and no answer{}", name,
-                                       WEXITSTATUS(status), words), ""};
+  return {Code::kInternal,
+          fmt::format("the engine process ({}) ended with status {} and no answer{}", name,
+                      WEXITSTATUS(status), words),
+          ""};
 }
 
 struct Conversation {
-  std::string buffer;       // of the answer channel, up to a whole line
+  std::string buffer;  // of the answer channel, up to a whole line
   std::string stderr_tail;
   std::optional<Json> result;
   std::optional<Error> error;
@@ -105,7 +116,7 @@ void TakeLine(const std::string& line, const OnEvent& on_event, Conversation& ta
   const Json message = Json::parse(line, nullptr, false);
   if (message.is_discarded() || !message.is_object()) return;
   if (message.contains("event")) {
-    if (on_event) on_event(message["event"]);
+    if (on_event && message["event"].is_object()) on_event(message["event"]);
   } else if (message.contains("result")) {
     talk.result = message["result"];
   } else if (message.contains("error")) {
@@ -160,30 +171,47 @@ void SendRequest(Pipe& in, const std::string& text) {
 // Watches limits and interrupts; kills the child when one is passed, and says why.
 class Watch {
  public:
-  Watch(std::string name, pid_t pid, const ChildLimits& limits) : name_(std::move(name)), pid_(pid), limits_(limits) {}
+  Watch(std::string name, pid_t pid, const ChildLimits& limits)
+      : name_(std::move(name)), pid_(pid), limits_(limits) {}
 
   void Heard() { heard_ = Clock::now(); }
 
   std::optional<Error> Look() {
-    if (reason_ && Since(*stopping_) > kGraceSeconds) kill(pid_, SIGKILL);
+    if (reason_ && Since(*stopping_) > kGraceSeconds) kill(-pid_, SIGKILL);
     if (reason_) return reason_;
     if (!CheckInterrupted().ok()) return Stop(CheckInterrupted().error(), SIGTERM);
     if (Since(heard_) > limits_.stall_seconds) {
-      return Stop({Code::kFailure, fmt::format("the engine process ({}) said nothing for {}", name_,
-                                               FormatSeconds(limits_.stall_seconds)), "it was ended; try smaller settings"}, SIGKILL);
+      return Stop({Code::kFailure,
+                   fmt::format("the engine process ({}) said nothing for {}", name_,
+                               FormatSeconds(limits_.stall_seconds)),
+                   "it was ended; try smaller settings"},
+                  SIGKILL);
     }
     if (limits_.timeout_seconds && Since(start_) > *limits_.timeout_seconds) {
-      return Stop({Code::kFailure, fmt::format("the engine process ({}) took more than {}", name_,
-                                               FormatSeconds(*limits_.timeout_seconds)), ""}, SIGKILL);
+      return Stop({Code::kFailure,
+                   fmt::format("the engine process ({}) took more than {}", name_,
+                               FormatSeconds(*limits_.timeout_seconds)),
+                   ""},
+                  SIGKILL);
     }
     if (limits_.max_memory_bytes) {
       const auto bytes = AnonymousBytes(pid_);
       if (bytes && *bytes > *limits_.max_memory_bytes) {
-        return Stop({Code::kNoFit, fmt::format("the engine process ({}) needed more than {} of memory", name_,
-                                               FormatBytes(*limits_.max_memory_bytes)), "choose a smaller type or context"}, SIGKILL);
+        return Stop({Code::kNoFit,
+                     fmt::format("the engine process ({}) needed more than {} of memory", name_,
+                                 FormatBytes(*limits_.max_memory_bytes)),
+                     "choose a smaller type or context"},
+                    SIGKILL);
       }
     }
     return std::nullopt;
+  }
+
+  void Overflow() {
+    if (!reason_)
+      (void)Stop({Code::kInternal,
+                  fmt::format("the engine process ({}) sent a line without an end", name_), ""},
+                 SIGKILL);
   }
 
   const std::optional<Error>& reason() const { return reason_; }
@@ -192,7 +220,8 @@ class Watch {
   std::optional<Error> Stop(Error why, int signal) {
     reason_ = std::move(why);
     stopping_ = Clock::now();
-    kill(pid_, signal);
+    // The whole group: a crash handler's debugger would hold our pipes open.
+    kill(-pid_, signal);
     return reason_;
   }
   std::string name_;
@@ -204,7 +233,8 @@ class Watch {
   std::optional<Clock::time_point> stopping_;
 };
 
-void Converse(const Pipe& out, const Pipe& err, const OnEvent& on_event, Watch& watch, Conversation& talk) {
+void Converse(const Pipe& out, const Pipe& err, const OnEvent& on_event, Watch& watch,
+              Conversation& talk) {
   pollfd fds[2] = {{out.read_end(), POLLIN, 0}, {err.read_end(), POLLIN, 0}};
   while (fds[0].fd >= 0 || fds[1].fd >= 0) {
     poll(fds, 2, kPollMs);
@@ -216,10 +246,12 @@ void Converse(const Pipe& out, const Pipe& err, const OnEvent& on_event, Watch& 
         TakeLine(talk.buffer.substr(0, end), on_event, talk);
         talk.buffer.erase(0, end + 1);
       }
+      if (talk.buffer.size() > kLongestLine) watch.Overflow();
     }
     if (fds[1].fd >= 0 && fds[1].revents != 0) {
       if (!Drain(fds[1].fd, talk.stderr_tail)) fds[1].fd = -1;
-      if (talk.stderr_tail.size() > 2 * kKeptStderr) talk.stderr_tail.erase(0, talk.stderr_tail.size() - kKeptStderr);
+      if (talk.stderr_tail.size() > 2 * kKeptStderr)
+        talk.stderr_tail.erase(0, talk.stderr_tail.size() - kKeptStderr);
     }
     (void)watch.Look();
   }
@@ -228,14 +260,21 @@ void Converse(const Pipe& out, const Pipe& err, const OnEvent& on_event, Watch& 
 }  // namespace
 
 Json ErrorToJson(const Error& error) {
-  return {{"code", CodeName(error.code)}, {"what", SafeText(error.what, 4096)}, {"hint", SafeText(error.hint, 4096)}};
+  return {{"code", CodeName(error.code)},
+          {"what", SafeText(error.what, 4096)},
+          {"hint", SafeText(error.hint, 4096)}};
 }
 
 Error ErrorFromJson(const Json& json) {
-  return {CodeFromName(json.value("code", "")).value_or(Code::kFailure), json.value("what", ""), json.value("hint", "")};
+  const auto text = [&](const char* key) -> std::string {
+    const bool there = json.is_object() && json.contains(key) && json[key].is_string();
+    return there ? json[key].get<std::string>() : "";
+  };
+  return {CodeFromName(text("code")).value_or(Code::kFailure), text("what"), text("hint")};
 }
 
-Result<Json> RunChild(const std::string& name, const Json& request, const OnEvent& on_event, const ChildLimits& limits) {
+Result<Json> RunChild(const std::string& name, const Json& request, const OnEvent& on_event,
+                      const ChildLimits& limits) {
   TRY_STATUS(CheckInterrupted());
   Pipe in;
   Pipe out;
@@ -285,7 +324,8 @@ int ServeChild(const Job& job) {
     send({{"error", ErrorToJson(result.error())}});
     return static_cast<int>(result.error().code);
   } catch (const std::bad_alloc&) {
-    send({{"error", ErrorToJson({Code::kNoFit, "not enough memory", "choose a smaller type or context"})}});
+    send({{"error",
+           ErrorToJson({Code::kNoFit, "not enough memory", "choose a smaller type or context"})}});
     return static_cast<int>(Code::kNoFit);
   } catch (const std::exception& e) {
     send({{"error", ErrorToJson({Code::kInternal, fmt::format("unexpected: {}", e.what()), ""})}});

@@ -22,8 +22,8 @@ namespace trimma {
 using Json = nlohmann::json;
 
 struct ChildLimits {
-  double stall_seconds = 300;               // without a word from the child: it hangs, kill it
-  std::optional<double> timeout_seconds;    // over all
+  double stall_seconds = 300;                // without a word from the child: it hangs, kill it
+  std::optional<double> timeout_seconds;     // over all
   std::optional<uint64_t> max_memory_bytes;  // anonymous memory (mapped files don't count)
 };
 

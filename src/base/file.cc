@@ -29,9 +29,14 @@ std::string HiddenPartName(const std::string& path) {
   std::random_device random;
   const std::filesystem::path p(path);
   // The name may be 255 bytes long already; the part's own must fit too.
-  return (p.parent_path() /
-          fmt::format(".{}.trimma-tmp-{}-{:08x}", p.filename().string().substr(0, 200), getpid(), random()))
+  return (p.parent_path() / fmt::format(".{}.trimma-tmp-{}-{:08x}",
+                                        p.filename().string().substr(0, 200), getpid(), random()))
       .string();
+}
+
+Error Taken(const std::string& path) {
+  return {Code::kFailure, fmt::format("{} exists already", path),
+          "choose another name, or pass --force"};
 }
 
 Error FullDisk(const std::string& path, uint64_t bytes, int err) {
@@ -66,14 +71,15 @@ Error ErrnoError(const std::string& doing, const std::string& path, int err) {
     default:
       break;
   }
-  return {code, fmt::format("cannot {} {}: {}", doing, path, std::generic_category().message(err)), hint};
+  return {code, fmt::format("cannot {} {}: {}", doing, path, std::generic_category().message(err)),
+          hint};
 }
 
 Result<InputFile> InputFile::Open(const std::string& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer; fstat then refuses it.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return ErrnoError("open", path, errno);
-  struct stat st {};
+  struct stat st{};
   if (fstat(fd, &st) != 0) {
     const int err = errno;
     close(fd);
@@ -81,7 +87,9 @@ Result<InputFile> InputFile::Open(const std::string& path) {
   }
   if (!S_ISREG(st.st_mode)) {
     close(fd);
-    const char* kind = S_ISDIR(st.st_mode) ? "a directory" : S_ISFIFO(st.st_mode) ? "a FIFO" : "not a regular file";
+    const char* kind = S_ISDIR(st.st_mode)    ? "a directory"
+                       : S_ISFIFO(st.st_mode) ? "a FIFO"
+                                              : "not a regular file";
     return Error{Code::kInvalid, fmt::format("{} is {}", path, kind), "name a file"};
   }
   return InputFile(path, fd, StampOf(st));
@@ -108,7 +116,8 @@ Status InputFile::ReadAt(uint64_t offset, void* to, uint64_t bytes) const {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoError("read", path_, errno);
     if (n == 0) {
-      return Error{Code::kInvalid, fmt::format("{} ends at byte {}, more was expected", path_, offset),
+      return Error{Code::kInvalid,
+                   fmt::format("{} ends at byte {}, more was expected", path_, offset),
                    "the file is incomplete or was changed meanwhile; fetch it again"};
     }
     at += n;
@@ -119,20 +128,19 @@ Status InputFile::ReadAt(uint64_t offset, void* to, uint64_t bytes) const {
 }
 
 Result<OutputFile> OutputFile::Create(const std::string& path, const Options& options) {
-  struct stat st {};
+  struct stat st{};
   const bool exists = stat(path.c_str(), &st) == 0;
   if (exists && !S_ISREG(st.st_mode)) {
-    return Error{Code::kInvalid, fmt::format("{} is not a regular file", path), "choose another output name"};
+    return Error{Code::kInvalid, fmt::format("{} is not a regular file", path),
+                 "choose another output name"};
   }
-  if (exists && !options.replace) {
-    return Error{Code::kFailure, fmt::format("{} exists already", path), "choose another name, or pass --force"};
-  }
+  if (exists && !options.replace) return Taken(path);
   const bool named = !options.part_path.empty();
   const std::string part = named ? options.part_path : HiddenPartName(path);
   int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
   if (!named) flags |= O_EXCL;
   if (named && !options.resume) flags |= O_TRUNC;
-  const int fd = open(part.c_str(), flags, options.owner_only ? 0600 : 0644);
+  const int fd = open(part.c_str(), flags, static_cast<mode_t>(options.mode));
   if (fd < 0) return ErrnoError("create a file in", DirectoryOf(path), errno);
   OutputFile file(path, part, fd, options);
   if (options.expect_bytes > 0) {
@@ -185,12 +193,12 @@ Status OutputFile::Publish() {
     return ErrnoError("close", part_path_, err);
   }
   // Without `replace`, link() fails where the name was taken since Create looked.
-  if (!options_.replace) {
-    if (link(part_path_.c_str(), path_.c_str()) != 0) return ErrnoError("publish", path_, errno);
-    unlink(part_path_.c_str());
-  } else if (rename(part_path_.c_str(), path_.c_str()) != 0) {
-    return ErrnoError("publish", path_, errno);
-  }
+  const int rc = options_.replace ? rename(part_path_.c_str(), path_.c_str())
+                                  : link(part_path_.c_str(), path_.c_str());
+  const int publish_error = errno;
+  if (!options_.replace || (rc != 0 && options_.part_path.empty())) unlink(part_path_.c_str());
+  if (rc != 0)
+    return publish_error == EEXIST ? Taken(path_) : ErrnoError("publish", path_, publish_error);
   const int dir = open(DirectoryOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir >= 0) {
     fsync(dir);
@@ -201,14 +209,17 @@ Status OutputFile::Publish() {
 
 Status OutputFile::Discard() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
-  if (unlink(part_path_.c_str()) != 0 && errno != ENOENT) return ErrnoError("remove", part_path_, errno);
+  if (unlink(part_path_.c_str()) != 0 && errno != ENOENT)
+    return ErrnoError("remove", part_path_, errno);
   return {};
 }
 
 Result<std::string> ReadSmallFile(const std::string& path, uint64_t max_bytes) {
   TRY(const InputFile file, InputFile::Open(path));
   if (file.bytes() > max_bytes) {
-    return Error{Code::kInvalid, fmt::format("{} has {} bytes, at most {} are read", path, file.bytes(), max_bytes), ""};
+    return Error{Code::kInvalid,
+                 fmt::format("{} has {} bytes, at most {} are read", path, file.bytes(), max_bytes),
+                 ""};
   }
   std::string content(file.bytes(), '\0');
   TRY_STATUS(file.ReadAt(0, content.data(), content.size()));
@@ -228,8 +239,12 @@ Result<std::string> ReadPseudoFile(const std::string& path) {
   return content;
 }
 
-Status WriteFileAtomically(const std::string& path, const std::string& content) {
-  TRY(OutputFile file, OutputFile::Create(path, {}));
+Status WriteFileAtomically(const std::string& path, const std::string& content,
+                           const std::string& like) {
+  OutputFile::Options options;
+  struct stat st{};
+  if (!like.empty() && stat(like.c_str(), &st) == 0) options.mode = st.st_mode & 0777;
+  TRY(OutputFile file, OutputFile::Create(path, options));
   TRY_STATUS(file.WriteAt(0, content.data(), content.size()));
   return file.Publish();
 }
@@ -243,16 +258,19 @@ Status MakeDirectories(const std::string& path) {
       return ErrnoError("create the directory", partial, errno);
     }
   }
-  struct stat st {};
-  if (stat(path.c_str(), &st) != 0) return ErrnoError("create the directory", path, errno == ENOENT ? EACCES : errno);
-  if (!S_ISDIR(st.st_mode)) return Error{Code::kInvalid, fmt::format("{} is not a directory", path), ""};
+  struct stat st{};
+  if (stat(path.c_str(), &st) != 0)
+    return ErrnoError("create the directory", path, errno == ENOENT ? EACCES : errno);
+  if (!S_ISDIR(st.st_mode))
+    return Error{Code::kInvalid, fmt::format("{} is not a directory", path), ""};
   return {};
 }
 
 bool SameFile(const std::string& a, const std::string& b) {
-  struct stat sa {};
-  struct stat sb {};
-  return stat(a.c_str(), &sa) == 0 && stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+  struct stat sa{};
+  struct stat sb{};
+  return stat(a.c_str(), &sa) == 0 && stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev &&
+         sa.st_ino == sb.st_ino;
 }
 
 std::string HomeDirectory() {

@@ -53,12 +53,12 @@ class InputFile {
 class OutputFile {
  public:
   struct Options {
-    uint64_t expect_bytes = 0;   // reserved up front, so a full disk is known before the work
-    bool replace = true;         // false: fail with kFailure if the destination exists
-    std::string part_path;       // empty: a random hidden name, removed on failure;
-                                 // else this name, kept for resuming
-    bool resume = false;         // open an existing part_path instead of truncating it
-    bool owner_only = false;     // mode 0600 instead of 0644 (less the umask)
+    uint64_t expect_bytes = 0;  // reserved up front, so a full disk is known before the work
+    bool replace = true;        // false: fail with kFailure if the destination exists
+    std::string part_path;      // empty: a random hidden name, removed on failure;
+                                // else this name, kept for resuming
+    bool resume = false;        // open an existing part_path instead of truncating it
+    uint32_t mode = 0644;       // permissions, less the umask
   };
   static Result<OutputFile> Create(const std::string& path, const Options& options);
   OutputFile(OutputFile&& other) noexcept;
@@ -69,9 +69,9 @@ class OutputFile {
 
   const std::string& part_path() const { return part_path_; }
   Status WriteAt(uint64_t offset, const void* from, uint64_t bytes);
-  Status Sync();             // data on disk
-  Status Publish();          // sync, rename, sync the directory
-  Status Discard();          // remove the part; the destination is untouched
+  Status Sync();     // data on disk
+  Status Publish();  // sync, rename, sync the directory
+  Status Discard();  // remove the part; the destination is untouched
 
  private:
   OutputFile(std::string path, std::string part_path, int fd, const Options& options)
@@ -88,8 +88,9 @@ Result<std::string> ReadSmallFile(const std::string& path, uint64_t max_bytes = 
 // The same for /proc and /sys, whose files report size 0.
 Result<std::string> ReadPseudoFile(const std::string& path);
 
-// Publishes `content` atomically.
-Status WriteFileAtomically(const std::string& path, const std::string& content);
+// Publishes `content` atomically, with the permissions of `like` where that file exists.
+Status WriteFileAtomically(const std::string& path, const std::string& content,
+                           const std::string& like = "");
 
 // mkdir -p with mode 0700 for what is created.
 Status MakeDirectories(const std::string& path);

@@ -18,11 +18,12 @@ void OnSignal(int signal) {
 }  // namespace
 
 void InstallInterruptHandlers() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = OnSignal;  // no SA_RESTART: a blocking read must return
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write()
 }
 
 int InterruptSignal() { return g_signal.load(); }

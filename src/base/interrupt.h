@@ -5,7 +5,7 @@
 
 namespace trimma {
 
-// Installs the handlers, and ignores SIGPIPE. Call once, in main.
+// Installs the handlers, and ignores SIGPIPE and SIGXFSZ. Call once, in main.
 void InstallInterruptHandlers();
 
 // The signal that asked for a stop, or 0.

@@ -33,7 +33,10 @@ void Progress::Update(const std::string& stage, double share) {
   }
   share = std::clamp(share, 0.0, 1.0);
   const double spent = Seconds(stage_start_);
-  const std::string left = share > 0.02 && spent > 1 ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share))) : "";
+  const std::string left =
+      share > 0.02 && spent > 1
+          ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share)))
+          : "";
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}: {:3.0f} %{}", stage, share * 100, left);
     std::fflush(stderr);
@@ -45,7 +48,8 @@ void Progress::Update(const std::string& stage, double share) {
 
 void Progress::Done() {
   if (quiet_ || stage_.empty()) return;
-  if (terminal_) fmt::print(stderr, "\r\033[K{}: {}\n", stage_, FormatSeconds(Seconds(stage_start_)));
+  if (terminal_)
+    fmt::print(stderr, "\r\033[K{}: {}\n", stage_, FormatSeconds(Seconds(stage_start_)));
   stage_.clear();
 }
 

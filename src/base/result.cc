@@ -11,12 +11,18 @@ struct Name {
 };
 
 constexpr std::array kNames = {
-    Name{Code::kFailure, "failure"},         Name{Code::kUsage, "usage"},
-    Name{Code::kInvalid, "invalid"},         Name{Code::kNoFit, "no-fit"},
-    Name{Code::kGate, "gate"},               Name{Code::kNetwork, "network"},
-    Name{Code::kNotFound, "not-found"},      Name{Code::kBusy, "busy"},
-    Name{Code::kInternal, "internal"},       Name{Code::kIo, "io"},
-    Name{Code::kPermission, "permission"},   Name{Code::kInterrupted, "interrupted"},
+    Name{Code::kFailure, "failure"},
+    Name{Code::kUsage, "usage"},
+    Name{Code::kInvalid, "invalid"},
+    Name{Code::kNoFit, "no-fit"},
+    Name{Code::kGate, "gate"},
+    Name{Code::kNetwork, "network"},
+    Name{Code::kNotFound, "not-found"},
+    Name{Code::kBusy, "busy"},
+    Name{Code::kInternal, "internal"},
+    Name{Code::kIo, "io"},
+    Name{Code::kPermission, "permission"},
+    Name{Code::kInterrupted, "interrupted"},
     Name{Code::kTerminated, "terminated"},
 };
 

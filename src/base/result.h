@@ -100,12 +100,12 @@ namespace internal {
 
 // TRY(auto x, F()) binds the value or returns the error; TRY_STATUS(F()) for Status.
 #define TRY(declaration, expression) TRY_(TRIMMA_CONCAT(try_, __LINE__), declaration, expression)
-#define TRY_(tmp, declaration, expression)     \
-  auto tmp = (expression);                     \
+#define TRY_(tmp, declaration, expression)      \
+  auto tmp = (expression);                      \
   if (!tmp.ok()) return std::move(tmp).error(); \
   declaration = std::move(tmp).value()
-#define TRY_STATUS(expression)                                        \
-  do {                                                                \
-    auto try_status_ = (expression);                                  \
-    if (!try_status_.ok()) return std::move(try_status_.error());     \
+#define TRY_STATUS(expression)                                    \
+  do {                                                            \
+    auto try_status_ = (expression);                              \
+    if (!try_status_.ok()) return std::move(try_status_.error()); \
   } while (false)

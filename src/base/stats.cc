@@ -29,6 +29,10 @@ std::vector<double> Resample(const std::vector<double>& samples, std::mt19937& r
 // The largest k with P(Binomial(n, 1/2) < k) <= 0.025, so that the k-th smallest and the
 // k-th largest sample (1-based) enclose the median with at least 95 %. 0 if there is none.
 int64_t MedianRank(int64_t n) {
+  // Beyond this the normal approximation is exact enough, and 2^-n would underflow.
+  if (n > 500)
+    return static_cast<int64_t>(
+        std::floor(static_cast<double>(n) / 2 - 0.98 * std::sqrt(static_cast<double>(n))));
   double cumulative = 0;
   double term = std::exp2(-static_cast<double>(n));
   int64_t k = 0;
@@ -56,10 +60,12 @@ Spread MedianSpread(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
   const auto n = static_cast<int64_t>(samples.size());
   const int64_t rank = std::max<int64_t>(1, MedianRank(n));
-  return {MedianOfSorted(samples), samples[static_cast<size_t>(rank - 1)], samples[static_cast<size_t>(n - rank)], n};
+  return {MedianOfSorted(samples), samples[static_cast<size_t>(rank - 1)],
+          samples[static_cast<size_t>(n - rank)], n};
 }
 
-MeanInterval GroupBootstrap(const std::vector<double>& sums, const std::vector<int64_t>& counts, int rounds) {
+MeanInterval GroupBootstrap(const std::vector<double>& sums, const std::vector<int64_t>& counts,
+                            int rounds) {
   CHECK(sums.size() == counts.size());
   double sum = 0;
   double count = 0;
@@ -93,7 +99,8 @@ MeanInterval MedianRatio(const std::vector<double>& a, const std::vector<double>
   std::sort(sb.begin(), sb.end());
   const double centre = MedianOfSorted(sa) / MedianOfSorted(sb);
   std::vector<double> ratios(static_cast<size_t>(rounds));
-  for (double& ratio : ratios) ratio = MedianOfSorted(Resample(a, random)) / MedianOfSorted(Resample(b, random));
+  for (double& ratio : ratios)
+    ratio = MedianOfSorted(Resample(a, random)) / MedianOfSorted(Resample(b, random));
   return Percentiles(centre, std::move(ratios));
 }
 

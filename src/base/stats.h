@@ -35,6 +35,7 @@ MeanInterval GroupBootstrap(const std::vector<double>& sums, const std::vector<i
                             int rounds = 2000);
 
 // Ratio of two medians with a 95 % bootstrap interval; `a` and `b` are independent samples.
-MeanInterval MedianRatio(const std::vector<double>& a, const std::vector<double>& b, int rounds = 2000);
+MeanInterval MedianRatio(const std::vector<double>& a, const std::vector<double>& b,
+                         int rounds = 2000);
 
 }  // namespace trimma

@@ -91,7 +91,8 @@ std::vector<std::string> Split(std::string_view text, char separator) {
   }
 }
 
-std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& candidates) {
+std::optional<std::string> Nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates) {
   const std::string lower = ToLower(word.substr(0, 64));
   std::optional<std::string> best;
   size_t best_distance = std::max<size_t>(1, lower.size() / 3) + 1;

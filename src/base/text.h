@@ -14,7 +14,8 @@ std::vector<std::string> Split(std::string_view text, char separator);
 
 // The candidate with the smallest edit distance (case-insensitive), if it is near
 // enough (at most a third of the length, at least one edit allowed) to be what was meant.
-std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& candidates);
+std::optional<std::string> Nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates);
 
 // Text from a file or a server, made fit for a terminal: control characters, escape
 // sequences, bidirectional overrides and invalid UTF-8 become "?"; longer than

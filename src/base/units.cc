@@ -18,7 +18,8 @@ Result<uint64_t> ParseBytes(std::string_view text) {
   if (end == 0) return bad("it has no number");
   double number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + end, number);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + end) return bad("the number is malformed");
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + end)
+    return bad("the number is malformed");
   std::string_view unit = text.substr(end);
   while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
   if (!unit.empty() && (unit.back() == 'B' || unit.back() == 'b')) unit.remove_suffix(1);
@@ -33,11 +34,24 @@ Result<uint64_t> ParseBytes(std::string_view text) {
   if (!unit.empty()) {
     if (unit.size() != 1) return bad("the unit is unknown");
     switch (unit.front()) {
-      case 'k': case 'K': power = 1; break;
-      case 'm': case 'M': power = 2; break;
-      case 'g': case 'G': power = 3; break;
-      case 't': case 'T': power = 4; break;
-      default: return bad("the unit is unknown");
+      case 'k':
+      case 'K':
+        power = 1;
+        break;
+      case 'm':
+      case 'M':
+        power = 2;
+        break;
+      case 'g':
+      case 'G':
+        power = 3;
+        break;
+      case 't':
+      case 'T':
+        power = 4;
+        break;
+      default:
+        return bad("the unit is unknown");
     }
   }
   const double bytes = number * std::pow(binary ? 1024.0 : 1000.0, power);

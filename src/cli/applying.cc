@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/file.h"
@@ -17,7 +18,8 @@ constexpr uint64_t kMaxSettingsBytes = 16ULL << 20;
 
 std::string UndoPath() { return StateDirectory() + "/last-apply.json"; }
 
-// The file a path leads to: a symbolic link is followed, so that the link stays and its target changes.
+// The file a path leads to: a symbolic link is followed, so that the link stays and its target
+// changes.
 std::string RealPath(const std::string& path) {
   std::error_code error;
   const auto real = std::filesystem::weakly_canonical(path, error);
@@ -36,11 +38,14 @@ Result<FileChange> PlanConfig(const Applied& applied, const std::string& path) {
   change.target = RealPath(path);
   TRY(change.before, ReadIfThere(change.target));
   auto edit = EditConfigToml(change.before.value_or(""), applied);
-  if (!edit.ok()) return Error{edit.error().code, fmt::format("{}: {}", path, edit.error().what), edit.error().hint};
+  if (!edit.ok())
+    return Error{edit.error().code, fmt::format("{}: {}", path, edit.error().what),
+                 edit.error().hint};
   change.after = edit->text;
   for (const ConfigChange& key : edit->changes) {
-    change.summary.push_back(key.before.empty() ? fmt::format("{} = {} (new)", key.key, key.after)
-                                                : fmt::format("{} = {} (was {})", key.key, key.after, key.before));
+    change.summary.push_back(key.before.empty()
+                                 ? fmt::format("{} = {} (new)", key.key, key.after)
+                                 : fmt::format("{} = {} (was {})", key.key, key.after, key.before));
   }
   return change;
 }
@@ -53,19 +58,29 @@ Result<FileChange> PlanWhole(const std::string& path, std::string text) {
   return change;
 }
 
-Status WriteOne(const FileChange& change) {
+Status CheckUnchanged(const FileChange& change) {
   TRY(const auto now, ReadIfThere(change.target));
-  if (now != change.before) {
-    return Error{Code::kBusy, fmt::format("{} was changed by another program meanwhile", change.target), "run the command again"};
-  }
+  if (now == change.before) return {};
+  return Error{Code::kBusy,
+               fmt::format("{} was changed by another program meanwhile", change.target),
+               "run the command again"};
+}
+
+Status WriteOne(const FileChange& change) {
   if (change.before == change.after) return {};
-  if (change.before) TRY_STATUS(WriteFileAtomically(change.target + ".bak", *change.before));
-  std::error_code error;
-  const auto mode = std::filesystem::status(change.target, error).permissions();
-  const bool had = change.before.has_value();
-  TRY_STATUS(WriteFileAtomically(change.target, change.after));
-  if (had) std::filesystem::permissions(change.target, mode, error);
-  return {};
+  if (change.before)
+    TRY_STATUS(WriteFileAtomically(change.target + ".bak", *change.before, change.target));
+  return WriteFileAtomically(change.target, change.after, change.target);
+}
+
+bool IsUndoDocument(const Json& json) {
+  if (!json.is_object() || !json.contains("changes") || !json["changes"].is_array()) return false;
+  return std::all_of(json["changes"].begin(), json["changes"].end(), [](const Json& change) {
+    return change.is_object() && change.contains("target") && change["target"].is_string() &&
+           change.contains("before") &&
+           (change["before"].is_null() || change["before"].is_string()) &&
+           change.contains("after") && change["after"].is_string();
+  });
 }
 
 }  // namespace
@@ -94,15 +109,19 @@ Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyT
 }
 
 Status MakeChanges(const std::vector<FileChange>& changes) {
+  for (const FileChange& change : changes) TRY_STATUS(CheckUnchanged(change));
   Json undo = Json::array();
   for (const FileChange& change : changes) {
     if (change.before == change.after) continue;
-    undo.push_back({{"target", change.target}, {"before", change.before ? Json(*change.before) : Json()}, {"after", change.after}});
+    undo.push_back({{"target", change.target},
+                    {"before", change.before ? Json(*change.before) : Json()},
+                    {"after", change.after}});
   }
   if (undo.empty()) return {};
   // Noted first: whatever happens while writing, it can be taken back.
   TRY_STATUS(MakeDirectories(StateDirectory()));
-  TRY_STATUS(WriteFileAtomically(UndoPath(), DumpDocument({{"schema", "trimma.undo/1"}, {"changes", undo}})));
+  TRY_STATUS(WriteFileAtomically(UndoPath(),
+                                 DumpDocument({{"schema", "trimma.undo/1"}, {"changes", undo}})));
   for (const FileChange& change : changes) TRY_STATUS(WriteOne(change));
   return {};
 }
@@ -111,22 +130,27 @@ Result<std::vector<std::string>> UndoLastApply(bool dry_run) {
   const auto text = ReadSmallFile(UndoPath(), 4 * kMaxSettingsBytes);
   if (!text.ok()) return Error{Code::kNotFound, "there is no apply to take back", ""};
   const Json json = Json::parse(*text, nullptr, false);
-  if (!json.is_object() || !json.contains("changes")) return Error{Code::kInvalid, fmt::format("{} is damaged", UndoPath()), ""};
+  if (!IsUndoDocument(json))
+    return Error{Code::kInvalid, fmt::format("{} is damaged", UndoPath()),
+                 "restore FILE.bak by hand"};
   std::vector<std::string> done;
   for (const Json& change : json["changes"]) {
     const std::string target = change.at("target");
     TRY(const auto now, ReadIfThere(target));
     const bool untouched = now && *now == change.at("after").get<std::string>();
-    const bool already = change.at("before").is_null() ? !now : now == change["before"].get<std::string>();
+    const bool already =
+        change.at("before").is_null() ? !now : now == change["before"].get<std::string>();
     if (already) continue;
     if (!untouched) {
-      return Error{Code::kBusy, fmt::format("{} was edited since; it is left as it is", target), fmt::format("the former file is {}.bak", target)};
+      return Error{Code::kBusy, fmt::format("{} was edited since; it is left as it is", target),
+                   fmt::format("the former file is {}.bak", target)};
     }
     if (change["before"].is_null()) {
       if (!dry_run && unlink(target.c_str()) != 0) return ErrnoError("remove", target, errno);
       done.push_back(fmt::format("removed {}", target));
     } else {
-      if (!dry_run) TRY_STATUS(WriteFileAtomically(target, change["before"].get<std::string>()));
+      if (!dry_run)
+        TRY_STATUS(WriteFileAtomically(target, change["before"].get<std::string>(), target));
       done.push_back(fmt::format("restored {}", target));
     }
   }

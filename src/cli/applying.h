@@ -19,21 +19,21 @@ struct ApplyTargets {
 };
 
 struct FileChange {
-  std::string target;                  // absolute
-  std::optional<std::string> before;   // the whole file; nullopt: it doesn't exist
+  std::string target;                 // absolute
+  std::optional<std::string> before;  // the whole file; nullopt: it doesn't exist
   std::string after;
-  std::vector<std::string> summary;    // what changes, a line each
+  std::vector<std::string> summary;  // what changes, a line each
 };
 
 // What would be written. Nothing is touched.
 Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyTargets& targets);
 
-// Writes all, keeping each former file as FILE.bak, and notes what an undo has to restore. A file that
-// changed since PlanChanges read it is kBusy, and nothing is written.
+// Writes all, keeping each former file as FILE.bak, and notes what an undo has to restore. A file
+// that changed since PlanChanges read it is kBusy, and nothing is written.
 Status MakeChanges(const std::vector<FileChange>& changes);
 
-// Restores what the last MakeChanges replaced, and removes what it created, unless it was edited since
-// (kBusy). Returns what was done, a line each.
+// Restores what the last MakeChanges replaced, and removes what it created, unless it was edited
+// since (kBusy). Returns what was done, a line each.
 Result<std::vector<std::string>> UndoLastApply(bool dry_run);
 
 }  // namespace trimma

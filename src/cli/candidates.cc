@@ -18,16 +18,20 @@ constexpr int kTypicalAnswer = 128;
 constexpr double kSameSpeed = 0.05;
 
 bool FitsAt(const Planned& planned, const FileType* recipe, uint32_t context) {
-  return std::any_of(planned.plan.cells.begin(), planned.plan.cells.end(), [&](const PlanCell& cell) {
-    return cell.fits && cell.type == recipe->name && cell.settings.context >= context;
-  });
+  return std::any_of(
+      planned.plan.cells.begin(), planned.plan.cells.end(), [&](const PlanCell& cell) {
+        return cell.fits && cell.type == recipe->name && cell.settings.context >= context;
+      });
 }
 
 }  // namespace
 
-std::vector<const FileType*> RecipesToTry(const GgufFile& source, const Planned& planned, uint32_t context) {
+std::vector<const FileType*> RecipesToTry(const GgufFile& source, const Planned& planned,
+                                          uint32_t context) {
   const uint64_t parameters = source.parameters();
-  const size_t most = parameters <= kSmallParameters ? std::size(kLadder) : parameters <= kMediumParameters ? 3 : 2;
+  const size_t most = parameters <= kSmallParameters    ? std::size(kLadder)
+                      : parameters <= kMediumParameters ? 3
+                                                        : 2;
   std::vector<const FileType*> recipes;
   for (const char* name : kLadder) {
     const FileType* recipe = FindFileType(name);
@@ -43,7 +47,8 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   quantize.calibration_text = options.calibration;
   quantize.generate_seconds = options.seconds * 0.2;
   const std::string importance = options.directory + "/importance.gguf";
-  TRY(const std::string dataset, CollectImportance(quantize, importance, [&](const std::string& stage, double share) {
+  TRY(const std::string dataset,
+      CollectImportance(quantize, importance, [&](const std::string& stage, double share) {
         progress.Update(stage, share);
       }));
   quantize.importance_file = importance;
@@ -54,11 +59,14 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   for (const FileType* recipe : options.recipes) {
     quantize.recipe = recipe;
     quantize.output = fmt::format("{}/{}.gguf", options.directory, ToLower(recipe->name));
-    TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) {
+    TRY(const QuantizeReport report,
+        Quantize(quantize, [&](const std::string& stage, double share) {
           progress.Update(fmt::format("{} to {}", stage, recipe->name), share);
         }));
-    candidates.made.push_back({recipe, report.output, report.file_bytes, report.bits_per_weight, {}, {}, report.notes});
-    candidates.made.back().notes.push_back(fmt::format("rounding errors weighed by importance data (text: {})", dataset));
+    candidates.made.push_back(
+        {recipe, report.output, report.file_bytes, report.bits_per_weight, {}, {}, report.notes});
+    candidates.made.back().notes.push_back(
+        fmt::format("rounding errors weighed by importance data (text: {})", dataset));
     judged.push_back({report.output, options.settings});
     timed.push_back({report.output, options.settings});
   }
@@ -67,12 +75,14 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   quality.chunks = options.text ? 64 : 0;
   quality.generate_seconds = options.seconds * 0.15;
   quality.budget_seconds = options.seconds * 0.35;
-  TRY(const auto qualities, MeasureQuality({options.source, options.settings}, judged, quality,
-                                           [&](double share) { progress.Update("measuring quality", share); }));
+  TRY(const auto qualities,
+      MeasureQuality({options.source, options.settings}, judged, quality,
+                     [&](double share) { progress.Update("measuring quality", share); }));
   SpeedOptions speed;
   speed.budget_seconds = options.seconds * 0.3;
   speed.rounds = 12;
-  TRY(const auto trials, MeasureSpeed(timed, speed, [&](double share) { progress.Update("measuring speed", share); }));
+  TRY(const auto trials,
+      MeasureSpeed(timed, speed, [&](double share) { progress.Update("measuring speed", share); }));
   for (const SpeedTrial& trial : trials) {
     if (trial.error) return *trial.error;
   }
@@ -84,7 +94,9 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   return candidates;
 }
 
-double TypicalSeconds(const Speed& speed) { return MedianSpread(ExchangeSeconds(speed, kTypicalAnswer)).median; }
+double TypicalSeconds(const Speed& speed) {
+  return MedianSpread(ExchangeSeconds(speed, kTypicalAnswer)).median;
+}
 
 std::optional<size_t> ChooseCandidate(const std::vector<Candidate>& candidates, double max_kld) {
   double fastest = 1e300;
@@ -94,7 +106,8 @@ std::optional<size_t> ChooseCandidate(const std::vector<Candidate>& candidates, 
   std::optional<size_t> best;
   for (size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& c = candidates[i];
-    if (c.quality.mean_kld_high > max_kld || TypicalSeconds(c.speed) > fastest * (1 + kSameSpeed)) continue;
+    if (c.quality.mean_kld_high > max_kld || TypicalSeconds(c.speed) > fastest * (1 + kSameSpeed))
+      continue;
     if (!best || c.file_bytes < candidates[*best].file_bytes) best = i;
   }
   return best;

@@ -23,8 +23,8 @@ struct Candidate {
 };
 
 struct CandidateOptions {
-  std::string source;                      // unquantised GGUF
-  std::string directory;                   // for the files
+  std::string source;     // unquantised GGUF
+  std::string directory;  // for the files
   std::vector<const FileType*> recipes;
   RuntimeSettings settings;                // for measuring
   std::optional<std::string> text;         // to judge on
@@ -37,18 +37,20 @@ struct Candidates {
   Speed source_speed;  // measured side by side with theirs
 };
 
-// Which types to try: those that fit, and fewer of them the larger the model, since each is made and measured.
-std::vector<const FileType*> RecipesToTry(const GgufFile& source, const Planned& planned, uint32_t context);
+// Which types to try: those that fit, and fewer of them the larger the model, since each is made
+// and measured.
+std::vector<const FileType*> RecipesToTry(const GgufFile& source, const Planned& planned,
+                                          uint32_t context);
 
-// Makes and judges all. Importance data is collected once; all are judged in lockstep on the same tokens,
-// and timed in turns.
+// Makes and judges all. Importance data is collected once; all are judged in lockstep on the same
+// tokens, and timed in turns.
 Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& progress);
 
 // Seconds of a typical exchange: the measured prompt and an answer of 128 tokens.
 double TypicalSeconds(const Speed& speed);
 
-// Of those whose loss (upper end of its interval) is at most `max_kld`: the fastest, and among those within
-// 5 % of it the smallest. nullopt if none loses so little.
+// Of those whose loss (upper end of its interval) is at most `max_kld`: the fastest, and among
+// those within 5 % of it the smallest. nullopt if none loses so little.
 std::optional<size_t> ChooseCandidate(const std::vector<Candidate>& candidates, double max_kld);
 
 }  // namespace trimma

@@ -19,15 +19,18 @@ struct Options {
   bool undo = false;
 };
 
-std::string Describe(const std::vector<FileChange>& changes, const std::string& record, bool dry_run) {
+std::string Describe(const std::vector<FileChange>& changes, const std::string& record,
+                     bool dry_run) {
   std::string text = fmt::format("from {}\n", SafeText(record, 500));
   for (const FileChange& change : changes) {
     if (change.before == change.after) {
       text += fmt::format("{}: nothing to change\n", SafeText(change.target, 500));
       continue;
     }
-    text += fmt::format("{}{}{}\n", dry_run ? "would write " : "wrote ", SafeText(change.target, 500), change.before ? "" : " (new)");
-    for (const std::string& line : change.summary) text += fmt::format("  {}\n", SafeText(line, 300));
+    text += fmt::format("{}{}{}\n", dry_run ? "would write " : "wrote ",
+                        SafeText(change.target, 500), change.before ? "" : " (new)");
+    for (const std::string& line : change.summary)
+      text += fmt::format("  {}\n", SafeText(line, 300));
   }
   if (!dry_run) text += "undo: trimma apply --undo\n";
   return text;
@@ -36,9 +39,14 @@ std::string Describe(const std::vector<FileChange>& changes, const std::string& 
 Json ToDocument(const std::vector<FileChange>& changes, const std::string& record) {
   Json list = Json::array();
   for (const FileChange& change : changes) {
-    list.push_back({{"target", change.target}, {"before", change.before ? Json(*change.before) : Json()}, {"after", change.after}});
+    list.push_back({{"target", change.target},
+                    {"before", change.before ? Json(*change.before) : Json()},
+                    {"after", change.after}});
   }
-  return {{"schema", "trimma.apply/1"}, {"record", record}, {"changes", list}, {"undo", "trimma apply --undo"}};
+  return {{"schema", "trimma.apply/1"},
+          {"record", record},
+          {"changes", list},
+          {"undo", "trimma apply --undo"}};
 }
 
 Status RunApply(const Options& options, const Shared& shared) {
@@ -46,7 +54,10 @@ Status RunApply(const Options& options, const Shared& shared) {
     TRY(const std::vector<std::string> lines, UndoLastApply(options.dry_run));
     std::string text;
     for (const std::string& line : lines) text += SafeText(line, 500) + "\n";
-    return shared.json ? PrintDocument({{"schema", "trimma.apply/1"}, {"changes", Json::array()}, {"undo", lines}}) : PrintText(text);
+    return shared.json
+               ? PrintDocument(
+                     {{"schema", "trimma.apply/1"}, {"changes", Json::array()}, {"undo", lines}})
+               : PrintText(text);
   }
   std::string record = options.record;
   if (record.empty()) {
@@ -56,10 +67,12 @@ Status RunApply(const Options& options, const Shared& shared) {
   TRY(const std::vector<FileChange> changes,
       PlanChanges(applied, {options.config, options.modelfile, options.env, options.llama_server}));
   if (changes.empty()) {
-    return Error{Code::kUsage, "nowhere to apply the settings to is named", "add --config FILE, --modelfile FILE, --env FILE or --llama-server FILE"};
+    return Error{Code::kUsage, "nowhere to apply the settings to is named",
+                 "add --config FILE, --modelfile FILE, --env FILE or --llama-server FILE"};
   }
   if (!options.dry_run) TRY_STATUS(MakeChanges(changes));
-  return shared.json ? PrintDocument(ToDocument(changes, record)) : PrintText(Describe(changes, record, options.dry_run));
+  return shared.json ? PrintDocument(ToDocument(changes, record))
+                     : PrintText(Describe(changes, record, options.dry_run));
 }
 
 }  // namespace
@@ -67,7 +80,8 @@ Status RunApply(const Options& options, const Shared& shared) {
 Action DefineApply(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("RECORD", o->record, "A record.json (default: the newest of this machine)");
-  app.add_option("--config", o->config, "An application's config.toml: [model] and [runtime] keys, all else kept");
+  app.add_option("--config", o->config,
+                 "An application's config.toml: [model] and [runtime] keys, all else kept");
   app.add_option("--modelfile", o->modelfile, "An Ollama Modelfile to write");
   app.add_option("--env", o->env, "An environment file for `ollama serve` to write");
   app.add_option("--llama-server", o->llama_server, "A models preset of llama-server to write");

@@ -27,28 +27,37 @@ std::string TypesText(const GgufFile& file) {
     types[tensor.type].second += tensor.bytes;
   }
   TextTable table{{"tensor type", "tensors", "bytes"}, {}};
-  for (const auto& [type, use] : types) table.rows.push_back({NameOf(type), std::to_string(use.first), FormatBytes(use.second)});
+  for (const auto& [type, use] : types)
+    table.rows.push_back({NameOf(type), std::to_string(use.first), FormatBytes(use.second)});
   return RenderTable(table);
 }
 
 std::string Describe(const OpenedModel& model, bool tensors) {
   const GgufFile& file = model.file;
-  std::string text = fmt::format("{}\n{}{}\n\n", DisplayName(model), SafeText(model.local.path, 500),
-                                 file.paths.size() > 1 ? fmt::format(" and {} more shards", file.paths.size() - 1) : "");
+  std::string text = fmt::format(
+      "{}\n{}{}\n\n", DisplayName(model), SafeText(model.local.path, 500),
+      file.paths.size() > 1 ? fmt::format(" and {} more shards", file.paths.size() - 1) : "");
   text += fmt::format("architecture     {}\n", SafeText(file.architecture()));
-  text += fmt::format("type             {}, {:.2f} bits per weight\n", TypeLabel(file), file.bits_per_weight());
+  text += fmt::format("type             {}, {:.2f} bits per weight\n", TypeLabel(file),
+                      file.bits_per_weight());
   text += fmt::format("parameters       {}\n", FormatCount(file.parameters()));
-  text += fmt::format("file             {} ({} bytes), GGUF version {}, {} metadata keys\n", FormatBytes(file.file_bytes), file.file_bytes,
-                      file.version, file.metadata.entries().size());
+  text += fmt::format("file             {} ({} bytes), GGUF version {}, {} metadata keys\n",
+                      FormatBytes(file.file_bytes), file.file_bytes, file.version,
+                      file.metadata.entries().size());
   text += fmt::format("trained context  {}\n", TrainedContext(file));
   if (const auto kv = KvBytesPerToken(file)) {
-    text += fmt::format("KV cache         {} per token in f16{}\n", FormatBytes(kv->bytes_per_token),
-                        kv->window > 0 ? fmt::format(", of which {} only for the last {} tokens (sliding window)", FormatBytes(kv->windowed_bytes_per_token), kv->window) : "");
+    text += fmt::format(
+        "KV cache         {} per token in f16{}\n", FormatBytes(kv->bytes_per_token),
+        kv->window > 0 ? fmt::format(", of which {} only for the last {} tokens (sliding window)",
+                                     FormatBytes(kv->windowed_bytes_per_token), kv->window)
+                       : "");
   }
   text += "\n" + TypesText(file);
   if (tensors) {
     TextTable table{{"tensor", "type", "shape", "bytes"}, {}};
-    for (const TensorInfo& t : file.tensors) table.rows.push_back({SafeText(t.name, 80), NameOf(t.type), ShapeText(t), std::to_string(t.bytes)});
+    for (const TensorInfo& t : file.tensors)
+      table.rows.push_back(
+          {SafeText(t.name, 80), NameOf(t.type), ShapeText(t), std::to_string(t.bytes)});
     text += "\n" + RenderTable(table);
   }
   return text;
@@ -58,7 +67,8 @@ Json ToDocument(const OpenedModel& model) {
   const GgufFile& file = model.file;
   Json tensors = Json::array();
   for (const TensorInfo& t : file.tensors) {
-    tensors.push_back({{"name", t.name}, {"type", NameOf(t.type)}, {"shape", t.shape}, {"bytes", t.bytes}});
+    tensors.push_back(
+        {{"name", t.name}, {"type", NameOf(t.type)}, {"shape", t.shape}, {"bytes", t.bytes}});
   }
   const auto kv = KvBytesPerToken(file);
   return {{"schema", "trimma.inspect/1"},
@@ -88,7 +98,8 @@ Action DefineInspect(CLI::App& app, const Shared& shared) {
   app.add_flag("--tensors", options->tensors, "List every tensor");
   return [options, &shared]() -> Status {
     TRY(const OpenedModel model, OpenModel(options->model));
-    return shared.json ? PrintDocument(ToDocument(model)) : PrintText(Describe(model, options->tensors));
+    return shared.json ? PrintDocument(ToDocument(model))
+                       : PrintText(Describe(model, options->tensors));
   };
 }
 

@@ -28,11 +28,15 @@ Status Models(const Shared& shared) {
                      {"bits_per_weight", file->bits_per_weight()},
                      {"file_bytes", file->file_bytes},
                      {"has_projector", !model.projector_path.empty()}});
-    table.rows.push_back({SafeText(model.name, 60), TypeLabel(*file), fmt::format("{:.2f}", file->bits_per_weight()),
-                          FormatBytes(file->file_bytes), model.projector_path.empty() ? "" : "yes"});
+    table.rows.push_back(
+        {SafeText(model.name, 60), TypeLabel(*file), fmt::format("{:.2f}", file->bits_per_weight()),
+         FormatBytes(file->file_bytes), model.projector_path.empty() ? "" : "yes"});
   }
-  if (shared.json) return PrintDocument({{"schema", "trimma.models/1"}, {"items", items}, {"notes", notes}});
-  std::string text = table.rows.empty() ? "no local models found (Ollama, Hugging Face cache, LM Studio)\n" : RenderTable(table);
+  if (shared.json)
+    return PrintDocument({{"schema", "trimma.models/1"}, {"items", items}, {"notes", notes}});
+  std::string text = table.rows.empty()
+                         ? "no local models found (Ollama, Hugging Face cache, LM Studio)\n"
+                         : RenderTable(table);
   for (const std::string& note : notes) text += fmt::format("note: {}\n", SafeText(note, 300));
   return PrintText(text);
 }

@@ -22,14 +22,24 @@ Status RunOptimize(const OptimizeOptions& options, const Shared& shared) {
 Action DefineOptimize(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<OptimizeOptions>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
-  app.add_option("--source", o->source, "A better original of the same model to quantise from (F16 or BF16)");
-  app.add_option("-o,--output", o->output, "A directory for what is written (default ./MODEL-trimma)");
-  app.add_option("--text", o->text, "Judge quality on this text (default: text the model generates)");
-  app.add_option("--calibration", o->calibration, "Collect importance data from this text (default: generated)");
+  app.add_option("--source", o->source,
+                 "A better original of the same model to quantise from (F16 or BF16)");
+  app.add_option("-o,--output", o->output,
+                 "A directory for what is written (default ./MODEL-trimma)");
+  app.add_option("--text", o->text,
+                 "Judge quality on this text (default: text the model generates)");
+  app.add_option("--calibration", o->calibration,
+                 "Collect importance data from this text (default: generated)");
   app.add_option("--context", o->context, "Context length (default: the plan's)");
-  app.add_option("--max-kld", o->max_kld, "Largest mean KL divergence of a new quantisation, nats")->capture_default_str()->check(CLI::Range(0.0, 100.0));
-  app.add_option("--profile", o->profile, "Sampling: precise, balanced, creative, or model (its own recommendation)")->capture_default_str();
-  app.add_option("--seconds", o->seconds, "Time for measuring; more gives narrower intervals")->capture_default_str()->check(CLI::Range(1.0, 86400.0));
+  app.add_option("--max-kld", o->max_kld, "Largest mean KL divergence of a new quantisation, nats")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--profile", o->profile,
+                 "Sampling: precise, balanced, creative, or model (its own recommendation)")
+      ->capture_default_str();
+  app.add_option("--seconds", o->seconds, "Time for measuring; more gives narrower intervals")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 86400.0));
   return [o, &shared] { return RunOptimize(*o, shared); };
 }
 

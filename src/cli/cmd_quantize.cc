@@ -27,15 +27,19 @@ struct Options {
 std::string Describe(const QuantizeReport& report, bool dry_run) {
   std::map<std::pair<std::string, std::string>, int> changes;
   for (const TensorChange& t : report.tensors) ++changes[{NameOf(t.from), NameOf(t.to)}];
-  std::string text = fmt::format("{}{}: {} ({} bytes), {:.2f} bits per weight", dry_run ? "would write " : "", SafeText(report.output, 500),
-                                 FormatBytes(report.file_bytes), report.file_bytes, report.bits_per_weight);
+  std::string text =
+      fmt::format("{}{}: {} ({} bytes), {:.2f} bits per weight", dry_run ? "would write " : "",
+                  SafeText(report.output, 500), FormatBytes(report.file_bytes), report.file_bytes,
+                  report.bits_per_weight);
   if (!dry_run) text += fmt::format(", in {}", FormatSeconds(report.seconds));
   text += "\n";
   for (const auto& [types, count] : changes) {
-    text += types.first == types.second ? fmt::format("  {:4} tensors stay {}\n", count, types.first)
-                                        : fmt::format("  {:4} tensors {} -> {}\n", count, types.first, types.second);
+    text += types.first == types.second
+                ? fmt::format("  {:4} tensors stay {}\n", count, types.first)
+                : fmt::format("  {:4} tensors {} -> {}\n", count, types.first, types.second);
   }
-  if (!report.importance.empty()) text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
+  if (!report.importance.empty())
+    text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   return text;
 }
@@ -43,8 +47,10 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
 // What requantising costs, told before it is done.
 void WarnIfQuantised(const OpenedModel& model, QuantizeReport& report) {
   if (IsUnquantised(model.file)) return;
-  report.notes.push_back(fmt::format("the source is {} already: its own loss stays and the new one adds to it; an F16 or BF16 original makes a better {}",
-                                     TypeLabel(model.file), "file of the same size"));
+  report.notes.push_back(
+      fmt::format("the source is {} already: its own loss stays and the new one adds to it; an F16 "
+                  "or BF16 original makes a better {}",
+                  TypeLabel(model.file), "file of the same size"));
 }
 
 Status RunQuantize(const Options& options, const Shared& shared) {
@@ -60,11 +66,14 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   quantize.force = options.force;
   Progress progress(shared.quiet);
   auto report = options.dry_run ? PlanQuantize(quantize)
-                                : Quantize(quantize, [&](const std::string& stage, double share) { progress.Update(stage, share); });
+                                : Quantize(quantize, [&](const std::string& stage, double share) {
+                                    progress.Update(stage, share);
+                                  });
   progress.Done();
   if (!report.ok()) return report.error();
   WarnIfQuantised(model, *report);
-  return shared.json ? PrintDocument(ToJson(*report)) : PrintText(Describe(*report, options.dry_run));
+  return shared.json ? PrintDocument(ToJson(*report))
+                     : PrintText(Describe(*report, options.dry_run));
 }
 
 }  // namespace
@@ -75,9 +84,13 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("-o,--output", o->output, "The GGUF to write")->required();
   app.add_option("--type", o->type, "Q8_0, Q6_K, Q5_K_M, Q4_K_M, IQ4_XS, ...")->required();
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");
-  app.add_option("--calibration", o->calibration, "A text to collect importance data from")->excludes("--imatrix");
-  app.add_option("--memory", o->memory, "For buffers, whatever the tensors' sizes")->capture_default_str();
-  app.add_option("--threads", o->threads, "0: all cores")->capture_default_str()->check(CLI::Range(0, 1024));
+  app.add_option("--calibration", o->calibration, "A text to collect importance data from")
+      ->excludes("--imatrix");
+  app.add_option("--memory", o->memory, "For buffers, whatever the tensors' sizes")
+      ->capture_default_str();
+  app.add_option("--threads", o->threads, "0: all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   app.add_flag("--force", o->force, "Replace an existing output");
   app.add_flag("--dry-run", o->dry_run, "Say exactly what would be made; write nothing");
   return [o, &shared] { return RunQuantize(*o, shared); };

@@ -21,24 +21,33 @@ struct Options {
 };
 
 std::string Describe(const TuneResult& result) {
-  TextTable table{{"settings", "prefill tok/s", "decode tok/s", "time, default = 1", "verdict"}, {}};
-  const auto row = [&](const std::string& what, const Speed& speed, const std::string& time, const std::string& verdict) {
-    table.rows.push_back({what, fmt::format("{:.1f}", speed.prefill_tps.median), fmt::format("{:.1f}", speed.decode_tps.median), time, verdict});
+  TextTable table{{"settings", "prefill tok/s", "decode tok/s", "time, default = 1", "verdict"},
+                  {}};
+  const auto row = [&](const std::string& what, const Speed& speed, const std::string& time,
+                       const std::string& verdict) {
+    table.rows.push_back({what, fmt::format("{:.1f}", speed.prefill_tps.median),
+                          fmt::format("{:.1f}", speed.decode_tps.median), time, verdict});
   };
   row("default", result.default_speed, "1.000", "");
   for (const TuneTrialResult& t : result.trials) {
     if (t.error) {
-      table.rows.push_back({t.variation.what, "", "", "", "failed: " + SafeText(t.error->what, 80)});
+      table.rows.push_back(
+          {t.variation.what, "", "", "", "failed: " + SafeText(t.error->what, 80)});
     } else {
-      row(t.variation.what, t.speed, fmt::format("{:.3f} ({:.3f} to {:.3f})", 1 / t.gain.mean, 1 / t.gain.high, 1 / t.gain.low), NameOf(t.outcome));
+      row(t.variation.what, t.speed,
+          fmt::format("{:.3f} ({:.3f} to {:.3f})", 1 / t.gain.mean, 1 / t.gain.high,
+                      1 / t.gain.low),
+          NameOf(t.outcome));
     }
   }
   std::string text = RenderTable(table);
   text += fmt::format("\n{}\n", result.verdict);
   if (!(result.best_settings == result.default_settings)) {
-    text += fmt::format("best: threads {}, ubatch {}, flash attention {}, KV cache {}\n",
-                        result.best_settings.threads ? std::to_string(*result.best_settings.threads) : "default", result.best_settings.ubatch,
-                        NameOf(result.best_settings.flash_attention), result.best_settings.kv_k);
+    text += fmt::format(
+        "best: threads {}, ubatch {}, flash attention {}, KV cache {}\n",
+        result.best_settings.threads ? std::to_string(*result.best_settings.threads) : "default",
+        result.best_settings.ubatch, NameOf(result.best_settings.flash_attention),
+        result.best_settings.kv_k);
   }
   return text + fmt::format("in {}\n", FormatSeconds(result.seconds));
 }
@@ -51,7 +60,9 @@ Status RunTune(Options options, const Shared& shared) {
   options.tune.cores = machine.cpu.cores;
   options.tune.threads = machine.cpu.threads;
   Progress progress(shared.quiet);
-  auto result = Tune(model.local.path, options.tune, [&](const std::string& stage, double share) { progress.Update(stage, share); });
+  auto result = Tune(model.local.path, options.tune, [&](const std::string& stage, double share) {
+    progress.Update(stage, share);
+  });
   progress.Done();
   if (!result.ok()) return result.error();
   return shared.json ? PrintDocument(ToJson(*result)) : PrintText(Describe(*result));
@@ -62,9 +73,15 @@ Status RunTune(Options options, const Shared& shared) {
 Action DefineTune(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
-  app.add_option("--budget", o->tune.budget_seconds, "Seconds for measuring")->capture_default_str()->check(CLI::Range(1.0, 86400.0));
-  app.add_option("--prompt-tokens", o->tune.prompt_tokens, "Length of a typical prompt")->capture_default_str()->check(CLI::Range(1, 1 << 20));
-  app.add_option("--answer-tokens", o->tune.answer_tokens, "Length of a typical answer")->capture_default_str()->check(CLI::Range(1, 1 << 20));
+  app.add_option("--budget", o->tune.budget_seconds, "Seconds for measuring")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 86400.0));
+  app.add_option("--prompt-tokens", o->tune.prompt_tokens, "Length of a typical prompt")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--answer-tokens", o->tune.answer_tokens, "Length of a typical answer")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--text", o->text, "Judge a quantised KV cache on this text (default: generated)");
   AddRuntimeOptions(app, o->runtime);
   return [o, &shared] { return RunTune(*o, shared); };

@@ -22,12 +22,14 @@ Result<const FileType*> ParseFileType(const std::string& name) {
   const FileType* type = FindFileType(name);
   if (type != nullptr) return type;
   const auto nearest = Nearest(name, FileTypeNames());
-  return Error{Code::kUsage, fmt::format("there is no type \"{}\"", SafeText(name, 40)),
-               nearest ? fmt::format("did you mean {}?", *nearest) : "for example Q4_K_M, Q8_0, IQ4_XS"};
+  return Error{
+      Code::kUsage, fmt::format("there is no type \"{}\"", SafeText(name, 40)),
+      nearest ? fmt::format("did you mean {}?", *nearest) : "for example Q4_K_M, Q8_0, IQ4_XS"};
 }
 
 Result<std::string> ParseKvType(const std::string& name) {
-  const std::vector<std::string> names = {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"};
+  const std::vector<std::string> names = {"f32",  "f16",    "bf16", "q8_0", "q4_0",
+                                          "q4_1", "iq4_nl", "q5_0", "q5_1"};
   for (const std::string& known : names) {
     if (ToLower(name) == known) return known;
   }
@@ -39,9 +41,11 @@ Result<std::string> ParseKvType(const std::string& name) {
 Status CheckContexts(const std::vector<uint32_t>& contexts, const GgufFile& file) {
   const uint32_t trained = TrainedContext(file);
   for (const uint32_t context : contexts) {
-    if (context == 0) return Error{Code::kUsage, "a context of 0 tokens holds nothing", "for example 4096"};
+    if (context == 0)
+      return Error{Code::kUsage, "a context of 0 tokens holds nothing", "for example 4096"};
     if (trained > 0 && context > trained) {
-      return Error{Code::kUsage, fmt::format("a context of {} tokens is beyond the model's {}", context, trained),
+      return Error{Code::kUsage,
+                   fmt::format("a context of {} tokens is beyond the model's {}", context, trained),
                    fmt::format("choose at most {}", trained)};
     }
   }

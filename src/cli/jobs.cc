@@ -23,8 +23,9 @@ struct NamedJob {
 };
 
 constexpr std::array kJobs = {
-    NamedJob{"devices", DevicesJob},       NamedJob{"recipes", RecipesJob},   NamedJob{"pricing", PricingJob},
-    NamedJob{"price", PriceJob},           NamedJob{"importance", ImportanceJob}, NamedJob{"quantize", QuantizeJob},
+    NamedJob{"devices", DevicesJob},       NamedJob{"recipes", RecipesJob},
+    NamedJob{"pricing", PricingJob},       NamedJob{"price", PriceJob},
+    NamedJob{"importance", ImportanceJob}, NamedJob{"quantize", QuantizeJob},
     NamedJob{"speed", SpeedJob},           NamedJob{"quality", QualityJob},
 };
 

@@ -15,14 +15,16 @@ namespace {
 std::string MeasuredPath() { return StateDirectory() + "/machine.json"; }
 
 // A measurement holds for this processor with this many usable cores.
-std::string MachineKey(const Machine& machine) { return fmt::format("{}, {} threads", machine.cpu.name, machine.cpu.threads); }
+std::string MachineKey(const Machine& machine) {
+  return fmt::format("{}, {} threads", machine.cpu.name, machine.cpu.threads);
+}
 
 void AddMeasured(Machine& machine) {
   const auto text = ReadSmallFile(MeasuredPath(), 1 << 20);
   if (!text.ok()) return;
   const Json json = Json::parse(*text, nullptr, false);
-  if (json.is_object() && json.value("machine", "") == MachineKey(machine) && json.contains("bandwidth_bytes_per_s") &&
-      json["bandwidth_bytes_per_s"].is_number()) {
+  if (json.is_object() && json.value("machine", "") == MachineKey(machine) &&
+      json.contains("bandwidth_bytes_per_s") && json["bandwidth_bytes_per_s"].is_number()) {
     machine.memory.bandwidth_bytes_per_s = json["bandwidth_bytes_per_s"].get<double>();
   }
 }
@@ -39,12 +41,14 @@ MachineScan ScanMachine() {
   }
   const auto devices = RunChild("devices", Json::object());
   if (!devices.ok()) {
-    scan.notes.push_back(fmt::format("the engine's backends could not be asked: {}", devices.error().what));
+    scan.notes.push_back(
+        fmt::format("the engine's backends could not be asked: {}", devices.error().what));
     return scan;
   }
   scan.backends = devices->at("backends").get<std::vector<std::string>>();
   for (const Json& gpu : devices->at("gpus")) {
-    scan.machine.gpus.push_back({gpu.at("name"), gpu.at("backend"), gpu.at("total_bytes"), gpu.at("free_bytes")});
+    scan.machine.gpus.push_back(
+        {gpu.at("name"), gpu.at("backend"), gpu.at("total_bytes"), gpu.at("free_bytes")});
   }
   return scan;
 }
@@ -54,10 +58,12 @@ Spread BenchMachine(MachineScan& scan) {
   options.threads = scan.machine.cpu.cores;
   const Spread bandwidth = MeasureReadBandwidth(options);
   scan.machine.memory.bandwidth_bytes_per_s = bandwidth.median;
-  const Json json = {{"machine", MachineKey(scan.machine)}, {"bandwidth_bytes_per_s", bandwidth.median}};
+  const Json json = {{"machine", MachineKey(scan.machine)},
+                     {"bandwidth_bytes_per_s", bandwidth.median}};
   Status kept = MakeDirectories(StateDirectory());
   if (kept.ok()) kept = WriteFileAtomically(MeasuredPath(), json.dump(2) + "\n");
-  if (!kept.ok()) scan.notes.push_back(fmt::format("the measurement can't be kept: {}", kept.error().what));
+  if (!kept.ok())
+    scan.notes.push_back(fmt::format("the measurement can't be kept: {}", kept.error().what));
   return bandwidth;
 }
 

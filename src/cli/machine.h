@@ -1,4 +1,5 @@
-// The whole machine: what hardware/ probes, what the engine's backends see, what was measured before.
+// The whole machine: what hardware/ probes, what the engine's backends see, what was measured
+// before.
 #pragma once
 
 #include "base/child.h"
@@ -13,8 +14,8 @@ struct MachineScan {
   std::vector<std::string> notes;     // what could not be found out, one sentence each
 };
 
-// Probes, asks the engine for GPUs (in a child; skipped where it was built for the CPU alone), and adds
-// the bandwidth that an earlier `scan --bench` measured on this machine.
+// Probes, asks the engine for GPUs (in a child; skipped where it was built for the CPU alone), and
+// adds the bandwidth that an earlier `scan --bench` measured on this machine.
 MachineScan ScanMachine();
 
 // Measures memory bandwidth and keeps it.

@@ -51,7 +51,7 @@ struct Run {
   Planned planned;     // of the source
   RuntimeSettings defaults;
   std::string directory;
-  std::string work;    // a folder of the directory for what is thrown away
+  std::string work;  // a folder of the directory for what is thrown away
   Json raw = Json::object();
 };
 
@@ -71,11 +71,14 @@ Status Open(Run& run) {
   }
   std::error_code error;
   const std::string absolute = std::filesystem::absolute(run.model.local.path, error).string();
-  run.directory = run.options.output.empty() ? std::filesystem::path(absolute).stem().string() + "-trimma" : run.options.output;
+  run.directory = run.options.output.empty()
+                      ? std::filesystem::path(absolute).stem().string() + "-trimma"
+                      : run.options.output;
   run.directory = std::filesystem::absolute(run.directory, error).string();
   run.work = run.directory + "/.work";
   TRY_STATUS(MakeDirectories(run.directory));
-  if (access(run.directory.c_str(), W_OK) != 0) return ErrnoError("write into", run.directory, errno);
+  if (access(run.directory.c_str(), W_OK) != 0)
+    return ErrnoError("write into", run.directory, errno);
   run.record.model_name = DisplayName(run.model);
   run.record.model_argument = run.options.model;
   run.record.model_path = absolute;
@@ -93,20 +96,23 @@ Status MakeThePlan(Run& run) {
   PlanOptions options;
   if (run.options.context) {
     options.contexts = UsualContexts(TrainedContext(run.source.file));
-    if (std::find(options.contexts.begin(), options.contexts.end(), *run.options.context) == options.contexts.end()) {
+    if (std::find(options.contexts.begin(), options.contexts.end(), *run.options.context) ==
+        options.contexts.end()) {
       options.contexts.push_back(*run.options.context);
     }
   }
   TRY(run.planned, MakePlanFor(run.source.file, scan.machine, options));
   const Plan& plan = run.planned.plan;
-  if (!plan.recommended) return Error{Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
+  if (!plan.recommended)
+    return Error{Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
   const PlanCell& cell = plan.cells[*plan.recommended];
   run.defaults.context = run.options.context.value_or(cell.settings.context);
   if (!run.record.machine.gpus.empty()) run.defaults.gpu_layers = cell.settings.gpu_layers;
   return {};
 }
 
-Result<Outcome> Describe(const GgufFile& file, const RuntimeSettings& settings, const std::string& label) {
+Result<Outcome> Describe(const GgufFile& file, const RuntimeSettings& settings,
+                         const std::string& label) {
   Outcome outcome;
   outcome.label = label;
   outcome.type = TypeLabel(file);
@@ -121,10 +127,12 @@ Result<Outcome> Describe(const GgufFile& file, const RuntimeSettings& settings, 
 // The source's own point of the plot; it is the chosen one while no other is.
 void FillReferencePoint(Run& run, const Speed& speed) {
   const GgufFile& file = run.source.file;
-  run.record.points.push_back({TypeLabel(file), file.file_bytes, speed.decode_tps.median, speed.prefill_tps.median, std::nullopt, 0, 0, false});
+  run.record.points.push_back({TypeLabel(file), file.file_bytes, speed.decode_tps.median,
+                               speed.prefill_tps.median, std::nullopt, 0, 0, false});
 }
 
-// An unquantised source: several types are made and measured, the smallest that loses little enough is kept.
+// An unquantised source: several types are made and measured, the smallest that loses little enough
+// is kept.
 Status QuantiseByMeasurement(Run& run, Steps& steps) {
   CandidateOptions options;
   options.source = run.source.local.path;
@@ -133,7 +141,9 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
   options.text = run.options.text;
   options.calibration = run.options.calibration;
   options.recipes = RecipesToTry(run.source.file, run.planned, run.defaults.context);
-  if (options.recipes.empty()) return Error{Code::kNoFit, fmt::format("no type fits at a context of {}", run.defaults.context), "choose a shorter --context"};
+  if (options.recipes.empty())
+    return Error{Code::kNoFit, fmt::format("no type fits at a context of {}", run.defaults.context),
+                 "choose a shorter --context"};
   TRY_STATUS(MakeDirectories(run.work));
   options.seconds = run.options.seconds / 2;
   TRY(const Candidates measured, MakeCandidates(options, run.progress));
@@ -144,27 +154,41 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
   std::string tried;
   for (size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& c = candidates[i];
-    run.record.points.push_back({c.recipe->name, c.file_bytes, c.speed.decode_tps.median, c.speed.prefill_tps.median, c.quality.mean_kld,
+    run.record.points.push_back({c.recipe->name, c.file_bytes, c.speed.decode_tps.median,
+                                 c.speed.prefill_tps.median, c.quality.mean_kld,
                                  c.quality.mean_kld_low, c.quality.mean_kld_high, chosen == i});
-    run.raw["candidates"].push_back({{"type", c.recipe->name}, {"file_bytes", c.file_bytes}, {"quality", ToJson(c.quality)}, {"speed", ToJson(c.speed)}, {"notes", c.notes}});
-    tried += fmt::format("{}{} {:.4f}", tried.empty() ? "" : ", ", c.recipe->name, c.quality.mean_kld);
+    run.raw["candidates"].push_back({{"type", c.recipe->name},
+                                     {"file_bytes", c.file_bytes},
+                                     {"quality", ToJson(c.quality)},
+                                     {"speed", ToJson(c.speed)},
+                                     {"notes", c.notes}});
+    tried +=
+        fmt::format("{}{} {:.4f}", tried.empty() ? "" : ", ", c.recipe->name, c.quality.mean_kld);
   }
   if (!chosen) {
-    return Error{Code::kGate, fmt::format("no type stays under a mean KL divergence of {} (measured: {})", run.options.max_kld, tried),
+    return Error{Code::kGate,
+                 fmt::format("no type stays under a mean KL divergence of {} (measured: {})",
+                             run.options.max_kld, tried),
                  "raise --max-kld, or keep the model as it is"};
   }
   const Candidate& best = candidates[*chosen];
-  const std::string name = fmt::format("{}-{}.gguf", std::filesystem::path(run.source.local.path).stem().string(), best.recipe->name);
+  const std::string name =
+      fmt::format("{}-{}.gguf", std::filesystem::path(run.source.local.path).stem().string(),
+                  best.recipe->name);
   run.record.files.model = run.directory + "/" + name;
-  if (rename(best.path.c_str(), run.record.files.model.c_str()) != 0) return ErrnoError("publish", run.record.files.model, errno);
+  if (rename(best.path.c_str(), run.record.files.model.c_str()) != 0)
+    return ErrnoError("publish", run.record.files.model, errno);
   run.record.after.quality = best.quality;
   run.record.quality_text = best.quality.text;
-  for (const std::string& note : best.notes) run.record.notes.push_back(fmt::format("{}: {}", best.recipe->name, note));
+  for (const std::string& note : best.notes)
+    run.record.notes.push_back(fmt::format("{}: {}", best.recipe->name, note));
   run.record.weights_verdict = fmt::format(
-      "Quantised to {}: of {} types made and measured, the fastest for a prompt of {} and an answer of 128 tokens whose mean KL divergence from "
-      "the source stays under {} nats ({:.4f}, 95 %: {:.4f} to {:.4f}); the smallest where several are as fast.",
-      best.recipe->name, candidates.size(), best.speed.prompt_tokens, run.options.max_kld, best.quality.mean_kld, best.quality.mean_kld_low,
-      best.quality.mean_kld_high);
+      "Quantised to {}: of {} types made and measured, the fastest for a prompt of {} and an "
+      "answer of 128 tokens whose mean KL divergence from "
+      "the source stays under {} nats ({:.4f}, 95 %: {:.4f} to {:.4f}); the smallest where several "
+      "are as fast.",
+      best.recipe->name, candidates.size(), best.speed.prompt_tokens, run.options.max_kld,
+      best.quality.mean_kld, best.quality.mean_kld_low, best.quality.mean_kld_high);
   return {};
 }
 
@@ -183,11 +207,18 @@ Status KeepOrLower(Run& run, Steps& steps) {
   quantize.force = true;
   quantize.calibration_text = run.options.calibration;
   quantize.calibrate_on_own_text = !run.options.calibration;
-  quantize.output = fmt::format("{}/{}-{}.gguf", run.directory, std::filesystem::path(run.source.local.path).stem().string(), mix.recipe->name);
-  TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
+  quantize.output =
+      fmt::format("{}/{}-{}.gguf", run.directory,
+                  std::filesystem::path(run.source.local.path).stem().string(), mix.recipe->name);
+  TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) {
+        run.progress.Update(stage, share);
+      }));
   run.record.files.model = report.output;
-  run.record.weights_verdict = fmt::format("Lowered to {}: {}. The source was quantised already; its own loss stays, and an F16 original (--source) would "
-                                           "make a better file of this size.", mix.recipe->name, run.planned.plan.reason);
+  run.record.weights_verdict = fmt::format(
+      "Lowered to {}: {}. The source was quantised already; its own loss stays, and an F16 "
+      "original (--source) would "
+      "make a better file of this size.",
+      mix.recipe->name, run.planned.plan.reason);
   for (const std::string& note : report.notes) run.record.notes.push_back(note);
   steps.End("quantise");
   return {};
@@ -218,14 +249,18 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   tune.cores = run.record.machine.cpu.cores;
   tune.threads = run.record.machine.cpu.threads;
   tune.text_file = run.options.text;
-  TRY(const TuneResult tuned, Tune(run.record.files.model, tune, [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
+  TRY(const TuneResult tuned,
+      Tune(run.record.files.model, tune,
+           [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
   run.raw["tune"] = ToJson(tuned);
   for (const TuneTrialResult& trial : tuned.trials) run.record.trials.push_back(ToTrial(trial));
   run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 
-  TRY(Outcome before, Describe(run.model.file, run.defaults, fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));
-  TRY(Outcome after, Describe(after_file, tuned.best_settings, fmt::format("{}, tuned", TypeLabel(after_file))));
+  TRY(Outcome before, Describe(run.model.file, run.defaults,
+                               fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));
+  TRY(Outcome after,
+      Describe(after_file, tuned.best_settings, fmt::format("{}, tuned", TypeLabel(after_file))));
   after.quality = run.record.after.quality;
   after.speed = tuned.best_speed;
   if (same_weights) {
@@ -237,8 +272,11 @@ Status MeasureAndTune(Run& run, Steps& steps) {
     SpeedOptions speed;
     speed.budget_seconds = run.options.seconds / 6;
     speed.rounds = 20;
-    TRY(const auto trials, MeasureSpeed({{run.model.local.path, run.defaults}, {run.record.files.model, tuned.best_settings}}, speed,
-                                        [&](double share) { run.progress.Update("measuring before and after", share); }));
+    TRY(const auto trials, MeasureSpeed({{run.model.local.path, run.defaults},
+                                         {run.record.files.model, tuned.best_settings}},
+                                        speed, [&](double share) {
+                                          run.progress.Update("measuring before and after", share);
+                                        }));
     for (const SpeedTrial& trial : trials) {
       if (trial.error) return *trial.error;
     }
@@ -251,7 +289,8 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   return {};
 }
 
-// Weights kept: the settings may still change the answers (KV-cache type, order of sums), so it is measured.
+// Weights kept: the settings may still change the answers (KV-cache type, order of sums), so it is
+// measured.
 Status JudgeSettings(Run& run, Steps& steps) {
   if (run.record.after.quality) return {};
   QualityOptions quality;
@@ -261,7 +300,8 @@ Status JudgeSettings(Run& run, Steps& steps) {
   quality.generate_seconds = run.options.seconds / 6;
   quality.budget_seconds = run.options.seconds / 3;
   TRY(const auto measured,
-      MeasureQuality({run.model.local.path, run.defaults}, {{run.record.files.model, run.record.after.settings}}, quality,
+      MeasureQuality({run.model.local.path, run.defaults},
+                     {{run.record.files.model, run.record.after.settings}}, quality,
                      [&](double share) { run.progress.Update("measuring quality", share); }));
   run.record.after.quality = measured[0];
   run.record.quality_text = measured[0].text;
@@ -273,7 +313,8 @@ void FillMemoryRows(Run& run) {
   const std::string& type = run.record.after.type;
   for (const PlanCell& cell : run.planned.plan.cells) {
     if (cell.type != type) continue;
-    MemoryRow row{cell.settings.context, cell.settings.kv_k, cell.settings.kv_v, 0, 0, 0, cell.fits};
+    MemoryRow row{
+        cell.settings.context, cell.settings.kv_k, cell.settings.kv_v, 0, 0, 0, cell.fits};
     for (const DeviceBytes& device : cell.devices) {
       row.weights_bytes += device.weights_bytes;
       row.kv_bytes += device.kv_bytes;
@@ -293,14 +334,18 @@ Status WriteFiles(Run& run) {
   files.report = d + "report.html";
   files.record = d + "record.json";
   files.undo = {fmt::format("rm -r '{}'", run.directory)};
-  TRY(const auto changes, PlanChanges(AppliedFrom(run.record), {files.config, files.modelfile, files.env, files.llama_server}));
-  for (const FileChange& change : changes) TRY_STATUS(WriteFileAtomically(change.target, change.after));
+  TRY(const auto changes, PlanChanges(AppliedFrom(run.record), {files.config, files.modelfile,
+                                                                files.env, files.llama_server}));
+  for (const FileChange& change : changes)
+    TRY_STATUS(WriteFileAtomically(change.target, change.after));
   Json document = ToJson(run.record);
   document["measurements"] = run.raw;
   TRY_STATUS(WriteFileAtomically(files.record, DumpDocument(document)));
   TRY_STATUS(WriteFileAtomically(files.report, RenderPage(run.record)));
   const auto kept = KeepRecord(document, run.record.created);
-  if (!kept.ok()) run.record.notes.push_back(fmt::format("the record is not kept for `trimma apply`: {}", kept.error().what));
+  if (!kept.ok())
+    run.record.notes.push_back(
+        fmt::format("the record is not kept for `trimma apply`: {}", kept.error().what));
   return {};
 }
 
@@ -310,7 +355,8 @@ Status RunSteps(Run& run) {
   TRY_STATUS(Open(run));
   TRY_STATUS(MakeThePlan(run));
   steps.End("scan and plan");
-  TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps) : KeepOrLower(run, steps));
+  TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps)
+                                            : KeepOrLower(run, steps));
   TRY_STATUS(MeasureAndTune(run, steps));
   TRY_STATUS(JudgeSettings(run, steps));
   FillMemoryRows(run);

@@ -20,6 +20,7 @@ struct Planned {
   Plan plan;
 };
 
-Result<Planned> MakePlanFor(const GgufFile& file, const Machine& machine, const PlanOptions& options);
+Result<Planned> MakePlanFor(const GgufFile& file, const Machine& machine,
+                            const PlanOptions& options);
 
 }  // namespace trimma

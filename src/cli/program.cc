@@ -16,15 +16,23 @@ namespace trimma {
 namespace {
 
 constexpr std::array kCommands = {
-    Command{"optimize", "All of it: plan, quantise, measure, tune, write settings and a report", "trimma optimize ollama:gemma3:4b", DefineOptimize},
-    Command{"scan", "What this machine has: processor, memory, GPUs, engine", "trimma scan --bench", DefineScan},
+    Command{"optimize", "All of it: plan, quantise, measure, tune, write settings and a report",
+            "trimma optimize ollama:gemma3:4b", DefineOptimize},
+    Command{"scan", "What this machine has: processor, memory, GPUs, engine", "trimma scan --bench",
+            DefineScan},
     Command{"models", "Every local model with its type and size", "trimma models", DefineModels},
-    Command{"inspect", "What a model file is, tensor by tensor, and whether it is sound", "trimma inspect model.gguf --tensors", DefineInspect},
-    Command{"plan", "Memory of every type, context and KV-cache type, and what to take", "trimma plan model.gguf --context 4096,16384", DefinePlan},
-    Command{"quantize", "Make a smaller GGUF that unmodified llama.cpp loads", "trimma quantize model-f16.gguf -o model-q4.gguf --type Q4_K_M", DefineQuantize},
-    Command{"measure", "Speed, and quality against a reference, with intervals", "trimma measure model-q4.gguf --against model-f16.gguf", DefineMeasure},
-    Command{"tune", "The fastest settings on this machine, by measurement", "trimma tune model.gguf", DefineTune},
-    Command{"apply", "Write a record's settings where they take effect", "trimma apply --config ~/app/config.toml", DefineApply},
+    Command{"inspect", "What a model file is, tensor by tensor, and whether it is sound",
+            "trimma inspect model.gguf --tensors", DefineInspect},
+    Command{"plan", "Memory of every type, context and KV-cache type, and what to take",
+            "trimma plan model.gguf --context 4096,16384", DefinePlan},
+    Command{"quantize", "Make a smaller GGUF that unmodified llama.cpp loads",
+            "trimma quantize model-f16.gguf -o model-q4.gguf --type Q4_K_M", DefineQuantize},
+    Command{"measure", "Speed, and quality against a reference, with intervals",
+            "trimma measure model-q4.gguf --against model-f16.gguf", DefineMeasure},
+    Command{"tune", "The fastest settings on this machine, by measurement",
+            "trimma tune model.gguf", DefineTune},
+    Command{"apply", "Write a record's settings where they take effect",
+            "trimma apply --config ~/app/config.toml", DefineApply},
 };
 
 void PrintError(const Error& error, bool json) {
@@ -66,14 +74,18 @@ Error UsageError(const CLI::ParseError& e, int argc, char** argv) {
 
 constexpr const char* kFooter =
     "MODEL is a path to a GGUF, ollama:NAME, hf:USER/REPO[:QUANT], lmstudio:PATH, or a bare name.\n"
-    "Exit codes: 0 done, 1 failure, 2 usage, 3 invalid input, 4 does not fit, 5 a gate failed, 7 not found,\n"
+    "Exit codes: 0 done, 1 failure, 2 usage, 3 invalid input, 4 does not fit, 5 a gate failed, 7 "
+    "not found,\n"
     "8 busy, 70 internal, 74 I/O, 77 permission, 130/143 interrupted.";
 
 int ParseAndRun(int argc, char** argv) {
   Shared shared;
-  CLI::App app("trimma makes a local language model run as well as it can on this machine.", "trimma");
-  app.set_version_flag("--version", fmt::format("trimma {} (llama.cpp {}, {})", build_info::kVersion, build_info::kEngineVersion,
-                                                std::string(build_info::kEngineCommit).substr(0, 12)));
+  CLI::App app("trimma makes a local language model run as well as it can on this machine.",
+               "trimma");
+  app.set_version_flag(
+      "--version",
+      fmt::format("trimma {} (llama.cpp {}, {})", build_info::kVersion, build_info::kEngineVersion,
+                  std::string(build_info::kEngineCommit).substr(0, 12)));
   app.require_subcommand(1);
   app.footer(kFooter);
   app.get_formatter()->column_width(34);
@@ -119,7 +131,9 @@ int RunProgram(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return Finish(Error{Code::kInternal, "out of memory", "close other programs"}, false);
   } catch (const std::exception& e) {
-    return Finish(Error{Code::kInternal, fmt::format("unexpected: {}", e.what()), "please report this"}, false);
+    return Finish(
+        Error{Code::kInternal, fmt::format("unexpected: {}", e.what()), "please report this"},
+        false);
   }
 }
 

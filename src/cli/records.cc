@@ -20,8 +20,10 @@ struct Profile {
   double top_p;
 };
 
-// "precise" is the guide's own pair; "creative" leaves the distribution nearly as the model learnt it.
-constexpr std::array kProfiles = {Profile{"precise", 0.3, 0.8}, Profile{"balanced", 0.7, 0.9}, Profile{"creative", 1.0, 0.95}};
+// "precise" is the guide's own pair; "creative" leaves the distribution nearly as the model learnt
+// it.
+constexpr std::array kProfiles = {Profile{"precise", 0.3, 0.8}, Profile{"balanced", 0.7, 0.9},
+                                  Profile{"creative", 1.0, 0.95}};
 
 std::string RecordDirectory() { return StateDirectory() + "/records"; }
 
@@ -44,21 +46,29 @@ Result<std::string> NewestRecord() {
     // Names begin with the time, so the last name is the newest.
     if (path.ends_with(".json") && path > newest) newest = path;
   }
-  if (newest.empty()) return Error{Code::kNotFound, "there is no record of this machine yet", "run `trimma optimize MODEL` first"};
+  if (newest.empty())
+    return Error{Code::kNotFound, "there is no record of this machine yet",
+                 "run `trimma optimize MODEL` first"};
   return newest;
 }
 
 Result<Applied> AppliedFromRecord(const std::string& path) {
   TRY(const std::string text, ReadSmallFile(path));
   const Json json = Json::parse(text, nullptr, false);
-  const Error invalid{Code::kInvalid, fmt::format("{} is not a record of `trimma optimize`", SafeText(path, 300)), "name a record.json"};
-  if (!json.is_object() || json.value("schema", "") != "trimma.optimize/1") return invalid;
+  const Error invalid{Code::kInvalid,
+                      fmt::format("{} is not a record of `trimma optimize`", SafeText(path, 300)),
+                      "name a record.json"};
+  if (!json.is_object()) return invalid;
   try {
+    if (json.at("schema") != "trimma.optimize/1") return invalid;
     Applied applied;
     applied.model_path = json.at("files").at("model");
-    applied.name = ServedName(json.at("model").at("argument"), json.at("model").at("path") == applied.model_path, applied.model_path);
+    applied.name =
+        ServedName(json.at("model").at("argument"),
+                   json.at("model").at("path") == applied.model_path, applied.model_path);
     TRY(applied.settings, RuntimeSettingsFromJson(json.at("after").at("settings")));
-    applied.sampling = {json.at("sampling").at("temperature"), json.at("sampling").at("top_p"), json.at("sampling").at("profile")};
+    applied.sampling = {json.at("sampling").at("temperature"), json.at("sampling").at("top_p"),
+                        json.at("sampling").at("profile")};
     applied.trimma_version = build_info::kVersion;
     applied.engine_version = EngineText();
     return applied;
@@ -69,13 +79,20 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
 
 Applied AppliedFrom(const OptimizeRecord& record) {
   const bool kept = record.files.model == record.model_path;
-  return {ServedName(record.model_argument, kept, record.files.model), record.files.model, record.after.settings, record.sampling, record.trimma_version, EngineText()};
+  return {ServedName(record.model_argument, kept, record.files.model),
+          record.files.model,
+          record.after.settings,
+          record.sampling,
+          record.trimma_version,
+          EngineText()};
 }
 
-std::string ServedName(const std::string& argument, bool weights_kept, const std::string& model_path) {
+std::string ServedName(const std::string& argument, bool weights_kept,
+                       const std::string& model_path) {
   constexpr std::string_view kOllama = "ollama:";
   if (weights_kept && argument.starts_with(kOllama)) return argument.substr(kOllama.size());
-  const bool is_path = argument.find('/') != std::string::npos || ToLower(argument).ends_with(".gguf");
+  const bool is_path =
+      argument.find('/') != std::string::npos || ToLower(argument).ends_with(".gguf");
   if (weights_kept && !is_path) return argument;
   return ToLower(std::filesystem::path(model_path).stem().string());
 }
@@ -88,11 +105,14 @@ Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile
   for (const Profile& p : kProfiles) {
     if (wanted == p.name) return Sampling{p.temperature, p.top_p, p.name};
   }
-  return Error{Code::kUsage, fmt::format("there is no sampling profile \"{}\"", SafeText(profile, 40)), "precise, balanced, creative or model"};
+  return Error{Code::kUsage,
+               fmt::format("there is no sampling profile \"{}\"", SafeText(profile, 40)),
+               "precise, balanced, creative or model"};
 }
 
 std::string EngineText() {
-  return fmt::format("llama.cpp {} ({})", build_info::kEngineVersion, std::string(build_info::kEngineCommit).substr(0, 12));
+  return fmt::format("llama.cpp {} ({})", build_info::kEngineVersion,
+                     std::string(build_info::kEngineCommit).substr(0, 12));
 }
 
 }  // namespace trimma

@@ -21,12 +21,13 @@ Result<Applied> AppliedFromRecord(const std::string& path);
 
 Applied AppliedFrom(const OptimizeRecord& record);
 
-// What an application calls the model: an Ollama name as it is while the weights are its own; else the
-// file's name without ".gguf", in lower case, as it would be given to `ollama create`.
-std::string ServedName(const std::string& argument, bool weights_kept, const std::string& model_path);
+// What an application calls the model: an Ollama name as it is while the weights are its own; else
+// the file's name without ".gguf", in lower case, as it would be given to `ollama create`.
+std::string ServedName(const std::string& argument, bool weights_kept,
+                       const std::string& model_path);
 
-// The temperature and top_p to write. "model" takes the model's own recommendation from its metadata, where
-// it has one; else the named profile.
+// The temperature and top_p to write. "model" takes the model's own recommendation from its
+// metadata, where it has one; else the named profile.
 Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile);
 
 // "llama.cpp v0.5.0 (de3ff815ea7d)".

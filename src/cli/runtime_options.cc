@@ -6,11 +6,17 @@ namespace trimma {
 
 void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
   app.add_option("--batch", o.batch, "Logical batch (default 2048)")->check(CLI::Range(1, 1 << 20));
-  app.add_option("--ubatch", o.ubatch, "Physical batch (default 512)")->check(CLI::Range(1, 1 << 20));
-  app.add_option("--threads", o.threads, "Threads for decoding (default: the physical cores)")->check(CLI::Range(1, 1024));
-  app.add_option("--threads-batch", o.threads_batch, "Threads for prefill (default: as --threads)")->check(CLI::Range(1, 1024));
-  app.add_option("--gpu-layers", o.gpu_layers, "Layers on the GPU (default: all)")->check(CLI::Range(0, 10000));
-  app.add_option("--flash-attention", o.flash_attention, "auto, on or off")->check(CLI::IsMember({"auto", "on", "off"}))->capture_default_str();
+  app.add_option("--ubatch", o.ubatch, "Physical batch (default 512)")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--threads", o.threads, "Threads for decoding (default: the physical cores)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--threads-batch", o.threads_batch, "Threads for prefill (default: as --threads)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--gpu-layers", o.gpu_layers, "Layers on the GPU (default: all)")
+      ->check(CLI::Range(0, 10000));
+  app.add_option("--flash-attention", o.flash_attention, "auto, on or off")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
   app.add_option("--kv", o.kv, "KV-cache type, for K and V")->capture_default_str();
 }
 
@@ -22,7 +28,9 @@ Result<RuntimeSettings> ToSettings(const RuntimeOptions& o) {
   s.threads = o.threads;
   s.threads_batch = o.threads_batch;
   s.gpu_layers = o.gpu_layers;
-  s.flash_attention = o.flash_attention == "on" ? FlashAttention::kOn : o.flash_attention == "off" ? FlashAttention::kOff : FlashAttention::kAuto;
+  s.flash_attention = o.flash_attention == "on"    ? FlashAttention::kOn
+                      : o.flash_attention == "off" ? FlashAttention::kOff
+                                                   : FlashAttention::kAuto;
   TRY(s.kv_k, ParseKvType(o.kv));
   s.kv_v = s.kv_k;
   return s;

@@ -57,9 +57,12 @@ void ActivationTap::AddDense(ggml_tensor* node, const char* data, Sums& sums) {
   for (int64_t i3 = 0; i3 < input->ne[3]; ++i3) {
     for (int64_t i2 = 0; i2 < input->ne[2]; ++i2) {
       // A matrix shared by several activations is broadcast over them.
-      const auto matrix = static_cast<size_t>((i3 % weights->ne[3]) * weights->ne[2] + i2 % weights->ne[2]);
+      const auto matrix =
+          static_cast<size_t>((i3 % weights->ne[3]) * weights->ne[2] + i2 % weights->ne[2]);
       for (int64_t row = 0; row < input->ne[1]; ++row) {
-        AddSquares(data + static_cast<size_t>(row) * input->nb[1] + static_cast<size_t>(i2) * input->nb[2] + static_cast<size_t>(i3) * input->nb[3],
+        AddSquares(data + static_cast<size_t>(row) * input->nb[1] +
+                       static_cast<size_t>(i2) * input->nb[2] +
+                       static_cast<size_t>(i3) * input->nb[3],
                    sums.columns, &sums.squares[matrix * sums.columns]);
       }
       sums.counts[matrix] += static_cast<double>(input->ne[1]);
@@ -76,9 +79,11 @@ void ActivationTap::AddExperts(ggml_tensor* node, const char* data, Sums& sums) 
   for (int64_t token = 0; token < input->ne[2]; ++token) {
     for (int64_t used = 0; used < ids->ne[0]; ++used) {
       const auto expert = static_cast<size_t>(*reinterpret_cast<const int32_t*>(
-          id_bytes.data() + static_cast<size_t>(token) * ids->nb[1] + static_cast<size_t>(used) * ids->nb[0]));
+          id_bytes.data() + static_cast<size_t>(token) * ids->nb[1] +
+          static_cast<size_t>(used) * ids->nb[0]));
       CHECK(expert < sums.counts.size());
-      AddSquares(data + static_cast<size_t>(used % input->ne[1]) * input->nb[1] + static_cast<size_t>(token) * input->nb[2],
+      AddSquares(data + static_cast<size_t>(used % input->ne[1]) * input->nb[1] +
+                     static_cast<size_t>(token) * input->nb[2],
                  sums.columns, &sums.squares[expert * sums.columns]);
       sums.counts[expert] += 1;
     }
@@ -92,7 +97,8 @@ Result<Importance> ActivationTap::Take() {
     entry.columns = sums.columns;
     for (const double square : sums.squares) {
       if (!std::isfinite(square)) {
-        return Error{Code::kInvalid, fmt::format("the inputs of {} are not finite numbers", name), "the model is damaged; fetch it again"};
+        return Error{Code::kInvalid, fmt::format("the inputs of {} are not finite numbers", name),
+                     "the model is damaged; fetch it again"};
       }
       entry.sum2.push_back(static_cast<float>(square));
     }

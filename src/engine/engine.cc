@@ -49,7 +49,8 @@ Status StartEngine() {
     return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != nullptr;
   }();
   if (!started) {
-    return Error{Code::kInternal, "the engine's CPU backend can't be loaded", "build trimma again: ./dev build"};
+    return Error{Code::kInternal, "the engine's CPU backend can't be loaded",
+                 "build trimma again: ./dev build"};
   }
   return {};
 }

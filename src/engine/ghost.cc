@@ -37,10 +37,12 @@ class MemoryFile {
   MemoryFile& operator=(const MemoryFile&) = delete;
   std::string path() const { return fmt::format("/proc/self/fd/{}", fd_); }
   Status Fill(const std::string& header, uint64_t bytes) const {
-    if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return ErrnoError("create", "a ghost model", errno);
+    if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(bytes)) != 0)
+      return ErrnoError("create", "a ghost model", errno);
     size_t done = 0;
     while (done < header.size()) {
-      const ssize_t n = pwrite(fd_, header.data() + done, header.size() - done, static_cast<off_t>(done));
+      const ssize_t n =
+          pwrite(fd_, header.data() + done, header.size() - done, static_cast<off_t>(done));
       if (n <= 0) return ErrnoError("write", "a ghost model", errno);
       done += static_cast<size_t>(n);
     }
@@ -53,7 +55,8 @@ class MemoryFile {
 
 }  // namespace
 
-Result<Model> LoadGhost(const GgufFile& file, const std::vector<TensorType>& types, std::optional<int> gpu_layers) {
+Result<Model> LoadGhost(const GgufFile& file, const std::vector<TensorType>& types,
+                        std::optional<int> gpu_layers) {
   CHECK(types.empty() || types.size() == file.tensors.size());
   std::vector<TensorPlan> plans;
   plans.reserve(file.tensors.size());

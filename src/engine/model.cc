@@ -21,9 +21,12 @@ std::string EngineSays() {
 
 llama_flash_attn_type ToEngine(FlashAttention flash_attention) {
   switch (flash_attention) {
-    case FlashAttention::kOn: return LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    case FlashAttention::kOff: return LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    case FlashAttention::kAuto: break;
+    case FlashAttention::kOn:
+      return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    case FlashAttention::kOff:
+      return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    case FlashAttention::kAuto:
+      break;
   }
   return LLAMA_FLASH_ATTN_TYPE_AUTO;
 }
@@ -58,11 +61,13 @@ Result<Model> Model::Load(const GgufFile& file, const Options& options) {
   params.progress_callback = [](float, void*) { return InterruptSignal() == 0; };
   std::vector<const char*> paths;
   for (const std::string& path : file.paths) paths.push_back(path.c_str());
-  llama_model* model = paths.size() == 1 ? llama_model_load_from_file(paths[0], params)
-                                         : llama_model_load_from_splits(paths.data(), paths.size(), params);
+  llama_model* model = paths.size() == 1
+                           ? llama_model_load_from_file(paths[0], params)
+                           : llama_model_load_from_splits(paths.data(), paths.size(), params);
   TRY_STATUS(CheckInterrupted());
   if (model == nullptr) {
-    return Error{Code::kInvalid, fmt::format("{}: the engine can't load this model{}", file.paths[0], EngineSays()),
+    return Error{Code::kInvalid,
+                 fmt::format("{}: the engine can't load this model{}", file.paths[0], EngineSays()),
                  "its architecture may be newer than this engine; see `trimma inspect`"};
   }
   return Model(model);
@@ -73,7 +78,9 @@ int Model::trained_context() const { return llama_model_n_ctx_train(get()); }
 int Model::layers() const { return llama_model_n_layer(get()) + 1; }
 bool Model::adds_bos() const { return llama_vocab_get_add_bos(llama_model_get_vocab(get())); }
 Token Model::bos() const { return llama_vocab_bos(llama_model_get_vocab(get())); }
-bool Model::IsEndOfGeneration(Token token) const { return llama_vocab_is_eog(llama_model_get_vocab(get()), token); }
+bool Model::IsEndOfGeneration(Token token) const {
+  return llama_vocab_is_eog(llama_model_get_vocab(get()), token);
+}
 
 bool Model::SameVocabulary(const Model& other) const {
   const int n = vocabulary();
@@ -90,10 +97,12 @@ std::vector<Token> Model::Tokenize(const std::string& text, bool add_special) co
   const llama_vocab* vocab = llama_model_get_vocab(get());
   const auto bytes = static_cast<int32_t>(text.size());
   std::vector<Token> tokens(text.size() + 8);
-  int32_t n = llama_tokenize(vocab, text.data(), bytes, tokens.data(), static_cast<int32_t>(tokens.size()), add_special, false);
+  int32_t n = llama_tokenize(vocab, text.data(), bytes, tokens.data(),
+                             static_cast<int32_t>(tokens.size()), add_special, false);
   if (n < 0) {
     tokens.resize(static_cast<size_t>(-n));
-    n = llama_tokenize(vocab, text.data(), bytes, tokens.data(), static_cast<int32_t>(tokens.size()), add_special, false);
+    n = llama_tokenize(vocab, text.data(), bytes, tokens.data(),
+                       static_cast<int32_t>(tokens.size()), add_special, false);
   }
   tokens.resize(static_cast<size_t>(std::max(n, 0)));
   return tokens;
@@ -103,10 +112,12 @@ std::string Model::Detokenize(const std::vector<Token>& tokens) const {
   const llama_vocab* vocab = llama_model_get_vocab(get());
   std::string text(tokens.size() * 8 + 64, '\0');
   const auto count = static_cast<int32_t>(tokens.size());
-  int32_t n = llama_detokenize(vocab, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), true, false);
+  int32_t n = llama_detokenize(vocab, tokens.data(), count, text.data(),
+                               static_cast<int32_t>(text.size()), true, false);
   if (n < 0) {
     text.resize(static_cast<size_t>(-n));
-    n = llama_detokenize(vocab, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), true, false);
+    n = llama_detokenize(vocab, tokens.data(), count, text.data(),
+                         static_cast<int32_t>(text.size()), true, false);
   }
   text.resize(static_cast<size_t>(std::max(n, 0)));
   return text;
@@ -117,7 +128,8 @@ struct Context::Tap {
 };
 
 void Context::Free::operator()(llama_context* context) const { llama_free(context); }
-Context::Context(llama_context* context, std::unique_ptr<Tap> tap) : tap_(std::move(tap)), context_(context) {}
+Context::Context(llama_context* context, std::unique_ptr<Tap> tap)
+    : tap_(std::move(tap)), context_(context) {}
 Context::Context(Context&&) noexcept = default;
 Context::~Context() = default;
 
@@ -125,8 +137,11 @@ Result<Context> Context::Create(const Model& model, const Options& options) {
   const RuntimeSettings& settings = options.settings;
   TRY(const ggml_type type_k, GgmlKvType(settings.kv_k));
   TRY(const ggml_type type_v, GgmlKvType(settings.kv_v));
-  if (settings.flash_attention == FlashAttention::kOff && settings.kv_v != "f16" && settings.kv_v != "f32" && settings.kv_v != "bf16") {
-    return Error{Code::kUsage, fmt::format("KV-cache type {} for V needs flash attention", settings.kv_v), "leave flash attention on auto"};
+  if (settings.flash_attention == FlashAttention::kOff && settings.kv_v != "f16" &&
+      settings.kv_v != "f32" && settings.kv_v != "bf16") {
+    return Error{Code::kUsage,
+                 fmt::format("KV-cache type {} for V needs flash attention", settings.kv_v),
+                 "leave flash attention on auto"};
   }
   llama_context_params params = llama_context_default_params();
   params.n_ctx = settings.context;
@@ -146,13 +161,17 @@ Result<Context> Context::Create(const Model& model, const Options& options) {
   params.abort_callback = AbortOnInterrupt;
   auto tap = std::make_unique<Tap>(Tap{options.tap});
   if (options.tap) {
-    params.cb_eval = [](ggml_tensor* node, bool ask, void* user) { return static_cast<Tap*>(user)->see(node, ask); };
+    params.cb_eval = [](ggml_tensor* node, bool ask, void* user) {
+      return static_cast<Tap*>(user)->see(node, ask);
+    };
     params.cb_eval_user_data = tap.get();
   }
   (void)TakeEngineWords();
   llama_context* context = llama_init_from_model(model.get(), params);
   if (context == nullptr) {
-    return Error{Code::kNoFit, fmt::format("the engine can't create a context of {} tokens{}", settings.context, EngineSays()),
+    return Error{Code::kNoFit,
+                 fmt::format("the engine can't create a context of {} tokens{}", settings.context,
+                             EngineSays()),
                  "choose a shorter context or a smaller KV-cache type"};
   }
   return Context(context, std::move(tap));
@@ -173,19 +192,28 @@ Status Context::Decode(std::span<const BatchToken> tokens) {
   const int rc = llama_decode(get(), batch);
   llama_batch_free(batch);
   TRY_STATUS(CheckInterrupted());
-  if (rc != 0) return Error{Code::kFailure, fmt::format("the engine can't evaluate a batch of {} tokens{}", n, EngineSays()), ""};
+  if (rc != 0)
+    return Error{Code::kFailure,
+                 fmt::format("the engine can't evaluate a batch of {} tokens{}", n, EngineSays()),
+                 ""};
   return {};
 }
 
 Status Context::Append(std::span<const Token> tokens) {
   std::vector<Token> copy(tokens.begin(), tokens.end());  // the engine's API wants them mutable
-  const int rc = llama_decode(get(), llama_batch_get_one(copy.data(), static_cast<int32_t>(copy.size())));
+  const int rc =
+      llama_decode(get(), llama_batch_get_one(copy.data(), static_cast<int32_t>(copy.size())));
   TRY_STATUS(CheckInterrupted());
-  if (rc != 0) return Error{Code::kFailure, fmt::format("the engine can't evaluate {} tokens{}", tokens.size(), EngineSays()), ""};
+  if (rc != 0)
+    return Error{Code::kFailure,
+                 fmt::format("the engine can't evaluate {} tokens{}", tokens.size(), EngineSays()),
+                 ""};
   return {};
 }
 
-const float* Context::Logits(int batch_index) const { return llama_get_logits_ith(get(), batch_index); }
+const float* Context::Logits(int batch_index) const {
+  return llama_get_logits_ith(get(), batch_index);
+}
 void Context::Clear() { llama_memory_clear(llama_get_memory(get()), false); }
 void Context::Synchronize() { llama_synchronize(get()); }
 void Context::SetThreads(int decode, int prefill) { llama_set_n_threads(get(), decode, prefill); }

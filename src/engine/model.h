@@ -25,12 +25,13 @@ class Model {
   struct Options {
     std::optional<int> gpu_layers;  // nullopt: all
     bool no_alloc = false;          // price only: nothing is read, no weights exist
-    bool repack = true;             // weights rearranged for the CPU's kernels, as the engine's default
+    bool repack = true;  // weights rearranged for the CPU's kernels, as the engine's default
   };
   // `file` was accepted by our own reader; its shards are loaded. kInvalid with the engine's words
   // where it can't run the model.
   static Result<Model> Load(const GgufFile& file, const Options& options);
-  static Result<Model> Load(const std::string& path, const Options& options);  // reads and checks first
+  static Result<Model> Load(const std::string& path,
+                            const Options& options);  // reads and checks first
 
   llama_model* get() const { return model_.get(); }
   int vocabulary() const;
@@ -68,7 +69,8 @@ class Context {
     // Rows of logits a batch may ask for: 0 is "every token" as the engine's tools reserve;
     // llama-server reserves one per slot.
     uint32_t outputs = 0;
-    // Sees each evaluated node: asked first (ask = true), then called with the data. Slows evaluation.
+    // Sees each evaluated node: asked first (ask = true), then called with the data. Slows
+    // evaluation.
     std::function<bool(ggml_tensor* node, bool ask)> tap;
   };
   static Result<Context> Create(const Model& model, const Options& options);
@@ -81,8 +83,8 @@ class Context {
   // Tokens of sequence 0 at the next positions; logits of the last only.
   Status Append(std::span<const Token> tokens);
   const float* Logits(int batch_index) const;  // [vocabulary] of that token of the last Decode
-  void Clear();        // empties the KV cache
-  void Synchronize();  // waits for the device
+  void Clear();                                // empties the KV cache
+  void Synchronize();                          // waits for the device
   void SetThreads(int decode, int prefill);
 
  private:

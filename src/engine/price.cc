@@ -6,7 +6,8 @@
 
 namespace trimma {
 
-Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings& settings, uint32_t outputs) {
+Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings& settings,
+                                       uint32_t outputs) {
   Context::Options options;
   options.settings = settings;
   options.outputs = outputs;

@@ -23,7 +23,8 @@ struct DeviceBytes {
 // What `model` (real or ghost) and a context of these settings take on each device: GPUs in the
 // engine's order, the host last. The graph's worst case is reserved, so compute buffers are exact;
 // what a driver takes on top is not in them. `outputs`: as Context::Options.
-Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings& settings, uint32_t outputs);
+Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings& settings,
+                                       uint32_t outputs);
 
 Json ToJson(const DeviceBytes& device);
 

@@ -20,7 +20,8 @@ struct FreeQuant {
 
 }  // namespace
 
-std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file, const FileType& recipe) {
+std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file,
+                                    const FileType& recipe) {
   const size_t n = file.tensors.size();
   const std::unique_ptr<ggml_context, FreeContext> holder(
       ggml_init({(n + 1) * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
@@ -28,7 +29,8 @@ std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file, co
 
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.ftype = static_cast<llama_ftype>(recipe.id);
-  const std::unique_ptr<quantize_state_impl, FreeQuant> state(llama_quant_init(ghost.get(), &params));
+  const std::unique_ptr<quantize_state_impl, FreeQuant> state(
+      llama_quant_init(ghost.get(), &params));
 
   std::vector<TensorType> types;
   std::vector<ggml_tensor*> asked;
@@ -36,8 +38,10 @@ std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file, co
   for (size_t i = 0; i < n; ++i) {
     const TensorInfo& tensor = file.tensors[i];
     int64_t shape[GGML_MAX_DIMS] = {1, 1, 1, 1};
-    for (size_t d = 0; d < tensor.shape.size(); ++d) shape[d] = static_cast<int64_t>(tensor.shape[d]);
-    ggml_tensor* meta = ggml_new_tensor(holder.get(), ToGgml(tensor.type), static_cast<int>(tensor.shape.size()), shape);
+    for (size_t d = 0; d < tensor.shape.size(); ++d)
+      shape[d] = static_cast<int64_t>(tensor.shape[d]);
+    ggml_tensor* meta = ggml_new_tensor(holder.get(), ToGgml(tensor.type),
+                                        static_cast<int>(tensor.shape.size()), shape);
     ggml_set_name(meta, tensor.name.c_str());
     types.push_back(tensor.type);
     if (llama_quant_tensor_allows_quantization(state.get(), meta)) {

@@ -12,6 +12,7 @@ namespace trimma {
 // One type per tensor of `file` (its order), asked of the engine, fallbacks for odd row lengths
 // included. `ghost` is a ghost of `file`. The engine decides as without importance data, which
 // gives a few tensors of the IQ3 and IQ4 recipes a larger type.
-std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file, const FileType& recipe);
+std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file,
+                                    const FileType& recipe);
 
 }  // namespace trimma

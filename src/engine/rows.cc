@@ -16,13 +16,15 @@ bool CanDequantize(TensorType type) {
 }
 
 bool CanQuantize(TensorType type) {
-  if (type == tensor_type::kF32 || type == tensor_type::kF16 || type == tensor_type::kBF16) return true;
+  if (type == tensor_type::kF32 || type == tensor_type::kF16 || type == tensor_type::kBF16)
+    return true;
   // Q8_1 and Q8_K are formats of activations: traits exist, ggml_quantize_chunk refuses them.
   const ggml_type ggml = ToGgml(type);
   return ggml_is_quantized(ggml) && ggml != GGML_TYPE_Q8_1 && ggml != GGML_TYPE_Q8_K;
 }
 
-void DequantizeRows(TensorType type, const void* from, uint64_t rows, uint64_t row_length, float* to) {
+void DequantizeRows(TensorType type, const void* from, uint64_t rows, uint64_t row_length,
+                    float* to) {
   const auto n = static_cast<int64_t>(rows * row_length);
   if (type == tensor_type::kF32) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
@@ -33,10 +35,16 @@ void DequantizeRows(TensorType type, const void* from, uint64_t rows, uint64_t r
   to_float(from, to, n);
 }
 
-void QuantizeRows(TensorType type, const float* from, uint64_t rows, uint64_t row_length, const float* importance, void* to) {
+bool RowsAreValid(TensorType type, const void* blocks, uint64_t bytes) {
+  return ggml_validate_row_data(ToGgml(type), blocks, bytes);
+}
+
+void QuantizeRows(TensorType type, const float* from, uint64_t rows, uint64_t row_length,
+                  const float* importance, void* to) {
   CHECK(CanQuantize(type));
   const auto n = static_cast<int64_t>(row_length);
-  const size_t written = ggml_quantize_chunk(ToGgml(type), from, to, 0, static_cast<int64_t>(rows), n, importance);
+  const size_t written =
+      ggml_quantize_chunk(ToGgml(type), from, to, 0, static_cast<int64_t>(rows), n, importance);
   CHECK(written == ggml_row_size(ToGgml(type), n) * rows);
 }
 

@@ -17,9 +17,14 @@ bool CanDequantize(TensorType type);
 bool CanQuantize(TensorType type);
 
 // `rows` x `row_length` floats from blocks of `type`.
-void DequantizeRows(TensorType type, const void* from, uint64_t rows, uint64_t row_length, float* to);
+void DequantizeRows(TensorType type, const void* from, uint64_t rows, uint64_t row_length,
+                    float* to);
 
-// Blocks of `type` from floats. `importance`: [row_length] weights of the squared error, or nullptr.
+// False where a block holds a scale that is not finite: a value was beyond the type's range.
+bool RowsAreValid(TensorType type, const void* blocks, uint64_t bytes);
+
+// Blocks of `type` from floats. `importance`: [row_length] weights of the squared error, or
+// nullptr.
 void QuantizeRows(TensorType type, const float* from, uint64_t rows, uint64_t row_length,
                   const float* importance, void* to);
 

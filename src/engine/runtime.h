@@ -14,21 +14,22 @@ enum class FlashAttention { kAuto, kOn, kOff };
 
 struct RuntimeSettings {
   uint32_t context = 4096;
-  uint32_t batch = 2048;           // logical: tokens submitted at once
-  uint32_t ubatch = 512;           // physical: tokens computed at once
+  uint32_t batch = 2048;             // logical: tokens submitted at once
+  uint32_t ubatch = 512;             // physical: tokens computed at once
   std::optional<int> threads;        // decode; nullopt: llama-server's default, the physical cores
   std::optional<int> threads_batch;  // prefill; nullopt: as threads
   FlashAttention flash_attention = FlashAttention::kAuto;
   std::string kv_k = "f16";
   std::string kv_v = "f16";
-  std::optional<int> gpu_layers;   // as -ngl counts, output layer included; nullopt: all that fit
+  std::optional<int> gpu_layers;  // as -ngl counts, output layer included; nullopt: all that fit
   bool operator==(const RuntimeSettings&) const = default;
 };
 
 struct Sampling {
   double temperature = 0.8;
   double top_p = 0.9;
-  std::string profile;  // "precise", "balanced", "creative", "model" (its own recommendation), "user"
+  std::string
+      profile;  // "precise", "balanced", "creative", "model" (its own recommendation), "user"
   bool operator==(const Sampling&) const = default;
 };
 

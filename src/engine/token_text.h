@@ -18,14 +18,15 @@ struct TokenText {
 };
 
 // From a file, cut as llama-perplexity cuts it: the text is tokenised as one, chunk i is
-// tokens [i * chunk, (i + 1) * chunk), and the first token of each is replaced by BOS where the model
-// adds one. At most `max_chunks` (0: all). kInvalid if there are fewer than two chunks.
-Result<TokenText> TextFromFile(const Model& model, const std::string& path, int chunk, int max_chunks);
+// tokens [i * chunk, (i + 1) * chunk), and the first token of each is replaced by BOS where the
+// model adds one. At most `max_chunks` (0: all). kInvalid if there are fewer than two chunks.
+Result<TokenText> TextFromFile(const Model& model, const std::string& path, int chunk,
+                               int max_chunks);
 
 struct GenerateOptions {
-  int chunk = 512;       // tokens per sequence, BOS included
-  double seconds = 20;   // after it the sequences end where they are (64 tokens at least)
-  uint32_t seed = 0;     // judging and calibrating use different ones
+  int chunk = 512;      // tokens per sequence, BOS included
+  double seconds = 20;  // after it the sequences end where they are (64 tokens at least)
+  uint32_t seed = 0;    // judging and calibrating use different ones
 };
 inline constexpr uint32_t kJudgingSeed = 42;
 inline constexpr uint32_t kCalibrationSeed = 4711;
@@ -33,7 +34,8 @@ inline constexpr uint32_t kCalibrationSeed = 4711;
 // Sampled from the model's own distribution (temperature 1, nothing cut off), 16 sequences in
 // parallel, each begun with BOS or, for models without, with a random token; the end of generation
 // is never drawn. `beat` is called now and then with the share done.
-Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settings, const GenerateOptions& options,
-                                 const std::function<void(double)>& beat);
+Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settings,
+                               const GenerateOptions& options,
+                               const std::function<void(double)>& beat);
 
 }  // namespace trimma

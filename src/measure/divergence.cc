@@ -28,7 +28,8 @@ Softmax SoftmaxOf(const float* logits, int n) {
 
 }  // namespace
 
-PositionScore ScorePosition(const float* reference, const float* model, int vocabulary, int32_t next_token) {
+PositionScore ScorePosition(const float* reference, const float* model, int vocabulary,
+                            int32_t next_token) {
   CHECK(next_token >= 0 && next_token < vocabulary);
   const Softmax p = SoftmaxOf(reference, vocabulary);
   const Softmax q = SoftmaxOf(model, vocabulary);
@@ -38,10 +39,13 @@ PositionScore ScorePosition(const float* reference, const float* model, int voca
   for (int i = 0; i < vocabulary; ++i) {
     const auto log_p = static_cast<float>(reference[i] - shift_p);
     // exp of less than -40 adds nothing that double precision keeps beside the rest.
-    if (log_p > -40) kld += static_cast<double>(std::exp(log_p)) * (static_cast<double>(log_p) - (model[i] - shift_q));
+    if (log_p > -40)
+      kld += static_cast<double>(std::exp(log_p)) *
+             (static_cast<double>(log_p) - (model[i] - shift_q));
   }
   // Rounding may leave a tiny negative number where the two are equal.
-  return {std::max(kld, 0.0), shift_q - model[next_token], shift_p - reference[next_token], p.top == q.top};
+  return {std::max(kld, 0.0), shift_q - model[next_token], shift_p - reference[next_token],
+          p.top == q.top};
 }
 
 void DivergenceSums::AddChunk(const std::vector<PositionScore>& scores) {
@@ -65,8 +69,12 @@ double DivergenceSums::KldQuantile(double q) const {
   return Quantile(sorted, q);
 }
 
-double DivergenceSums::SameTop() const { return static_cast<double>(same_top_) / static_cast<double>(tokens()); }
+double DivergenceSums::SameTop() const {
+  return static_cast<double>(same_top_) / static_cast<double>(tokens());
+}
 double DivergenceSums::Perplexity() const { return std::exp(nll_ / static_cast<double>(tokens())); }
-double DivergenceSums::ReferencePerplexity() const { return std::exp(reference_nll_ / static_cast<double>(tokens())); }
+double DivergenceSums::ReferencePerplexity() const {
+  return std::exp(reference_nll_ / static_cast<double>(tokens()));
+}
 
 }  // namespace trimma

@@ -17,7 +17,8 @@ struct PositionScore {
 };
 
 // `reference`, `model`: [vocabulary] logits in 32 bits; sums in double precision.
-PositionScore ScorePosition(const float* reference, const float* model, int vocabulary, int32_t next_token);
+PositionScore ScorePosition(const float* reference, const float* model, int vocabulary,
+                            int32_t next_token);
 
 // Scores gathered chunk by chunk.
 class DivergenceSums {
@@ -27,9 +28,9 @@ class DivergenceSums {
 
   int64_t tokens() const { return static_cast<int64_t>(klds_.size()); }
   int chunks() const { return static_cast<int>(chunk_sums_.size()); }
-  MeanInterval MeanKld() const;       // chunks are resampled whole
+  MeanInterval MeanKld() const;  // chunks are resampled whole
   double KldQuantile(double q) const;
-  double SameTop() const;             // share of positions
+  double SameTop() const;  // share of positions
   double Perplexity() const;
   double ReferencePerplexity() const;
 

@@ -3,7 +3,9 @@
 namespace trimma {
 namespace {
 
-Json JudgedToJson(const Judged& judged) { return {{"path", judged.path}, {"settings", ToJson(judged.settings)}}; }
+Json JudgedToJson(const Judged& judged) {
+  return {{"path", judged.path}, {"settings", ToJson(judged.settings)}};
+}
 
 }  // namespace
 
@@ -44,8 +46,10 @@ Result<Quality> QualityFromJson(const Json& json) {
   }
 }
 
-Result<std::vector<Quality>> MeasureQuality(const Judged& reference, const std::vector<Judged>& candidates,
-                                            const QualityOptions& options, const std::function<void(double)>& progress) {
+Result<std::vector<Quality>> MeasureQuality(const Judged& reference,
+                                            const std::vector<Judged>& candidates,
+                                            const QualityOptions& options,
+                                            const std::function<void(double)>& progress) {
   Json judged = Json::array();
   for (const Judged& candidate : candidates) judged.push_back(JudgedToJson(candidate));
   const Json request = {{"reference", JudgedToJson(reference)},

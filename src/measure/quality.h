@@ -19,14 +19,14 @@
 namespace trimma {
 
 struct Quality {
-  int64_t tokens = 0;          // scored positions
-  double mean_kld = 0;         // KL(reference || model), nats
-  double mean_kld_low = 0;     // 95 %, chunks resampled
+  int64_t tokens = 0;       // scored positions
+  double mean_kld = 0;      // KL(reference || model), nats
+  double mean_kld_low = 0;  // 95 %, chunks resampled
   double mean_kld_high = 0;
   double p99_kld = 0;
   double p999_kld = 0;
-  double same_top = 0;         // share of positions with the same most likely token, 0..1
-  double ppl = 0;              // perplexity of the model on the text
+  double same_top = 0;  // share of positions with the same most likely token, 0..1
+  double ppl = 0;       // perplexity of the model on the text
   double reference_ppl = 0;
   int chunk = 512;             // the protocol: tokens per chunk,
   int chunks = 0;              // how many,
@@ -40,13 +40,14 @@ Result<Quality> QualityFromJson(const Json& json);
 struct QualityOptions {
   std::optional<std::string> text_file;  // nullopt: text that the reference generates
   int chunk = 512;
-  int chunks = 0;                        // at most; 0: all the text has (16 of generated text)
-  bool score_all = false;                // all positions, not just the second half
-  double generate_seconds = 20;          // at most, for generating text
-  double budget_seconds = 600;           // no new chunk is begun after it (at least 4 are scored)
+  int chunks = 0;                // at most; 0: all the text has (16 of generated text)
+  bool score_all = false;        // all positions, not just the second half
+  double generate_seconds = 20;  // at most, for generating text
+  double budget_seconds = 600;   // no new chunk is begun after it (at least 4 are scored)
 };
 
-// A model file with the settings it runs under (KV-cache types and flash attention change what it answers).
+// A model file with the settings it runs under (KV-cache types and flash attention change what it
+// answers).
 struct Judged {
   std::string path;
   RuntimeSettings settings;
@@ -54,7 +55,8 @@ struct Judged {
 
 // Judges every candidate against the reference on the same tokens, in one child process; the result
 // has their order. kInvalid: vocabularies differ, or the text is too short.
-Result<std::vector<Quality>> MeasureQuality(const Judged& reference, const std::vector<Judged>& candidates,
+Result<std::vector<Quality>> MeasureQuality(const Judged& reference,
+                                            const std::vector<Judged>& candidates,
                                             const QualityOptions& options,
                                             const std::function<void(double)>& progress = {});
 

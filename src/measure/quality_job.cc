@@ -14,13 +14,15 @@
 namespace trimma {
 namespace {
 
-// A batch of this many bytes of logits at most; a chunk is evaluated in as many pieces as that takes.
+// A batch of this many bytes of logits at most; a chunk is evaluated in as many pieces as that
+// takes.
 constexpr uint64_t kLogitBytes = 256ULL << 20;
 constexpr int kMinChunks = 4;
 
 int PieceTokens(int vocabulary, int chunk) {
   const uint64_t row = static_cast<uint64_t>(vocabulary) * sizeof(float);
-  return static_cast<int>(std::clamp<uint64_t>(kLogitBytes / row, 32, static_cast<uint64_t>(chunk)));
+  return static_cast<int>(
+      std::clamp<uint64_t>(kLogitBytes / row, 32, static_cast<uint64_t>(chunk)));
 }
 
 // A model that evaluates chunks piece by piece.
@@ -41,6 +43,7 @@ class Runner {
     Context::Options options;
     options.settings = settings_;
     options.settings.context = static_cast<uint32_t>(chunk);
+    options.settings.batch = std::max(options.settings.batch, static_cast<uint32_t>(piece));
     options.outputs = static_cast<uint32_t>(piece);
     TRY(Context context, Context::Create(model_, options));
     context_.emplace(std::move(context));
@@ -51,38 +54,43 @@ class Runner {
   Status Evaluate(const std::vector<Token>& tokens, int begin, int end, int first) {
     if (begin == 0) context_->Clear();
     std::vector<BatchToken> batch;
-    for (int i = begin; i < end; ++i) batch.push_back({tokens[static_cast<size_t>(i)], i, 0, i >= first});
+    for (int i = begin; i < end; ++i)
+      batch.push_back({tokens[static_cast<size_t>(i)], i, 0, i >= first});
     return context_->Decode(batch);
   }
 
   const float* Logits(int batch_index) const { return context_->Logits(batch_index); }
 
  private:
-  Runner(Model model, const RuntimeSettings& settings) : model_(std::move(model)), settings_(settings) {}
+  Runner(Model model, const RuntimeSettings& settings)
+      : model_(std::move(model)), settings_(settings) {}
   Model model_;
   RuntimeSettings settings_;
   std::optional<Context> context_;
 };
 
-// Positions of one piece, spread over threads: a vocabulary of 262 144 makes this a good part of the work.
-void ScorePiece(const std::vector<const float*>& reference, const std::vector<const float*>& model, int vocabulary,
-                const Token* next, std::vector<PositionScore>& scores) {
+// Positions of one piece, spread over threads: a vocabulary of 262 144 makes this a good part of
+// the work.
+void ScorePiece(const std::vector<const float*>& reference, const std::vector<const float*>& model,
+                int vocabulary, const Token* next, std::vector<PositionScore>& scores) {
   const size_t n = reference.size();
   const size_t base = scores.size();
   scores.resize(base + n);
-  const size_t threads = std::min<size_t>(static_cast<size_t>(DefaultThreads()), std::max<size_t>(n, 1));
+  const size_t threads =
+      std::min<size_t>(static_cast<size_t>(DefaultThreads()), std::max<size_t>(n, 1));
   std::vector<std::thread> workers;
   for (size_t t = 0; t < threads; ++t) {
     workers.emplace_back([&, t] {
-      for (size_t i = t; i < n; i += threads) scores[base + i] = ScorePosition(reference[i], model[i], vocabulary, next[i]);
+      for (size_t i = t; i < n; i += threads)
+        scores[base + i] = ScorePosition(reference[i], model[i], vocabulary, next[i]);
     });
   }
   for (std::thread& worker : workers) worker.join();
 }
 
 // One chunk through the reference and every candidate; candidates' scores are added to `sums`.
-Status JudgeChunk(Runner& reference, std::vector<Runner>& candidates, const std::vector<Token>& tokens, int first,
-                  std::vector<DivergenceSums>& sums) {
+Status JudgeChunk(Runner& reference, std::vector<Runner>& candidates,
+                  const std::vector<Token>& tokens, int first, std::vector<DivergenceSums>& sums) {
   const int vocabulary = reference.model().vocabulary();
   const auto length = static_cast<int>(tokens.size());
   const int piece = PieceTokens(vocabulary, length);
@@ -99,7 +107,8 @@ Status JudgeChunk(Runner& reference, std::vector<Runner>& candidates, const std:
       TRY_STATUS(candidates[c].Evaluate(tokens, begin, end, first));
       std::vector<const float*> actual;
       for (int i = from; i < to; ++i) actual.push_back(candidates[c].Logits(i - begin));
-      if (!expected.empty()) ScorePiece(expected, actual, vocabulary, &tokens[static_cast<size_t>(from) + 1], scores[c]);
+      if (!expected.empty())
+        ScorePiece(expected, actual, vocabulary, &tokens[static_cast<size_t>(from) + 1], scores[c]);
     }
   }
   for (size_t c = 0; c < candidates.size(); ++c) sums[c].AddChunk(scores[c]);
@@ -127,7 +136,8 @@ Quality Summarise(const DivergenceSums& sums, const TokenText& text, bool score_
 
 QualityOptions OptionsFromJson(const Json& request) {
   QualityOptions options;
-  if (!request.at("text_file").is_null()) options.text_file = request["text_file"].get<std::string>();
+  if (!request.at("text_file").is_null())
+    options.text_file = request["text_file"].get<std::string>();
   options.chunk = request.at("chunk");
   options.chunks = request.at("chunks");
   options.score_all = request.at("score_all");
@@ -142,16 +152,21 @@ Result<Json> QualityJob(const Json& request, const Emit& emit) {
   const QualityOptions options = OptionsFromJson(request);
   TRY(Runner reference, Runner::Create(request.at("reference"), options.chunk));
   if (options.chunk > reference.model().trained_context()) {
-    return Error{Code::kUsage, fmt::format("chunks of {} tokens are longer than the model's context of {}", options.chunk,
-                                           reference.model().trained_context()), "give a smaller --chunk"};
+    return Error{Code::kUsage,
+                 fmt::format("chunks of {} tokens are longer than the model's context of {}",
+                             options.chunk, reference.model().trained_context()),
+                 "give a smaller --chunk"};
   }
   std::vector<Runner> candidates;
   for (const Json& item : request.at("candidates")) {
     TRY(Runner candidate, Runner::Create(item, options.chunk));
     if (!candidate.model().SameVocabulary(reference.model())) {
-      return Error{Code::kInvalid, fmt::format("{} and {} have different vocabularies; their predictions can't be compared",
-                                               item.at("path").get<std::string>(), request["reference"].at("path").get<std::string>()),
-                   "compare a model with the file it was made from"};
+      return Error{
+          Code::kInvalid,
+          fmt::format("{} and {} have different vocabularies; their predictions can't be compared",
+                      item.at("path").get<std::string>(),
+                      request["reference"].at("path").get<std::string>()),
+          "compare a model with the file it was made from"};
     }
     candidates.push_back(std::move(candidate));
   }
@@ -161,10 +176,12 @@ Result<Json> QualityJob(const Json& request, const Emit& emit) {
   Result<TokenText> text =
       options.text_file
           ? TextFromFile(reference.model(), *options.text_file, options.chunk, options.chunks)
-          : GenerateText(reference.model(), reference.settings(), {options.chunk, options.generate_seconds, kJudgingSeed},
+          : GenerateText(reference.model(), reference.settings(),
+                         {options.chunk, options.generate_seconds, kJudgingSeed},
                          [&](double share) { emit({{"progress", head * std::min(share, 1.0)}}); });
   if (!text.ok()) return text.error();
-  if (options.chunks > 0) text->chunks.resize(std::min(text->chunks.size(), static_cast<size_t>(options.chunks)));
+  if (options.chunks > 0)
+    text->chunks.resize(std::min(text->chunks.size(), static_cast<size_t>(options.chunks)));
 
   const auto length = static_cast<int>(text->chunks[0].size());
   TRY_STATUS(reference.Open(length));
@@ -174,13 +191,16 @@ Result<Json> QualityJob(const Json& request, const Emit& emit) {
   const auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < text->chunks.size(); ++i) {
     TRY_STATUS(CheckInterrupted());
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (static_cast<int>(i) >= kMinChunks && seconds > options.budget_seconds) break;
     TRY_STATUS(JudgeChunk(reference, candidates, text->chunks[i], first, sums));
-    emit({{"progress", head + (1 - head) * static_cast<double>(i + 1) / static_cast<double>(text->chunks.size())}});
+    emit({{"progress", head + (1 - head) * static_cast<double>(i + 1) /
+                                  static_cast<double>(text->chunks.size())}});
   }
   Json qualities = Json::array();
-  for (const DivergenceSums& sum : sums) qualities.push_back(ToJson(Summarise(sum, *text, options.score_all)));
+  for (const DivergenceSums& sum : sums)
+    qualities.push_back(ToJson(Summarise(sum, *text, options.score_all)));
   return Json{{"qualities", qualities}};
 }
 

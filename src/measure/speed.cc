@@ -5,10 +5,13 @@
 namespace trimma {
 namespace {
 
-Json SpreadToJson(const Spread& s) { return {{"median", s.median}, {"low", s.low}, {"high", s.high}, {"n", s.n}}; }
+Json SpreadToJson(const Spread& s) {
+  return {{"median", s.median}, {"low", s.low}, {"high", s.high}, {"n", s.n}};
+}
 
 Spread SpreadFromJson(const Json& json) {
-  return {json.value("median", 0.0), json.value("low", 0.0), json.value("high", 0.0), json.value("n", int64_t{0})};
+  return {json.value("median", 0.0), json.value("low", 0.0), json.value("high", 0.0),
+          json.value("n", int64_t{0})};
 }
 
 Result<std::vector<SpeedTrial>> TrialsFromJson(const Json& json) {
@@ -30,14 +33,15 @@ Result<std::vector<SpeedTrial>> TrialsFromJson(const Json& json) {
 }  // namespace
 
 Json ToJson(const Speed& speed) {
-  return {{"prefill_tps", SpreadToJson(speed.prefill_tps)},
-          {"decode_tps", SpreadToJson(speed.decode_tps)},
-          {"ttft_ms", SpreadToJson(speed.ttft_ms)},
-          {"load_ms", SpreadToJson(speed.load_ms)},
-          {"prompt_tokens", speed.prompt_tokens},
-          {"decode_tokens", speed.decode_tokens},
-          {"depth", speed.depth},
-          {"samples", {{"prefill_tps", speed.prefill_samples}, {"decode_tps", speed.decode_samples}}}};
+  return {
+      {"prefill_tps", SpreadToJson(speed.prefill_tps)},
+      {"decode_tps", SpreadToJson(speed.decode_tps)},
+      {"ttft_ms", SpreadToJson(speed.ttft_ms)},
+      {"load_ms", SpreadToJson(speed.load_ms)},
+      {"prompt_tokens", speed.prompt_tokens},
+      {"decode_tokens", speed.decode_tokens},
+      {"depth", speed.depth},
+      {"samples", {{"prefill_tps", speed.prefill_samples}, {"decode_tps", speed.decode_samples}}}};
 }
 
 Result<Speed> SpeedFromJson(const Json& json) {
@@ -58,7 +62,8 @@ Result<Speed> SpeedFromJson(const Json& json) {
   }
 }
 
-Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates, const SpeedOptions& options,
+Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
+                                             const SpeedOptions& options,
                                              const std::function<void(double)>& progress) {
   Json subjects = Json::array();
   for (const SpeedSubject& candidate : candidates) {
@@ -81,7 +86,8 @@ std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens) {
   std::vector<double> seconds;
   const size_t n = std::min(speed.prefill_samples.size(), speed.decode_samples.size());
   for (size_t i = 0; i < n; ++i) {
-    seconds.push_back(speed.prompt_tokens / speed.prefill_samples[i] + answer_tokens / speed.decode_samples[i]);
+    seconds.push_back(speed.prompt_tokens / speed.prefill_samples[i] +
+                      answer_tokens / speed.decode_samples[i]);
   }
   return seconds;
 }

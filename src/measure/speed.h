@@ -36,8 +36,8 @@ struct SpeedOptions {
   int rounds = 10;             // at most; at least 3 are done
   double budget_seconds = 30;  // no new round is begun after it
   int load_repeats = 2;        // loads that are timed, of each candidate
-  // From the third round on, a candidate whose best round is slower than the first candidate's worst
-  // is not measured further: the time goes to those that are undecided.
+  // From the third round on, a candidate whose best round is slower than the first candidate's
+  // worst is not measured further: the time goes to those that are undecided.
   bool drop_slower = false;
 };
 
@@ -55,7 +55,8 @@ struct SpeedTrial {
 
 // Measures all candidates in one child process, their models loaded together. The result has their
 // order. `progress` gets the share done, 0 to 1.
-Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates, const SpeedOptions& options,
+Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
+                                             const SpeedOptions& options,
                                              const std::function<void(double)>& progress = {});
 
 // Seconds for the prompt and an answer of so many tokens, one value per round.

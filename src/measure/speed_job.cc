@@ -16,7 +16,9 @@ namespace trimma {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double Seconds(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double Seconds(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 constexpr int kMinRounds = 3;
 constexpr int kMaxWarmUps = 3;
@@ -89,7 +91,8 @@ class SpeedRun {
     candidate.context->Clear();
     const size_t batch = candidate.subject.settings.batch;
     for (size_t at = 0; at < prompt.size(); at += batch) {
-      TRY_STATUS(candidate.context->Append({prompt.data() + at, std::min(batch, prompt.size() - at)}));
+      TRY_STATUS(
+          candidate.context->Append({prompt.data() + at, std::min(batch, prompt.size() - at)}));
     }
     candidate.context->Synchronize();
     return {};
@@ -116,7 +119,8 @@ Speed Summarise(const Candidate& candidate, const SpeedOptions& options) {
     speed.prefill_samples.push_back(options.prompt_tokens / s);
     ttft.push_back(s * 1000);
   }
-  for (const double s : candidate.decode_seconds) speed.decode_samples.push_back(options.decode_tokens / s);
+  for (const double s : candidate.decode_seconds)
+    speed.decode_samples.push_back(options.decode_tokens / s);
   speed.prefill_tps = MedianSpread(speed.prefill_samples);
   speed.decode_tps = MedianSpread(speed.decode_samples);
   speed.ttft_ms = MedianSpread(ttft);
@@ -151,44 +155,52 @@ struct LoadedModel {
 
 Result<const Model*> ModelFor(std::vector<LoadedModel>& models, const SpeedSubject& subject) {
   for (const LoadedModel& loaded : models) {
-    if (loaded.path == subject.path && loaded.gpu_layers == subject.settings.gpu_layers) return &loaded.model;
+    if (loaded.path == subject.path && loaded.gpu_layers == subject.settings.gpu_layers)
+      return &loaded.model;
   }
   TRY(Model model, Model::Load(subject.path, {subject.settings.gpu_layers}));
   models.push_back({subject.path, subject.settings.gpu_layers, std::move(model)});
   return &models.back().model;
 }
 
-Result<std::vector<Candidate>> PrepareCandidates(const Json& items, const SpeedOptions& options, std::vector<LoadedModel>& models) {
+Result<std::vector<Candidate>> PrepareCandidates(const Json& items, const SpeedOptions& options,
+                                                 std::vector<LoadedModel>& models) {
   std::vector<Candidate> candidates;
   models.reserve(items.size());  // pointers into it stay good
   for (const Json& item : items) {
     Candidate candidate;
     candidate.subject.path = item.at("path");
     TRY(candidate.subject.settings, RuntimeSettingsFromJson(item.at("settings")));
-    const bool known_file = std::any_of(candidates.begin(), candidates.end(),
-                                        [&](const Candidate& c) { return c.subject.path == candidate.subject.path; });
+    const bool known_file =
+        std::any_of(candidates.begin(), candidates.end(),
+                    [&](const Candidate& c) { return c.subject.path == candidate.subject.path; });
     TRY(candidate.model, ModelFor(models, candidate.subject));
-    auto context = Context::Create(*candidate.model, {Shortened(candidate.subject.settings, options)});
+    auto context =
+        Context::Create(*candidate.model, {Shortened(candidate.subject.settings, options)});
     if (context.ok()) {
       candidate.context.emplace(std::move(context).value());
     } else {
       candidate.error = context.error();
     }
-    // With the weights in the page cache by now, this is what a user waits for when switching models.
+    // With the weights in the page cache by now, this is what a user waits for when switching
+    // models.
     if (!known_file && !candidate.error) {
       TRY(candidate.load_ms, TimeLoads(candidate.subject, options.load_repeats));
     }
     candidates.push_back(std::move(candidate));
   }
   for (Candidate& candidate : candidates) {
-    const auto first = std::find_if(candidates.begin(), candidates.end(),
-                                    [&](const Candidate& c) { return c.subject.path == candidate.subject.path; });
+    const auto first = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
+      return c.subject.path == candidate.subject.path;
+    });
     if (candidate.load_ms.empty()) candidate.load_ms = first->load_ms;
   }
   return candidates;
 }
 
-double Exchange(const Candidate& c, size_t round) { return c.prefill_seconds[round] + 2 * c.decode_seconds[round]; }
+double Exchange(const Candidate& c, size_t round) {
+  return c.prefill_seconds[round] + 2 * c.decode_seconds[round];
+}
 
 // Drops those whose best round is slower than the worst of the first.
 void DropSlower(std::vector<Candidate>& candidates) {
@@ -203,7 +215,8 @@ void DropSlower(std::vector<Candidate>& candidates) {
   };
   const double limit = best_and_worst(candidates[0]).second;
   for (size_t i = 1; i < candidates.size(); ++i) {
-    if (!candidates[i].error && best_and_worst(candidates[i]).first > limit) candidates[i].dropped = true;
+    if (!candidates[i].error && best_and_worst(candidates[i]).first > limit)
+      candidates[i].dropped = true;
   }
 }
 
@@ -223,7 +236,8 @@ SpeedOptions OptionsFromJson(const Json& request) {
 Result<Json> SpeedJob(const Json& request, const Emit& emit) {
   const SpeedOptions options = OptionsFromJson(request);
   std::vector<LoadedModel> models;
-  TRY(std::vector<Candidate> candidates, PrepareCandidates(request.at("candidates"), options, models));
+  TRY(std::vector<Candidate> candidates,
+      PrepareCandidates(request.at("candidates"), options, models));
   if (candidates.empty()) return Error{Code::kUsage, "no settings to measure", ""};
 
   const SpeedRun run(options);
@@ -242,14 +256,17 @@ Result<Json> SpeedJob(const Json& request, const Emit& emit) {
       TRY_STATUS(CheckInterrupted());
       if (!candidates[i].error && !candidates[i].dropped) run.Measure(candidates[i]);
     }
-    if (options.drop_slower && round + 1 >= kMinRounds && !candidates[0].error) DropSlower(candidates);
+    if (options.drop_slower && round + 1 >= kMinRounds && !candidates[0].error)
+      DropSlower(candidates);
     const double by_rounds = static_cast<double>(round + 1) / options.rounds;
-    emit({{"progress", std::max(by_rounds, std::min(1.0, Seconds(start) / options.budget_seconds))}});
+    emit({{"progress",
+           std::max(by_rounds, std::min(1.0, Seconds(start) / options.budget_seconds))}});
   }
 
   Json trials = Json::array();
   for (const Candidate& candidate : candidates) {
-    Json trial = {{"path", candidate.subject.path}, {"settings", ToJson(candidate.subject.settings)}};
+    Json trial = {{"path", candidate.subject.path},
+                  {"settings", ToJson(candidate.subject.settings)}};
     if (candidate.error) {
       trial["error"] = ErrorToJson(*candidate.error);
     } else {

@@ -164,6 +164,10 @@ Result<LocalModel> ResolveModel(const std::string& name, const ModelRoots& roots
   if (found.models.size() > 1) return Ambiguous(name, found.models);
   if (found.broken) return *found.broken;
   const std::string shown = SafeText(name);
+  std::error_code ignored;
+  if (!query.source && std::filesystem::is_directory(name, ignored)) {
+    return Error{Code::kInvalid, fmt::format("{} is a directory", shown), "name a GGUF file"};
+  }
   if (!query.source && LooksLikePath(name)) {
     return Error{Code::kNotFound, fmt::format("there is no file {}", shown),
                  NearestHint(name, roots)};

@@ -21,8 +21,9 @@ void NoteFallbacks(const GgufFile& source, const FileType& recipe, Assignment& a
     ++fallbacks[{tensor.row_length(), to}];
   }
   for (const auto& [what, count] : fallbacks) {
-    assignment.notes.push_back(fmt::format("{} tensor{} with rows of {}, no multiple of {}, become {} instead of a {} type", count,
-                                           count == 1 ? "" : "s", what.first, block, NameOf(what.second), NameOf(recipe.base)));
+    assignment.notes.push_back(fmt::format(
+        "{} tensor{} with rows of {}, no multiple of {}, become {} instead of a {} type", count,
+        count == 1 ? "" : "s", what.first, block, NameOf(what.second), NameOf(recipe.base)));
   }
 }
 
@@ -33,7 +34,8 @@ double BitsOf(TensorType type) {
   return 8.0 * info.block_bytes / info.block;
 }
 
-Assignment Assign(const GgufFile& source, const FileType& recipe, const std::vector<TensorType>& recipe_types) {
+Assignment Assign(const GgufFile& source, const FileType& recipe,
+                  const std::vector<TensorType>& recipe_types) {
   CHECK(recipe_types.size() == source.tensors.size());
   Assignment assignment;
   std::map<TensorType, int> kept;
@@ -48,14 +50,16 @@ Assignment Assign(const GgufFile& source, const FileType& recipe, const std::vec
     assignment.types.push_back(to);
   }
   for (const auto& [type, count] : kept) {
-    assignment.notes.push_back(fmt::format("{} tensor{} stay {}: the source is quantised already, more bits bring nothing back",
-                                           count, count == 1 ? "" : "s", NameOf(type)));
+    assignment.notes.push_back(fmt::format(
+        "{} tensor{} stay {}: the source is quantised already, more bits bring nothing back", count,
+        count == 1 ? "" : "s", NameOf(type)));
   }
   NoteFallbacks(source, recipe, assignment);
   return assignment;
 }
 
-Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment, const FileType& recipe) {
+Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment,
+                                const FileType& recipe) {
   Metadata metadata;
   for (const auto& [key, value] : source.metadata.entries()) {
     if (!key.starts_with("split.")) metadata.Set(key, value);

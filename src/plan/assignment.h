@@ -18,15 +18,17 @@ struct Assignment {
   bool changes = false;            // some tensor gets another type
 };
 
-// Applies a recipe's types to a source. A tensor that is quantised already is kept or lowered, never
-// given more bits: the bits that are gone don't come back.
-Assignment Assign(const GgufFile& source, const FileType& recipe, const std::vector<TensorType>& recipe_types);
+// Applies a recipe's types to a source. A tensor that is quantised already is kept or lowered,
+// never given more bits: the bits that are gone don't come back.
+Assignment Assign(const GgufFile& source, const FileType& recipe,
+                  const std::vector<TensorType>& recipe_types);
 
 // Bits per weight of a type.
 double BitsOf(TensorType type);
 
 // Header and places of the output file: one file, whatever the source's shards. The plan and the
 // pipeline both call this, so the announced size is the written one.
-Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment, const FileType& recipe);
+Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment,
+                                const FileType& recipe);
 
 }  // namespace trimma

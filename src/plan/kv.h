@@ -9,13 +9,18 @@
 namespace trimma {
 
 struct KvShape {
-  uint64_t bytes_per_token = 0;           // all layers, K and V in f16
-  uint64_t windowed_bytes_per_token = 0;  // of which by layers that keep only the last `window` tokens
-  uint64_t window = 0;                    // 0: no sliding window
+  uint64_t bytes_per_token = 0;  // all layers, K and V in f16
+  uint64_t windowed_bytes_per_token =
+      0;                // of which by layers that keep only the last `window` tokens
+  uint64_t window = 0;  // 0: no sliding window
 };
 
-// sum over layers of kv_heads * (key_length + value_length) * 2. nullopt where the metadata lacks head
-// counts (recurrent models keep a state, not a cache) or uses compressed attention (MLA).
+// sum over layers of kv_heads * (key_length + value_length) * 2. nullopt where the metadata lacks
+// head counts (recurrent models keep a state, not a cache) or uses compressed attention (MLA).
 std::optional<KvShape> KvBytesPerToken(const GgufFile& file);
+
+// False where the block of a KV-cache type doesn't divide the model's head sizes: the engine
+// refuses it.
+bool KvTypeFitsHeads(const GgufFile& file, TensorType kv);
 
 }  // namespace trimma

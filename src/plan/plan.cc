@@ -17,7 +17,8 @@ bool Fits(const std::vector<DeviceBytes>& devices, const Machine& machine) {
   return devices.back().total_bytes() + kHostReserveBytes <= machine.memory.available_bytes;
 }
 
-std::optional<double> DecodeBound(const GgufFile& file, const Mix& mix, const PricedCell& cell, const Machine& machine) {
+std::optional<double> DecodeBound(const GgufFile& file, const Mix& mix, const PricedCell& cell,
+                                  const Machine& machine) {
   if (!machine.memory.bandwidth_bytes_per_s || cell.devices.size() > 1) return std::nullopt;
   // Half the context filled, on average over a conversation that fills it.
   const double kv = static_cast<double>(cell.devices.back().kv_bytes) / 2;
@@ -32,21 +33,25 @@ uint64_t AllBytes(const PlanCell& cell) {
 }
 
 // KV-cache types in order of what they keep.
-int KvRank(const std::string& kv) { return kv == "f32" ? 4 : kv == "f16" || kv == "bf16" ? 3 : kv == "q8_0" ? 2 : 1; }
+int KvRank(const std::string& kv) {
+  return kv == "f32" ? 4 : kv == "f16" || kv == "bf16" ? 3 : kv == "q8_0" ? 2 : 1;
+}
 
 bool Dominates(const PlanCell& a, const PlanCell& b) {
   const bool no_worse = a.file_bytes >= b.file_bytes && a.settings.context >= b.settings.context &&
-                        KvRank(a.settings.kv_k) >= KvRank(b.settings.kv_k) && AllBytes(a) <= AllBytes(b);
+                        KvRank(a.settings.kv_k) >= KvRank(b.settings.kv_k) &&
+                        AllBytes(a) <= AllBytes(b);
   const bool better = a.file_bytes > b.file_bytes || a.settings.context > b.settings.context ||
-                      KvRank(a.settings.kv_k) > KvRank(b.settings.kv_k) || AllBytes(a) < AllBytes(b);
+                      KvRank(a.settings.kv_k) > KvRank(b.settings.kv_k) ||
+                      AllBytes(a) < AllBytes(b);
   return no_worse && better;
 }
 
 void MarkPareto(std::vector<PlanCell>& cells) {
   for (PlanCell& cell : cells) {
     cell.pareto = cell.fits && std::none_of(cells.begin(), cells.end(), [&](const PlanCell& other) {
-      return other.fits && Dominates(other, cell);
-    });
+                    return other.fits && Dominates(other, cell);
+                  });
   }
 }
 
@@ -63,7 +68,8 @@ std::optional<size_t> BestOfMix(const std::vector<PlanCell>& cells, size_t mix) 
   std::optional<size_t> best;
   const auto key = [&](const PlanCell& c) {
     const uint32_t context = std::min(c.settings.context, kWantedContext);
-    return std::tuple(c.settings.gpu_layers.value_or(0), context, KvRank(c.settings.kv_k), ~c.settings.context);
+    return std::tuple(c.settings.gpu_layers.value_or(0), context, KvRank(c.settings.kv_k),
+                      ~c.settings.context);
   };
   for (size_t i = 0; i < cells.size(); ++i) {
     if (cells[i].mix != mix || !cells[i].fits) continue;
@@ -82,15 +88,19 @@ std::optional<size_t> MixOf(const Pricing& pricing, const char* label) {
 Choice Recommend(const GgufFile& file, const Pricing& pricing, const std::vector<PlanCell>& cells) {
   if (!IsUnquantised(file)) {
     const auto as_is = BestOfMix(cells, 0);
-    if (as_is && (cells[*as_is].devices.size() == 1 || cells[*as_is].settings.gpu_layers == pricing.layers)) {
-      return {as_is, fmt::format("the file is quantised already ({}) and fits as it is; fewer bits would cost quality and are not needed",
+    if (as_is && (cells[*as_is].devices.size() == 1 ||
+                  cells[*as_is].settings.gpu_layers == pricing.layers)) {
+      return {as_is, fmt::format("the file is quantised already ({}) and fits as it is; fewer bits "
+                                 "would cost quality and are not needed",
                                  cells[*as_is].type)};
     }
     // Something smaller only where it buys a placement.
     for (size_t mix = 1; mix < pricing.mixes.size(); ++mix) {
       const auto best = BestOfMix(cells, mix);
-      if (best && (!as_is || cells[*best].settings.gpu_layers.value_or(0) > cells[*as_is].settings.gpu_layers.value_or(0))) {
-        return {best, fmt::format("the file as it is ({}) does not fit whole; {} is the first smaller type that places more of it",
+      if (best && (!as_is || cells[*best].settings.gpu_layers.value_or(0) >
+                                 cells[*as_is].settings.gpu_layers.value_or(0))) {
+        return {best, fmt::format("the file as it is ({}) does not fit whole; {} is the first "
+                                  "smaller type that places more of it",
                                   pricing.mixes[0].label, cells[*best].type)};
       }
     }
@@ -101,8 +111,11 @@ Choice Recommend(const GgufFile& file, const Pricing& pricing, const std::vector
     const auto mix = MixOf(pricing, label);
     const auto best = mix ? BestOfMix(cells, *mix) : std::nullopt;
     if (best) {
-      return {best, fmt::format("{} is the usual balance of size and loss, and decoding speed follows the bytes read per token; "
-                                "the loss on this model is not known before `trimma optimize` or `trimma measure` measures it", label)};
+      return {best, fmt::format("{} is the usual balance of size and loss, and decoding speed "
+                                "follows the bytes read per token; "
+                                "the loss on this model is not known before `trimma optimize` or "
+                                "`trimma measure` measures it",
+                                label)};
     }
   }
   for (size_t mix = 0; mix < pricing.mixes.size(); ++mix) {
@@ -115,8 +128,8 @@ Choice Recommend(const GgufFile& file, const Pricing& pricing, const std::vector
 std::string WhyNothingFits(const std::vector<PlanCell>& cells, const Machine& machine) {
   uint64_t least = UINT64_MAX;
   for (const PlanCell& cell : cells) least = std::min(least, AllBytes(cell));
-  return fmt::format("nothing fits: the smallest choice takes {}, {} of host memory are available", FormatBytes(least),
-                     FormatBytes(machine.memory.available_bytes));
+  return fmt::format("nothing fits: the smallest choice takes {}, {} of host memory are available",
+                     FormatBytes(least), FormatBytes(machine.memory.available_bytes));
 }
 
 }  // namespace
@@ -131,10 +144,13 @@ uint64_t BytesPerToken(const GgufFile& file, const std::vector<TensorType>& type
   for (size_t i = 0; i < file.tensors.size(); ++i) {
     const TensorInfo& tensor = file.tensors[i];
     uint64_t size = RowBytes(types[i], tensor.row_length()).value_or(0) * tensor.rows();
-    const bool lookup = tensor.name == "per_layer_token_embd.weight" || (tensor.name == "token_embd.weight" && !tied);
+    const bool lookup = tensor.name == "per_layer_token_embd.weight" ||
+                        (tensor.name == "token_embd.weight" && !tied);
     if (lookup) size = size / tensor.rows();
-    const bool expert_matrix = tensor.shape.size() == 3 && tensor.name.find("_exps") != std::string::npos;
-    if (expert_matrix && experts > 0) size = size / static_cast<uint64_t>(experts) * static_cast<uint64_t>(used);
+    const bool expert_matrix =
+        tensor.shape.size() == 3 && tensor.name.find("_exps") != std::string::npos;
+    if (expert_matrix && experts > 0)
+      size = size / static_cast<uint64_t>(experts) * static_cast<uint64_t>(used);
     bytes += size;
   }
   return bytes;
@@ -173,10 +189,13 @@ Plan MakePlan(const GgufFile& file, const Machine& machine, const Pricing& prici
   plan.recommended = choice.index;
   plan.reason = choice.index ? choice.reason : WhyNothingFits(plan.cells, machine);
   if (!machine.memory.bandwidth_bytes_per_s) {
-    plan.notes.emplace_back("decode speed is not predicted: memory bandwidth was not measured (run `trimma scan --bench` once)");
+    plan.notes.emplace_back(
+        "decode speed is not predicted: memory bandwidth was not measured (run `trimma scan "
+        "--bench` once)");
   }
   for (const Mix& mix : pricing.mixes) {
-    for (const std::string& note : mix.assignment.notes) plan.notes.push_back(fmt::format("{}: {}", mix.label, note));
+    for (const std::string& note : mix.assignment.notes)
+      plan.notes.push_back(fmt::format("{}: {}", mix.label, note));
   }
   return plan;
 }

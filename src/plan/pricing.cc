@@ -6,7 +6,8 @@ namespace {
 Result<std::vector<DeviceBytes>> DevicesFromJson(const Json& json) {
   std::vector<DeviceBytes> devices;
   for (const Json& d : json) {
-    devices.push_back({d.at("name"), d.at("weights_bytes"), d.at("kv_bytes"), d.at("compute_bytes"), d.at("free_bytes")});
+    devices.push_back({d.at("name"), d.at("weights_bytes"), d.at("kv_bytes"), d.at("compute_bytes"),
+                       d.at("free_bytes")});
   }
   return devices;
 }
@@ -26,15 +27,19 @@ std::vector<TensorType> TypesFromJson(const Json& json, const GgufFile& file) {
 
 }  // namespace
 
-Result<std::vector<std::vector<TensorType>>> AskRecipes(const GgufFile& file, const std::vector<const FileType*>& recipes) {
-  TRY(const Json answer, RunChild("recipes", {{"source", file.paths[0]}, {"recipes", NamesOf(recipes)}}));
+Result<std::vector<std::vector<TensorType>>> AskRecipes(
+    const GgufFile& file, const std::vector<const FileType*>& recipes) {
+  TRY(const Json answer,
+      RunChild("recipes", {{"source", file.paths[0]}, {"recipes", NamesOf(recipes)}}));
   std::vector<std::vector<TensorType>> types;
   for (const Json& list : answer.at("types")) types.push_back(TypesFromJson(list, file));
   return types;
 }
 
-Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file, const RuntimeSettings& settings) {
-  TRY(const Json answer, RunChild("price", {{"source", file.paths[0]}, {"settings", ToJson(settings)}}));
+Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
+                                               const RuntimeSettings& settings) {
+  TRY(const Json answer,
+      RunChild("price", {{"source", file.paths[0]}, {"settings", ToJson(settings)}}));
   return DevicesFromJson(answer.at("devices"));
 }
 

@@ -66,15 +66,19 @@ class Pricer {
 
  private:
   bool Fits(const PricedCell& cell) const {
-    return std::all_of(cell.devices.begin(), cell.devices.end() - 1,
-                       [&](const DeviceBytes& gpu) { return gpu.total_bytes() + margin_ <= gpu.free_bytes; });
+    return std::all_of(cell.devices.begin(), cell.devices.end() - 1, [&](const DeviceBytes& gpu) {
+      return gpu.total_bytes() + margin_ <= gpu.free_bytes;
+    });
   }
 
   Result<const Model*> Ghost(size_t mix, std::optional<int> layers) {
     const std::pair key(mix, layers);
     auto found = ghosts_.find(key);
     if (found == ghosts_.end()) {
-      TRY(Model ghost, LoadGhost(file_, mixes_[mix].recipe == nullptr ? std::vector<TensorType>{} : mixes_[mix].assignment.types, layers));
+      TRY(Model ghost, LoadGhost(file_,
+                                 mixes_[mix].recipe == nullptr ? std::vector<TensorType>{}
+                                                               : mixes_[mix].assignment.types,
+                                 layers));
       found = ghosts_.emplace(key, std::move(ghost)).first;
     }
     return &found->second;
@@ -92,7 +96,8 @@ class Pricer {
 PricedCell WithWeightsOf(const PricedCell& weights, const PricedCell& rest) {
   PricedCell cell = rest;
   cell.mix = weights.mix;
-  for (size_t d = 0; d < cell.devices.size(); ++d) cell.devices[d].weights_bytes = weights.devices[d].weights_bytes;
+  for (size_t d = 0; d < cell.devices.size(); ++d)
+    cell.devices[d].weights_bytes = weights.devices[d].weights_bytes;
   return cell;
 }
 
@@ -103,7 +108,9 @@ Json DevicesToJson(const std::vector<DeviceBytes>& devices) {
 }
 
 Json CellToJson(const PricedCell& cell) {
-  return {{"mix", cell.mix}, {"settings", ToJson(cell.settings)}, {"devices", DevicesToJson(cell.devices)}};
+  return {{"mix", cell.mix},
+          {"settings", ToJson(cell.settings)},
+          {"devices", DevicesToJson(cell.devices)}};
 }
 
 Json MixToJson(const Mix& mix) {
@@ -123,7 +130,8 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
   TRY(const Model ghost, LoadGhost(file, {}, std::nullopt));
   TRY(const std::vector<Mix> mixes, MakeMixes(file, ghost, request.at("recipes")));
   const int layers = ghost.layers();
-  Pricer pricer(file, mixes, request.at("bench_outputs").get<bool>() ? 0 : 1, request.at("gpu_margin_bytes"));
+  Pricer pricer(file, mixes, request.at("bench_outputs").get<bool>() ? 0 : 1,
+                request.at("gpu_margin_bytes"));
 
   std::vector<RuntimeSettings> grid;
   for (const Json& context : request.at("contexts")) {
@@ -175,7 +183,8 @@ Result<Json> RecipesJob(const Json& request, const Emit&) {
     const FileType* recipe = FindFileType(name.get<std::string>());
     CHECK(recipe != nullptr);
     Json types = Json::array();
-    for (const TensorType type : RecipeTypes(ghost, file, *recipe)) types.push_back(static_cast<uint32_t>(type));
+    for (const TensorType type : RecipeTypes(ghost, file, *recipe))
+      types.push_back(static_cast<uint32_t>(type));
     answers.push_back(std::move(types));
   }
   return Json{{"types", answers}};

@@ -23,7 +23,8 @@ Result<std::vector<TensorType>> TypesFromJson(const Json& json) {
   std::vector<TensorType> types;
   for (const Json& id : json) {
     const TypeInfo* info = FindType(id.get<uint32_t>());
-    if (info == nullptr) return Error{Code::kInternal, "a request names an unknown tensor type", ""};
+    if (info == nullptr)
+      return Error{Code::kInternal, "a request names an unknown tensor type", ""};
     types.push_back(info->type);
   }
   return types;
@@ -31,17 +32,20 @@ Result<std::vector<TensorType>> TypesFromJson(const Json& json) {
 
 }  // namespace
 
-// Runs the text through the model with every matrix multiplication tapped. All tokens ask for logits,
-// or the last layer and the head would see only the last row.
+// Runs the text through the model with every matrix multiplication tapped. All tokens ask for
+// logits, or the last layer and the head would see only the last row.
 Result<Json> ImportanceJob(const Json& request, const Emit& emit) {
   TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
   RuntimeSettings settings;
   settings.context = kCalibrationChunk;
+  settings.batch = kCalibrationChunk;
   Result<TokenText> text =
       request.at("text_file").is_null()
-          ? GenerateText(model, settings, {kCalibrationChunk, request.at("generate_seconds"), kCalibrationSeed},
+          ? GenerateText(model, settings,
+                         {kCalibrationChunk, request.at("generate_seconds"), kCalibrationSeed},
                          [&](double share) { emit({{"progress", std::min(share, 1.0) / 2}}); })
-          : TextFromFile(model, request["text_file"].get<std::string>(), kCalibrationChunk, request.at("chunks"));
+          : TextFromFile(model, request["text_file"].get<std::string>(), kCalibrationChunk,
+                         request.at("chunks"));
   if (!text.ok()) return text.error();
 
   ActivationTap tap;
@@ -54,9 +58,11 @@ Result<Json> ImportanceJob(const Json& request, const Emit& emit) {
     const std::vector<Token>& tokens = text->chunks[c];
     context.Clear();
     std::vector<BatchToken> batch;
-    for (size_t i = 0; i < tokens.size(); ++i) batch.push_back({tokens[i], static_cast<int>(i), 0, true});
+    for (size_t i = 0; i < tokens.size(); ++i)
+      batch.push_back({tokens[i], static_cast<int>(i), 0, true});
     TRY_STATUS(context.Decode(batch));
-    emit({{"progress", head + (1 - head) * static_cast<double>(c + 1) / static_cast<double>(text->chunks.size())}});
+    emit({{"progress", head + (1 - head) * static_cast<double>(c + 1) /
+                                  static_cast<double>(text->chunks.size())}});
   }
   TRY(Importance importance, tap.Take());
   importance.chunk_count = static_cast<uint32_t>(text->chunks.size());
@@ -79,8 +85,10 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
     if (assignment.types[i] == source.tensors[i].type) continue;
     assignment.changes = true;
     if (!CanDequantize(source.tensors[i].type) || !CanQuantize(assignment.types[i])) {
-      return Error{Code::kInvalid, fmt::format("tensor {} can't be turned from {} into {}", source.tensors[i].name,
-                                               NameOf(source.tensors[i].type), NameOf(assignment.types[i])), ""};
+      return Error{Code::kInvalid,
+                   fmt::format("tensor {} can't be turned from {} into {}", source.tensors[i].name,
+                               NameOf(source.tensors[i].type), NameOf(assignment.types[i])),
+                   ""};
     }
   }
   std::optional<Importance> importance;
@@ -90,10 +98,14 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
       const auto entry = importance->entries.find(tensor.name);
       if (entry == importance->entries.end()) continue;
       const uint64_t matrices = tensor.shape.size() > 2 ? tensor.shape[2] : 1;
-      const bool matrices_fit = entry->second.matrices() == 1 || entry->second.matrices() == matrices;
+      const bool matrices_fit =
+          entry->second.matrices() == 1 || entry->second.matrices() == matrices;
       if (entry->second.columns != tensor.row_length() || !matrices_fit) {
-        return Error{Code::kInvalid, fmt::format("{}: {} is of another shape ({} x {}) than the model's ({} x {})", request["importance"].get<std::string>(),
-                                                 tensor.name, entry->second.columns, entry->second.matrices(), tensor.row_length(), matrices),
+        return Error{Code::kInvalid,
+                     fmt::format("{}: {} is of another shape ({} x {}) than the model's ({} x {})",
+                                 request["importance"].get<std::string>(), tensor.name,
+                                 entry->second.columns, entry->second.matrices(),
+                                 tensor.row_length(), matrices),
                      "collect importance data from this model"};
       }
     }

@@ -19,12 +19,15 @@ namespace {
 constexpr uint64_t kSafePointBytes = 256ULL << 20;  // synced and journalled at least this often
 constexpr uint64_t kCopyBytes = 4ULL << 20;
 
-// Rows of one tensor that one thread converts at a time: within one matrix, within the memory budget.
+// Rows of one tensor that one thread converts at a time: within one matrix, within the memory
+// budget.
 struct Slabs {
   uint64_t rows_per_matrix = 1;
   uint64_t matrices = 1;
   uint64_t rows_per_slab = 1;
-  uint64_t slabs_per_matrix() const { return (rows_per_matrix + rows_per_slab - 1) / rows_per_slab; }
+  uint64_t slabs_per_matrix() const {
+    return (rows_per_matrix + rows_per_slab - 1) / rows_per_slab;
+  }
   uint64_t count() const { return slabs_per_matrix() * matrices; }
 };
 
@@ -32,21 +35,25 @@ Slabs CutSlabs(const TensorInfo& tensor, TensorType to, uint64_t memory_bytes) {
   Slabs slabs;
   slabs.rows_per_matrix = tensor.shape.size() > 1 ? tensor.shape[1] : 1;
   slabs.matrices = tensor.rows() / slabs.rows_per_matrix;
-  const uint64_t row_bytes = *RowBytes(tensor.type, tensor.row_length()) + *RowBytes(to, tensor.row_length()) +
+  const uint64_t row_bytes = *RowBytes(tensor.type, tensor.row_length()) +
+                             *RowBytes(to, tensor.row_length()) +
                              tensor.row_length() * sizeof(float);
   // Small enough that threads share the work of one tensor, large enough to be worth a read.
-  const uint64_t affordable = std::max<uint64_t>(1, std::min(memory_bytes, kCopyBytes * 4) / row_bytes);
+  const uint64_t affordable =
+      std::max<uint64_t>(1, std::min(memory_bytes, kCopyBytes * 4) / row_bytes);
   slabs.rows_per_slab = std::min(slabs.rows_per_matrix, affordable);
   return slabs;
 }
 
 class Conversion {
  public:
-  Conversion(const std::vector<InputFile>& inputs, OutputFile& output, const PipelineOptions& options)
+  Conversion(const std::vector<InputFile>& inputs, OutputFile& output,
+             const PipelineOptions& options)
       : inputs_(inputs), output_(output), options_(options) {}
 
   // `weights`: [columns] or [columns, matrices] importance of each input, or empty.
-  Status Tensor(const TensorInfo& tensor, TensorType to, uint64_t offset, const std::vector<float>& weights) {
+  Status Tensor(const TensorInfo& tensor, TensorType to, uint64_t offset,
+                const std::vector<float>& weights) {
     if (to == tensor.type) return Copy(tensor, offset);
     PrepareRows(to);
     const uint64_t memory = options_.memory_bytes / static_cast<uint64_t>(options_.threads);
@@ -66,8 +73,8 @@ class Conversion {
     });
   }
 
-  Status Slab(const TensorInfo& tensor, TensorType to, uint64_t offset, const std::vector<float>& weights,
-              const Slabs& slabs, uint64_t index) {
+  Status Slab(const TensorInfo& tensor, TensorType to, uint64_t offset,
+              const std::vector<float>& weights, const Slabs& slabs, uint64_t index) {
     const uint64_t matrix = index / slabs.slabs_per_matrix();
     const uint64_t first = index % slabs.slabs_per_matrix() * slabs.rows_per_slab;
     const uint64_t rows = std::min(slabs.rows_per_slab, slabs.rows_per_matrix - first);
@@ -77,19 +84,28 @@ class Conversion {
     const uint64_t to_bytes = *RowBytes(to, n);
 
     std::vector<char> raw(rows * from_bytes);
-    TRY_STATUS(inputs_[tensor.shard].ReadAt(tensor.offset + row * from_bytes, raw.data(), raw.size()));
+    TRY_STATUS(
+        inputs_[tensor.shard].ReadAt(tensor.offset + row * from_bytes, raw.data(), raw.size()));
     std::vector<float> values(rows * n);
     DequantizeRows(tensor.type, raw.data(), rows, n, values.data());
     for (size_t i = 0; i < values.size(); ++i) {
       if (!std::isfinite(values[i])) {
-        return Error{Code::kInvalid, fmt::format("tensor {} holds {} in row {}", tensor.name, values[i], row + i / n),
-                     "the model is damaged; fetch it again"};
+        return Error{
+            Code::kInvalid,
+            fmt::format("tensor {} holds {} in row {}", tensor.name, values[i], row + i / n),
+            "the model is damaged; fetch it again"};
       }
     }
     const float* matrix_weights = nullptr;
     if (!weights.empty()) matrix_weights = weights.data() + (weights.size() > n ? matrix * n : 0);
     std::vector<char> blocks(rows * to_bytes);
     QuantizeRows(to, values.data(), rows, n, matrix_weights, blocks.data());
+    if (!RowsAreValid(to, blocks.data(), blocks.size())) {
+      return Error{Code::kInvalid,
+                   fmt::format("tensor {} has values beyond the range of {} near row {}",
+                               tensor.name, NameOf(to), row),
+                   "choose a type with a wider range, such as BF16 or Q8_0"};
+    }
     return output_.WriteAt(offset + row * to_bytes, blocks.data(), blocks.size());
   }
 
@@ -99,7 +115,8 @@ class Conversion {
 };
 
 // Identifies what is being made: the header, the sources as they are now, and the importance data.
-std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inputs, const Importance* importance) {
+std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inputs,
+                     const Importance* importance) {
   std::string text = layout.header;
   for (const InputFile& input : inputs) {
     const FileStamp& s = input.stamp();
@@ -108,15 +125,16 @@ std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inp
   if (importance != nullptr) {
     for (const auto& [name, entry] : importance->entries) {
       text += name;
-      text.append(reinterpret_cast<const char*>(entry.sum2.data()), entry.sum2.size() * sizeof(float));
+      text.append(reinterpret_cast<const char*>(entry.sum2.data()),
+                  entry.sum2.size() * sizeof(float));
     }
   }
   return hash_sha256_hex(text.data(), text.size());
 }
 
 Status WriteTensors(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
-                    const Importance* importance, Conversion& conversion, OutputFile& output, Journal& journal,
-                    const std::function<void(double)>& progress);
+                    const Importance* importance, Conversion& conversion, OutputFile& output,
+                    Journal& journal, const std::function<void(double)>& progress);
 
 }  // namespace
 
@@ -128,7 +146,8 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
     TRY(InputFile input, InputFile::Open(path));
     inputs.push_back(std::move(input));
     if (SameFile(path, options.output)) {
-      return Error{Code::kUsage, fmt::format("the output {} is the input", options.output), "choose another output name"};
+      return Error{Code::kUsage, fmt::format("the output {} is the input", options.output),
+                   "choose another output name"};
     }
   }
   const std::string journal_path = options.output + ".trimma-journal";
@@ -137,6 +156,10 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
   output_options.expect_bytes = layout.file_bytes;
   output_options.replace = options.force;
   output_options.part_path = options.output + ".trimma-part";
+  // The part may have been deleted, or cut, since the journal was written.
+  const auto part = InputFile::Open(output_options.part_path);
+  if (journal.finished() > 0 && (!part.ok() || part->bytes() != layout.file_bytes))
+    TRY_STATUS(journal.Restart());
   output_options.resume = journal.finished() > 0;
   auto created = OutputFile::Create(options.output, output_options);
   if (!created.ok()) {
@@ -145,18 +168,23 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
   }
   OutputFile output = std::move(created).value();
   Conversion conversion(inputs, output, options);
-  Status status = WriteTensors(source, assignment, layout, importance, conversion, output, journal, progress);
+  Status status =
+      WriteTensors(source, assignment, layout, importance, conversion, output, journal, progress);
   if (status.ok()) {
     // What is published has passed the same reader as any foreign file.
     const auto written = ReadGguf(output.part_path());
     if (!written.ok()) {
-      status = Error{Code::kInternal, fmt::format("the written file is not sound: {}", written.error().what), ""};
+      status = Error{Code::kInternal,
+                     fmt::format("the written file is not sound: {}", written.error().what), ""};
     }
   }
   if (status.ok()) status = output.Publish();
-  const bool resumable = !status.ok() && (status.error().code == Code::kInterrupted || status.error().code == Code::kTerminated);
+  const bool resumable = !status.ok() && (status.error().code == Code::kInterrupted ||
+                                          status.error().code == Code::kTerminated);
   if (resumable) {
-    return Error{status.error().code, "interrupted", fmt::format("run the same command again to go on; {} holds what is done", output.part_path())};
+    return Error{status.error().code, "interrupted",
+                 fmt::format("run the same command again to go on; {} holds what is done",
+                             output.part_path())};
   }
   if (!status.ok()) (void)output.Discard();
   journal.Remove();
@@ -166,14 +194,15 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
 namespace {
 
 Status WriteTensors(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
-                    const Importance* importance, Conversion& conversion, OutputFile& output, Journal& journal,
-                    const std::function<void(double)>& progress) {
+                    const Importance* importance, Conversion& conversion, OutputFile& output,
+                    Journal& journal, const std::function<void(double)>& progress) {
   TRY_STATUS(output.WriteAt(0, layout.header.data(), layout.header.size()));
   uint64_t unsynced = 0;
   for (uint64_t i = journal.finished(); i < source.tensors.size(); ++i) {
     const TensorInfo& tensor = source.tensors[i];
-    const Status status = conversion.Tensor(tensor, assignment.types[i], layout.offsets[i],
-                                            importance != nullptr ? importance->MeanSquares(tensor.name) : std::vector<float>{});
+    const Status status = conversion.Tensor(
+        tensor, assignment.types[i], layout.offsets[i],
+        importance != nullptr ? importance->MeanSquares(tensor.name) : std::vector<float>{});
     if (!status.ok()) {
       // Interrupted: what is whole so far is made safe, the tensor at hand is done again.
       if (!CheckInterrupted().ok() && output.Sync().ok()) (void)journal.Record(i);
@@ -185,7 +214,8 @@ Status WriteTensors(const GgufFile& source, const Assignment& assignment, const 
       TRY_STATUS(journal.Record(i + 1));
       unsynced = 0;
     }
-    progress(static_cast<double>(layout.offsets[i] + layout.sizes[i]) / static_cast<double>(layout.file_bytes));
+    progress(static_cast<double>(layout.offsets[i] + layout.sizes[i]) /
+             static_cast<double>(layout.file_bytes));
   }
   return {};
 }

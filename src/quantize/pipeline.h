@@ -18,8 +18,9 @@ struct PipelineOptions {
   bool force = false;  // replace an existing output
 };
 
-// Writes `layout` for `source` with the assigned types. `importance` may be nullptr. Publishes atomically;
-// an interrupt leaves a part that the same call resumes. `progress` gets the share of bytes done.
+// Writes `layout` for `source` with the assigned types. `importance` may be nullptr. Publishes
+// atomically; an interrupt leaves a part that the same call resumes. `progress` gets the share of
+// bytes done.
 Status RunPipeline(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
                    const Importance* importance, const PipelineOptions& options,
                    const std::function<void(double)>& progress);

@@ -32,7 +32,9 @@ Result<Prepared> Prepare(const QuantizeOptions& options) {
   TRY_STATUS(CheckModel(prepared.source));
   for (const std::string& path : prepared.source.paths) {
     if (SameFile(path, options.output)) {
-      return Error{Code::kUsage, fmt::format("the output {} is the input", SafeText(options.output)), "choose another output name"};
+      return Error{Code::kUsage,
+                   fmt::format("the output {} is the input", SafeText(options.output)),
+                   "choose another output name"};
     }
   }
   TRY(const auto types, AskRecipes(prepared.source, {options.recipe}));
@@ -40,7 +42,8 @@ Result<Prepared> Prepare(const QuantizeOptions& options) {
   return prepared;
 }
 
-QuantizeReport Describe(const Prepared& prepared, const GgufLayout& layout, const QuantizeOptions& options) {
+QuantizeReport Describe(const Prepared& prepared, const GgufLayout& layout,
+                        const QuantizeOptions& options) {
   QuantizeReport report;
   report.output = options.output;
   report.file_bytes = layout.file_bytes;
@@ -48,11 +51,14 @@ QuantizeReport Describe(const Prepared& prepared, const GgufLayout& layout, cons
   uint64_t bytes = 0;
   for (size_t i = 0; i < prepared.source.tensors.size(); ++i) {
     const TensorInfo& tensor = prepared.source.tensors[i];
-    report.tensors.push_back({tensor.name, tensor.type, prepared.assignment.types[i], layout.sizes[i]});
+    report.tensors.push_back(
+        {tensor.name, tensor.type, prepared.assignment.types[i], layout.sizes[i]});
     bytes += layout.sizes[i];
   }
-  report.bits_per_weight = 8.0 * static_cast<double>(bytes) / static_cast<double>(prepared.source.parameters());
-  if (!prepared.assignment.changes) report.notes.emplace_back("no tensor changes: the output would be a copy of the input");
+  report.bits_per_weight =
+      8.0 * static_cast<double>(bytes) / static_cast<double>(prepared.source.parameters());
+  if (!prepared.assignment.changes)
+    report.notes.emplace_back("no tensor changes: the output would be a copy of the input");
   return report;
 }
 
@@ -65,7 +71,9 @@ class Calibration {
     // An interrupted run finds it again, or its part would not be of the same plan.
     if (temporary_ && CheckInterrupted().ok()) unlink(path_.c_str());
   }
-  std::optional<std::string> path() const { return path_.empty() ? std::nullopt : std::optional(path_); }
+  std::optional<std::string> path() const {
+    return path_.empty() ? std::nullopt : std::optional(path_);
+  }
   const std::string& dataset() const { return dataset_; }
 
   Status Collect(const QuantizeOptions& options, const QuantizeProgress& progress) {
@@ -88,7 +96,8 @@ class Calibration {
     if (access((options.output + ".trimma-journal").c_str(), F_OK) != 0) return false;
     const auto source = InputFile::Open(options.source);
     const auto left = InputFile::Open(path_);
-    if (!source.ok() || !left.ok() || left->stamp().mtime_ns <= source->stamp().mtime_ns) return false;
+    if (!source.ok() || !left.ok() || left->stamp().mtime_ns <= source->stamp().mtime_ns)
+      return false;
     const auto importance = ReadImportance(path_);
     if (!importance.ok()) return false;
     dataset_ = importance->datasets.empty() ? "" : importance->datasets[0];
@@ -102,12 +111,14 @@ class Calibration {
 
 }  // namespace
 
-Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path, const QuantizeProgress& progress) {
-  const Json request = {{"model", options.source},
-                        {"text_file", options.calibration_text ? Json(*options.calibration_text) : Json()},
-                        {"chunks", kMaxChunks},
-                        {"generate_seconds", options.generate_seconds},
-                        {"output", path}};
+Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
+                                      const QuantizeProgress& progress) {
+  const Json request = {
+      {"model", options.source},
+      {"text_file", options.calibration_text ? Json(*options.calibration_text) : Json()},
+      {"chunks", kMaxChunks},
+      {"generate_seconds", options.generate_seconds},
+      {"output", path}};
   TRY(const Json result, RunChild("importance", request, [&](const Json& event) {
         if (progress) progress("collecting importance data", event.value("progress", 0.0));
       }));
@@ -122,16 +133,19 @@ Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
 
 Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
-  const bool has_importance = options.importance_file || options.calibration_text || options.calibrate_on_own_text;
+  const bool has_importance =
+      options.importance_file || options.calibration_text || options.calibrate_on_own_text;
   if (options.recipe->needs_importance && !has_importance) return NeedsImportance(*options.recipe);
   TRY(const Prepared prepared, Prepare(options));
   if (!options.force && access(options.output.c_str(), F_OK) == 0) {
-    return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)), "choose another name, or pass --force"};
+    return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)),
+                 "choose another name, or pass --force"};
   }
   Calibration calibration;
   TRY_STATUS(calibration.Collect(options, progress));
   Json types = Json::array();
-  for (const TensorType type : prepared.assignment.types) types.push_back(static_cast<uint32_t>(type));
+  for (const TensorType type : prepared.assignment.types)
+    types.push_back(static_cast<uint32_t>(type));
   const Json request = {{"source", options.source},
                         {"output", options.output},
                         {"recipe", options.recipe->name},
@@ -145,8 +159,10 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
       }));
   TRY(const GgufFile written, ReadGguf(options.output));
   if (written.file_bytes != result.at("file_bytes").get<uint64_t>()) {
-    return Error{Code::kInternal, fmt::format("{} has {} bytes, {} were announced", SafeText(options.output), written.file_bytes,
-                                              result.at("file_bytes").get<uint64_t>()), ""};
+    return Error{Code::kInternal,
+                 fmt::format("{} has {} bytes, {} were announced", SafeText(options.output),
+                             written.file_bytes, result.at("file_bytes").get<uint64_t>()),
+                 ""};
   }
   QuantizeReport report;
   report.output = options.output;
@@ -155,7 +171,8 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   report.notes = prepared.assignment.notes;
   report.importance = calibration.dataset();
   for (size_t i = 0; i < written.tensors.size(); ++i) {
-    report.tensors.push_back({written.tensors[i].name, prepared.source.tensors[i].type, written.tensors[i].type, written.tensors[i].bytes});
+    report.tensors.push_back({written.tensors[i].name, prepared.source.tensors[i].type,
+                              written.tensors[i].type, written.tensors[i].bytes});
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
@@ -164,7 +181,8 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
 Json ToJson(const QuantizeReport& report) {
   Json tensors = Json::array();
   for (const TensorChange& t : report.tensors) {
-    tensors.push_back({{"name", t.name}, {"from", NameOf(t.from)}, {"to", NameOf(t.to)}, {"bytes", t.bytes}});
+    tensors.push_back(
+        {{"name", t.name}, {"from", NameOf(t.from)}, {"to", NameOf(t.to)}, {"bytes", t.bytes}});
   }
   return {{"schema", "trimma.quantize/1"},
           {"output", report.output},

@@ -18,12 +18,13 @@ struct QuantizeOptions {
   std::string output;
   const FileType* recipe = nullptr;
   std::optional<std::string> importance_file;  // an imatrix GGUF
-  std::optional<std::string> calibration_text;  // or: a text to collect importance from in this run,
-  bool calibrate_on_own_text = false;           // or: text that the model generates itself,
-  double generate_seconds = 20;                 //     in at most so much time
-  uint64_t memory_bytes = 1ULL << 30;           // for buffers of rows
-  int threads = 0;                              // 0: all cores
-  bool force = false;                           // replace an existing output
+  std::optional<std::string>
+      calibration_text;                // or: a text to collect importance from in this run,
+  bool calibrate_on_own_text = false;  // or: text that the model generates itself,
+  double generate_seconds = 20;        //     in at most so much time
+  uint64_t memory_bytes = 1ULL << 30;  // for buffers of rows
+  int threads = 0;                     // 0: all cores
+  bool force = false;                  // replace an existing output
 };
 
 struct TensorChange {
@@ -53,9 +54,10 @@ Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options);
 Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
                                       const QuantizeProgress& progress = {});
 
-// Makes it. An interrupted run leaves OUTPUT.trimma-part and .trimma-journal, and the same call goes on
-// from there; the destination appears complete or not at all.
-Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress = {});
+// Makes it. An interrupted run leaves OUTPUT.trimma-part and .trimma-journal, and the same call
+// goes on from there; the destination appears complete or not at all.
+Result<QuantizeReport> Quantize(const QuantizeOptions& options,
+                                const QuantizeProgress& progress = {});
 
 // The children's side.
 Result<Json> ImportanceJob(const Json& request, const Emit& emit);

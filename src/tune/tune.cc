@@ -22,12 +22,16 @@ SpeedOptions StageOptions(const TuneOptions& options, double share) {
 }
 
 // All in one process; if a candidate takes that process down, each alone, so that the others count.
-Result<std::vector<SpeedTrial>> MeasureApart(const std::string& path, const std::vector<RuntimeSettings>& settings,
-                                             const SpeedOptions& options, const std::function<void(double)>& progress) {
+Result<std::vector<SpeedTrial>> MeasureApart(const std::string& path,
+                                             const std::vector<RuntimeSettings>& settings,
+                                             const SpeedOptions& options,
+                                             const std::function<void(double)>& progress) {
   std::vector<SpeedSubject> subjects;
   for (const RuntimeSettings& s : settings) subjects.push_back({path, s});
   auto together = MeasureSpeed(subjects, options, progress);
-  if (together.ok() || (together.error().code != Code::kInternal && together.error().code != Code::kNoFit)) return together;
+  if (together.ok() ||
+      (together.error().code != Code::kInternal && together.error().code != Code::kNoFit))
+    return together;
   std::vector<SpeedTrial> trials;
   for (size_t i = 0; i < subjects.size(); ++i) {
     SpeedOptions alone = options;
@@ -40,7 +44,8 @@ Result<std::vector<SpeedTrial>> MeasureApart(const std::string& path, const std:
   return trials;
 }
 
-TuneTrialResult Judge(const Variation& variation, const SpeedTrial& trial, const Speed& default_speed, int answer_tokens) {
+TuneTrialResult Judge(const Variation& variation, const SpeedTrial& trial,
+                      const Speed& default_speed, int answer_tokens) {
   TuneTrialResult result;
   result.variation = variation;
   result.error = trial.error;
@@ -49,13 +54,15 @@ TuneTrialResult Judge(const Variation& variation, const SpeedTrial& trial, const
     result.outcome = TrialOutcome::kFailed;
     return result;
   }
-  result.gain = MedianRatio(ExchangeSeconds(default_speed, answer_tokens), ExchangeSeconds(trial.speed, answer_tokens));
+  result.gain = MedianRatio(ExchangeSeconds(default_speed, answer_tokens),
+                            ExchangeSeconds(trial.speed, answer_tokens));
   result.outcome = Compare(result.gain);
   return result;
 }
 
 // A quantised KV cache that looked faster stays only if it changes the answers little enough.
-Status CheckKvQuality(const std::string& path, const TuneOptions& options, RuntimeSettings& combined, TuneResult& result) {
+Status CheckKvQuality(const std::string& path, const TuneOptions& options,
+                      RuntimeSettings& combined, TuneResult& result) {
   if (combined.kv_k == options.defaults.kv_k && combined.kv_v == options.defaults.kv_v) return {};
   QualityOptions quality;
   quality.text_file = options.text_file;
@@ -85,11 +92,13 @@ Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& option
       if (progress) progress(stage, share);
     };
   };
-  TRY(const auto first, MeasureApart(model_path, settings, StageOptions(options, kFirstStageShare), report("trying settings")));
+  TRY(const auto first, MeasureApart(model_path, settings, StageOptions(options, kFirstStageShare),
+                                     report("trying settings")));
   if (first[0].error) return *first[0].error;
   result.default_speed = first[0].speed;
   for (size_t i = 0; i < variations.size(); ++i) {
-    result.trials.push_back(Judge(variations[i], first[i + 1], result.default_speed, options.answer_tokens));
+    result.trials.push_back(
+        Judge(variations[i], first[i + 1], result.default_speed, options.answer_tokens));
   }
 
   RuntimeSettings combined = Combine(options.defaults, result.trials);
@@ -99,8 +108,9 @@ Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& option
   result.gain = {1, 1, 1};
   result.verdict = "the default is already best: no other setting was measurably faster";
   if (!(combined == options.defaults)) {
-    TRY(const auto second, MeasureApart(model_path, {options.defaults, combined},
-                                        StageOptions(options, 1 - kFirstStageShare), report("confirming")));
+    TRY(const auto second,
+        MeasureApart(model_path, {options.defaults, combined},
+                     StageOptions(options, 1 - kFirstStageShare), report("confirming")));
     if (second[0].error) return *second[0].error;
     result.default_speed = second[0].speed;
     result.best_speed = second[0].speed;
@@ -111,12 +121,15 @@ Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& option
     if (Compare(result.gain) == TrialOutcome::kFaster) {
       result.best_settings = combined;
       result.best_speed = second[1].speed;
-      result.verdict = fmt::format("{:.1f} % less time for a prompt of {} and an answer of {} tokens (95 %: {:.1f} to {:.1f} %)",
-                                   100 * (1 - 1 / result.gain.mean), options.prompt_tokens, options.answer_tokens,
-                                   100 * (1 - 1 / result.gain.low), 100 * (1 - 1 / result.gain.high));
+      result.verdict = fmt::format(
+          "{:.1f} % less time for a prompt of {} and an answer of {} tokens (95 %: {:.1f} to "
+          "{:.1f} %)",
+          100 * (1 - 1 / result.gain.mean), options.prompt_tokens, options.answer_tokens,
+          100 * (1 - 1 / result.gain.low), 100 * (1 - 1 / result.gain.high));
     } else {
       result.gain = {1, 1, 1};
-      result.verdict = "the default is already best: what looked faster at first was not when measured again";
+      result.verdict =
+          "the default is already best: what looked faster at first was not when measured again";
     }
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -126,7 +139,9 @@ Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& option
 Json ToJson(const TuneResult& result) {
   Json trials = Json::array();
   for (const TuneTrialResult& trial : result.trials) {
-    Json item = {{"what", trial.variation.what}, {"settings", ToJson(trial.variation.settings)}, {"outcome", NameOf(trial.outcome)}};
+    Json item = {{"what", trial.variation.what},
+                 {"settings", ToJson(trial.variation.settings)},
+                 {"outcome", NameOf(trial.outcome)}};
     if (trial.error) {
       item["error"] = ErrorToJson(*trial.error);
     } else {
@@ -136,15 +151,17 @@ Json ToJson(const TuneResult& result) {
     }
     trials.push_back(std::move(item));
   }
-  return {{"schema", "trimma.tune/1"},
-          {"default", {{"settings", ToJson(result.default_settings)}, {"speed", ToJson(result.default_speed)}}},
-          {"best", {{"settings", ToJson(result.best_settings)}, {"speed", ToJson(result.best_speed)}}},
-          {"gain", result.gain.mean},
-          {"gain_ci95", {result.gain.low, result.gain.high}},
-          {"verdict", result.verdict},
-          {"kv_quality", result.kv_quality ? ToJson(*result.kv_quality) : Json()},
-          {"trials", trials},
-          {"seconds", result.seconds}};
+  return {
+      {"schema", "trimma.tune/1"},
+      {"default",
+       {{"settings", ToJson(result.default_settings)}, {"speed", ToJson(result.default_speed)}}},
+      {"best", {{"settings", ToJson(result.best_settings)}, {"speed", ToJson(result.best_speed)}}},
+      {"gain", result.gain.mean},
+      {"gain_ci95", {result.gain.low, result.gain.high}},
+      {"verdict", result.verdict},
+      {"kv_quality", result.kv_quality ? ToJson(*result.kv_quality) : Json()},
+      {"trials", trials},
+      {"seconds", result.seconds}};
 }
 
 }  // namespace trimma

@@ -20,11 +20,11 @@ struct TuneOptions {
   RuntimeSettings defaults;
   int prompt_tokens = 512;
   int decode_tokens = 48;
-  int answer_tokens = 128;      // what the objective weighs: seconds for a prompt and such an answer
-  double budget_seconds = 60;   // both stages together
-  int cores = 1;                // of the machine
+  int answer_tokens = 128;     // what the objective weighs: seconds for a prompt and such an answer
+  double budget_seconds = 60;  // both stages together
+  int cores = 1;               // of the machine
   int threads = 1;
-  double max_kv_kld = 0.01;     // a quantised KV cache is taken only with less mean KLD than this
+  double max_kv_kld = 0.01;  // a quantised KV cache is taken only with less mean KLD than this
   std::optional<std::string> text_file;  // to judge that on; nullopt: generated
 };
 
@@ -42,7 +42,8 @@ struct TuneTrialResult {
   std::optional<Error> error;
   Speed speed;
   TrialOutcome outcome = TrialOutcome::kNoDifference;
-  MeanInterval gain;  // seconds of the default / seconds of this, by the objective; above 1 is faster
+  MeanInterval
+      gain;  // seconds of the default / seconds of this, by the objective; above 1 is faster
 };
 
 struct TuneResult {
@@ -60,15 +61,17 @@ struct TuneResult {
 // The variations worth a measurement on this machine: threads, ubatch, flash attention, KV type.
 std::vector<Variation> Variations(const TuneOptions& options);
 
-// Compares by the ratio of medians; a difference only where its 95 % interval excludes 1 by a margin
-// of 1 %, below which nobody feels it.
+// Compares by the ratio of medians; a difference only where its 95 % interval excludes 1 by a
+// margin of 1 %, below which nobody feels it.
 TrialOutcome Compare(const MeanInterval& gain);
 
 // The settings with every winning variation applied: per knob the one with the largest gain.
-RuntimeSettings Combine(const RuntimeSettings& defaults, const std::vector<TuneTrialResult>& trials);
+RuntimeSettings Combine(const RuntimeSettings& defaults,
+                        const std::vector<TuneTrialResult>& trials);
 
-Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& options,
-                        const std::function<void(const std::string& stage, double share)>& progress = {});
+Result<TuneResult> Tune(
+    const std::string& model_path, const TuneOptions& options,
+    const std::function<void(const std::string& stage, double share)>& progress = {});
 
 Json ToJson(const TuneResult& result);
 

@@ -1,0 +1,154 @@
+#include "base/stats.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+namespace trimma {
+namespace {
+
+// 1, 2, ... n in a mixed-up order: each value is its own rank.
+std::vector<double> Ranks(int n) {
+  std::vector<double> ranks(static_cast<size_t>(n));
+  std::iota(ranks.begin(), ranks.end(), 1.0);
+  std::shuffle(ranks.begin(), ranks.end(), std::mt19937(5));
+  return ranks;
+}
+
+TEST(StatsTest, QuantilesAreInterpolated) {
+  const std::vector<double> sorted = {10, 20, 30, 40};
+  EXPECT_EQ(Quantile(sorted, 0), 10);
+  EXPECT_EQ(Quantile(sorted, 1), 40);
+  EXPECT_EQ(Quantile(sorted, 0.5), 25);
+  EXPECT_DOUBLE_EQ(Quantile(sorted, 0.1), 13);
+  EXPECT_EQ(Quantile({7}, 0.99), 7);
+}
+
+TEST(StatsTest, NoSamplesGiveAnEmptySpread) { EXPECT_EQ(MedianSpread({}), Spread()); }
+
+TEST(StatsTest, TooFewSamplesForAnIntervalGiveTheirRange) {
+  EXPECT_EQ(MedianSpread({3}), (Spread{3, 3, 3, 1}));
+  EXPECT_EQ(MedianSpread({5, 1}), (Spread{3, 1, 5, 2}));
+  EXPECT_EQ(MedianSpread(Ranks(5)), (Spread{3, 1, 5, 5}));
+}
+
+// The published order statistics of the sign test at 95 %.
+TEST(StatsTest, TheIntervalOfAMedianTakesTheRightRanks) {
+  EXPECT_EQ(MedianSpread(Ranks(6)), (Spread{3.5, 1, 6, 6}));
+  EXPECT_EQ(MedianSpread(Ranks(8)), (Spread{4.5, 1, 8, 8}));
+  EXPECT_EQ(MedianSpread(Ranks(9)), (Spread{5, 2, 8, 9}));
+  EXPECT_EQ(MedianSpread(Ranks(10)), (Spread{5.5, 2, 9, 10}));
+  EXPECT_EQ(MedianSpread(Ranks(12)), (Spread{6.5, 3, 10, 12}));
+  EXPECT_EQ(MedianSpread(Ranks(20)), (Spread{10.5, 6, 15, 20}));
+  EXPECT_EQ(MedianSpread(Ranks(100)), (Spread{50.5, 40, 61, 100}));
+}
+
+TEST(StatsTest, ThousandsOfSamplesStillEncloseTheirMedian) {
+  for (const int n : {500, 1000, 1100, 5000}) {
+    const Spread spread = MedianSpread(Ranks(n));
+    EXPECT_LT(spread.low, spread.median) << n;
+    EXPECT_GT(spread.high, spread.median) << n;
+    // The normal approximation: 1.96 standard deviations of half a square root each.
+    EXPECT_NEAR(spread.high - spread.low, 1.96 * std::sqrt(n), 5) << n;
+  }
+}
+
+TEST(StatsTest, TheIntervalHoldsTheTrueMedianNineteenTimesOfTwenty) {
+  std::mt19937 random(11);
+  std::lognormal_distribution<double> skewed(0, 1);  // median 1
+  for (const int n : {6, 9, 12, 25}) {
+    int held = 0;
+    constexpr int kTrials = 4000;
+    for (int trial = 0; trial < kTrials; ++trial) {
+      std::vector<double> samples(static_cast<size_t>(n));
+      for (double& s : samples) s = skewed(random);
+      const Spread spread = MedianSpread(samples);
+      held += spread.low <= 1 && 1 <= spread.high ? 1 : 0;
+    }
+    EXPECT_GT(held, kTrials * 0.945) << n;
+    EXPECT_LT(held, kTrials * 0.99) << n;
+  }
+}
+
+TEST(StatsTest, GroupsOfOneValueHaveNoSpread) {
+  const MeanInterval m = GroupBootstrap({20, 10, 30}, {10, 5, 15});
+  EXPECT_DOUBLE_EQ(m.mean, 2);
+  EXPECT_DOUBLE_EQ(m.low, 2);
+  EXPECT_DOUBLE_EQ(m.high, 2);
+}
+
+TEST(StatsTest, NothingToAverageGivesZeros) {
+  for (const MeanInterval& m : {GroupBootstrap({}, {}), GroupBootstrap({0, 0}, {0, 0})}) {
+    EXPECT_EQ(m.mean, 0);
+    EXPECT_EQ(m.low, 0);
+    EXPECT_EQ(m.high, 0);
+  }
+}
+
+TEST(StatsTest, AMeanWeighsItemsNotGroups) {
+  EXPECT_DOUBLE_EQ(GroupBootstrap({1, 99}, {1, 9}).mean, 10);
+}
+
+TEST(StatsTest, TheBootstrapIsTheSameEveryTime) {
+  const MeanInterval a = GroupBootstrap({1, 5, 2, 8}, {2, 2, 2, 2});
+  const MeanInterval b = GroupBootstrap({1, 5, 2, 8}, {2, 2, 2, 2});
+  EXPECT_EQ(a.low, b.low);
+  EXPECT_EQ(a.high, b.high);
+}
+
+// Tokens of a chunk resemble each other; an interval that took them as independent would be far
+// too narrow.
+TEST(StatsTest, TheBootstrapOfGroupsCoversTheTrueMean) {
+  std::mt19937 random(17);
+  std::normal_distribution<double> between(0.05, 0.02);
+  std::normal_distribution<double> within(0, 0.01);
+  constexpr int kTrials = 300;
+  int held = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<double> sums;
+    for (int chunk = 0; chunk < 32; ++chunk) {
+      const double mean = between(random);
+      double sum = 0;
+      for (int i = 0; i < 20; ++i) sum += mean + within(random);
+      sums.push_back(sum);
+    }
+    const MeanInterval m = GroupBootstrap(sums, std::vector<int64_t>(32, 20), 400);
+    EXPECT_LE(m.low, m.mean);
+    EXPECT_GE(m.high, m.mean);
+    held += m.low <= 0.05 && 0.05 <= m.high ? 1 : 0;
+  }
+  EXPECT_GT(held, kTrials * 0.88);
+}
+
+TEST(StatsTest, TheRatioOfASampleWithItselfIsOne) {
+  const std::vector<double> samples = {1.0, 1.1, 0.9, 1.05, 0.95};
+  const MeanInterval ratio = MedianRatio(samples, samples);
+  EXPECT_EQ(ratio.mean, 1);
+  EXPECT_LT(ratio.low, 1);
+  EXPECT_GT(ratio.high, 1);
+}
+
+TEST(StatsTest, AClearRatioExcludesOne) {
+  const MeanInterval ratio = MedianRatio({2.0, 2.1, 1.9, 2.05}, {1.0, 1.1, 0.9, 1.05});
+  EXPECT_NEAR(ratio.mean, 2.025 / 1.025, 1e-12);
+  EXPECT_GT(ratio.low, 1.5);
+  EXPECT_LT(ratio.high, 2.5);
+}
+
+TEST(StatsTest, ConstantSamplesHaveAnExactRatio) {
+  const MeanInterval ratio = MedianRatio({6, 6, 6}, {4, 4});
+  EXPECT_EQ(ratio.mean, 1.5);
+  EXPECT_EQ(ratio.low, 1.5);
+  EXPECT_EQ(ratio.high, 1.5);
+}
+
+TEST(StatsTest, ARatioOfNothingIsZero) {
+  EXPECT_EQ(MedianRatio({}, {1}).mean, 0);
+  EXPECT_EQ(MedianRatio({1}, {}).high, 0);
+}
+
+}  // namespace
+}  // namespace trimma
