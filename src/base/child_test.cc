@@ -111,7 +111,8 @@ void Misbehave(const std::string& how) {
     _exit(0);
   }
   if (how == "garbage") {
-    Say("not json\n\n[]\n5\n{}\n{\"event\": {\"n\": 1}}\n{\"event\": 5}\n{\"half\": \n\xFF\xFE\n{\"result\": \"fine\"}\n");
+    Say("not json\n\n[]\n5\n{}\n{\"event\": {\"n\": 1}}\n{\"event\": 5}\n{\"half\": "
+        "\n\xFF\xFE\n{\"result\": \"fine\"}\n");
     _exit(0);
   }
   if (how == "wrongtypes") {
@@ -136,13 +137,15 @@ void Misbehave(const std::string& how) {
 bool ServeSelftest() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
   const std::string line((std::istreambuf_iterator<char>(in)), {});
-  const std::string mark = std::string(1, '\0') + kChildArgument + std::string(1, '\0') + "selftest-";
+  const std::string mark =
+      std::string(1, '\0') + kChildArgument + std::string(1, '\0') + "selftest-";
   const size_t at = line.find(mark);
   if (at == std::string::npos) return false;
   const std::string how(line.c_str() + at + mark.size());
   InstallInterruptHandlers();
   Misbehave(how);
-  _exit(ServeChild([&](const Json& request, const Emit& emit) { return Behave(how, request, emit); }));
+  _exit(ServeChild(
+      [&](const Json& request, const Emit& emit) { return Behave(how, request, emit); }));
 }
 
 const bool kServed = ServeSelftest();
@@ -224,9 +227,7 @@ TEST_F(ChildTest, AnAssertionOfTheEngineIsQuoted) {
   EXPECT_EQ(error.what.find("LWP"), std::string::npos) << error.what;
 }
 
-TEST_F(ChildTest, AKilledChildLackedMemory) {
-  EXPECT_EQ(FailureOf("kill").code, Code::kNoFit);
-}
+TEST_F(ChildTest, AKilledChildLackedMemory) { EXPECT_EQ(FailureOf("kill").code, Code::kNoFit); }
 
 TEST_F(ChildTest, AnEndWithoutAnAnswerIsInternal) {
   const Error error = FailureOf("silent");
@@ -281,9 +282,8 @@ TEST_F(ChildTest, AFloodOnStandardErrorIsReadAndForgotten) {
 
 TEST_F(ChildTest, AFloodOfEventsArrivesWhole) {
   int64_t sum = 0;
-  const Result<Json> result = RunChild("selftest-flood", Json(), [&](const Json& event) {
-    sum += event.at("i").get<int64_t>();
-  });
+  const Result<Json> result = RunChild(
+      "selftest-flood", Json(), [&](const Json& event) { sum += event.at("i").get<int64_t>(); });
   ASSERT_TRUE(result.ok()) << result.error().what;
   EXPECT_EQ(sum, int64_t{100'000} * 99'999 / 2);
 }
@@ -321,7 +321,7 @@ TEST_F(ChildTest, ErrorsSurviveTheRoundTrip) {
   InstallInterruptHandlers();
   static int wanted;
   wanted = signal;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { std::raise(wanted); };
   sigaction(SIGALRM, &action, nullptr);
   alarm(1);

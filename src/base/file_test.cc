@@ -62,7 +62,7 @@ void Put(OutputFile& file, const std::string& text) {
 }
 
 mode_t ModeOf(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   EXPECT_EQ(stat(path.c_str(), &st), 0);
   return st.st_mode & 07777;
 }

@@ -62,7 +62,7 @@ TEST(InterruptTest, ABlockingReadReturns) {
         InstallInterruptHandlers();
         int fd[2];
         if (pipe(fd) != 0) _exit(1);
-        struct sigaction alarm_action {};
+        struct sigaction alarm_action{};
         alarm_action.sa_handler = [](int) { std::raise(SIGINT); };
         sigaction(SIGALRM, &alarm_action, nullptr);
         alarm(1);

@@ -57,7 +57,9 @@ void TwoStages(bool quiet) {
 TEST(ProgressTest, SaysNothingWhenQuiet) {
   EXPECT_EQ(InPipe([] { TwoStages(true); }), "");
   const std::string shown = OnTerminal([] { TwoStages(true); });
-  if (shown != "no pty") EXPECT_EQ(shown, "");
+  if (shown != "no pty") {
+    EXPECT_EQ(shown, "");
+  }
 }
 
 TEST(ProgressTest, WritesALineAStageWhereNobodyWatches) {

@@ -10,8 +10,8 @@ namespace trimma {
 namespace {
 
 constexpr Code kAllCodes[] = {
-    Code::kFailure, Code::kUsage,    Code::kInvalid, Code::kNoFit,      Code::kGate,
-    Code::kNetwork, Code::kNotFound, Code::kBusy,    Code::kInternal,   Code::kIo,
+    Code::kFailure,    Code::kUsage,       Code::kInvalid,   Code::kNoFit,    Code::kGate,
+    Code::kNetwork,    Code::kNotFound,    Code::kBusy,      Code::kInternal, Code::kIo,
     Code::kPermission, Code::kInterrupted, Code::kTerminated};
 
 Result<int> Half(int number) {

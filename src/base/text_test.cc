@@ -14,9 +14,7 @@ TEST(TextTest, TrimTakesBlanksFromBothEnds) {
   EXPECT_EQ(Trim(""), "");
 }
 
-TEST(TextTest, ToLowerChangesLettersOfAsciiAlone) {
-  EXPECT_EQ(ToLower("Q4_K_M Ä"), "q4_k_m Ä");
-}
+TEST(TextTest, ToLowerChangesLettersOfAsciiAlone) { EXPECT_EQ(ToLower("Q4_K_M Ä"), "q4_k_m Ä"); }
 
 TEST(TextTest, SplitKeepsEmptyParts) {
   using Parts = std::vector<std::string>;
@@ -74,11 +72,11 @@ TEST(TextTest, WhatReordersOrHidesTextIsShownAsQuestionMarks) {
 
 TEST(TextTest, InvalidUtf8IsShownByteByByte) {
   EXPECT_EQ(SafeText("\xFFok\xFE"), "?ok?");
-  EXPECT_EQ(SafeText("\xC0\xAF"), "??");              // overlong "/"
-  EXPECT_EQ(SafeText("\xED\xA0\x80"), "???");         // a surrogate
-  EXPECT_EQ(SafeText("\xF4\x90\x80\x80"), "????");    // beyond U+10FFFF
-  EXPECT_EQ(SafeText("a\xE2\x82"), "a??");            // cut in the middle
-  EXPECT_EQ(SafeText("\xE2\x28\xA1"), "?(?");         // a lead byte without its followers
+  EXPECT_EQ(SafeText("\xC0\xAF"), "??");            // overlong "/"
+  EXPECT_EQ(SafeText("\xED\xA0\x80"), "???");       // a surrogate
+  EXPECT_EQ(SafeText("\xF4\x90\x80\x80"), "????");  // beyond U+10FFFF
+  EXPECT_EQ(SafeText("a\xE2\x82"), "a??");          // cut in the middle
+  EXPECT_EQ(SafeText("\xE2\x28\xA1"), "?(?");       // a lead byte without its followers
 }
 
 TEST(TextTest, LongTextIsCutAtACharacter) {

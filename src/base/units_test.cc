@@ -60,10 +60,33 @@ TEST(UnitsTest, WhatFormatBytesWritesCanBeReadAgain) {
 }
 
 TEST(UnitsTest, RefusesWhatIsNoSize) {
-  for (const char* text :
-       {"", " ", "GiB", "-1", "-5GiB", "+5", "1.2.3G", "5X", "5 apples", "5iB", "5i", "1e5", "0x10",
-        "nan", "inf", "5GiBs", "5GiB ", " 5GiB", "1,5GiB", ".", "1.5", "0.1B", "9300000000000000000",
-        "99999999999999999999", "9000000T", "9000000TB", "1234567890123456789012345678901234567890"}) {
+  for (const char* text : {"",
+                           " ",
+                           "GiB",
+                           "-1",
+                           "-5GiB",
+                           "+5",
+                           "1.2.3G",
+                           "5X",
+                           "5 apples",
+                           "5iB",
+                           "5i",
+                           "1e5",
+                           "0x10",
+                           "nan",
+                           "inf",
+                           "5GiBs",
+                           "5GiB ",
+                           " 5GiB",
+                           "1,5GiB",
+                           ".",
+                           "1.5",
+                           "0.1B",
+                           "9300000000000000000",
+                           "99999999999999999999",
+                           "9000000T",
+                           "9000000TB",
+                           "1234567890123456789012345678901234567890"}) {
     const Result<uint64_t> bytes = ParseBytes(text);
     ASSERT_FALSE(bytes.ok()) << text << " gave " << *bytes;
     EXPECT_EQ(bytes.error().code, Code::kUsage) << text;

@@ -22,8 +22,10 @@ std::string UndoPath() { return StateDirectory() + "/last-apply.json"; }
 // changes.
 std::string RealPath(const std::string& path) {
   std::error_code error;
-  const auto real = std::filesystem::weakly_canonical(path, error);
-  return error ? path : real.string();
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return path;
+  const auto real = std::filesystem::weakly_canonical(absolute, error);
+  return error ? absolute.string() : real.string();
 }
 
 Result<std::optional<std::string>> ReadIfThere(const std::string& path) {
@@ -130,28 +132,34 @@ Result<std::vector<std::string>> UndoLastApply(bool dry_run) {
   const auto text = ReadSmallFile(UndoPath(), 4 * kMaxSettingsBytes);
   if (!text.ok()) return Error{Code::kNotFound, "there is no apply to take back", ""};
   const Json json = Json::parse(*text, nullptr, false);
-  if (!IsUndoDocument(json))
+  if (!IsUndoDocument(json)) {
     return Error{Code::kInvalid, fmt::format("{} is damaged", UndoPath()),
                  "restore FILE.bak by hand"};
-  std::vector<std::string> done;
+  }
+  // All are looked at before one is touched.
+  std::vector<const Json*> to_restore;
   for (const Json& change : json["changes"]) {
-    const std::string target = change.at("target");
+    const std::string target = change["target"];
     TRY(const auto now, ReadIfThere(target));
-    const bool untouched = now && *now == change.at("after").get<std::string>();
-    const bool already =
-        change.at("before").is_null() ? !now : now == change["before"].get<std::string>();
+    const bool existed = change["before"].is_string();
+    const bool already = existed ? now == change["before"].get<std::string>() : !now;
     if (already) continue;
-    if (!untouched) {
-      return Error{Code::kBusy, fmt::format("{} was edited since; it is left as it is", target),
-                   fmt::format("the former file is {}.bak", target)};
+    if (now != change["after"].get<std::string>()) {
+      return Error{Code::kBusy, fmt::format("{} was edited since; nothing is taken back", target),
+                   existed ? fmt::format("the former file is {}.bak", target) : ""};
     }
-    if (change["before"].is_null()) {
+    to_restore.push_back(&change);
+  }
+  std::vector<std::string> done;
+  for (const Json* change : to_restore) {
+    const std::string target = (*change)["target"];
+    if ((*change)["before"].is_string()) {
+      const std::string before = (*change)["before"];
+      if (!dry_run) TRY_STATUS(WriteFileAtomically(target, before, target));
+      done.push_back(fmt::format("restored {}", target));
+    } else {
       if (!dry_run && unlink(target.c_str()) != 0) return ErrnoError("remove", target, errno);
       done.push_back(fmt::format("removed {}", target));
-    } else {
-      if (!dry_run)
-        TRY_STATUS(WriteFileAtomically(target, change["before"].get<std::string>(), target));
-      done.push_back(fmt::format("restored {}", target));
     }
   }
   if (!dry_run) unlink(UndoPath().c_str());

@@ -73,6 +73,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   QualityOptions quality;
   quality.text_file = options.text;
   quality.chunks = options.text ? 64 : 0;
+  quality.chunk = JudgingChunk(options.trained_context);
   quality.generate_seconds = options.seconds * 0.15;
   quality.budget_seconds = options.seconds * 0.35;
   TRY(const auto qualities,

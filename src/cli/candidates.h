@@ -29,6 +29,7 @@ struct CandidateOptions {
   RuntimeSettings settings;                // for measuring
   std::optional<std::string> text;         // to judge on
   std::optional<std::string> calibration;  // to calibrate with
+  uint32_t trained_context = 0;            // of the source; 0: unknown
   double seconds = 30;                     // for calibrating, judging and timing together
 };
 

@@ -53,6 +53,10 @@ std::string Describe(const OpenedModel& model, const Plan& plan, const Machine& 
   return text;
 }
 
+Error NothingFits(const Plan& plan) {
+  return {Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
+}
+
 Status RunPlan(const Options& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model));
   const MachineScan scan = ScanMachine();
@@ -61,12 +65,13 @@ Status RunPlan(const Options& options, const Shared& shared) {
   if (shared.json) {
     Json document = ToJson(plan);
     document["machine"] = ToJson(scan.machine);
+    if (!plan.recommended) document["error"] = ErrorToJson(NothingFits(plan));
     TRY_STATUS(PrintDocument(document));
   } else {
     TRY_STATUS(PrintText(Describe(model, plan, scan.machine)));
   }
   if (plan.recommended) return {};
-  return Error{Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
+  return NothingFits(plan);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "cli/common.h"
 #include "cli/runtime_options.h"
 #include "hardware/machine.h"
+#include "plan/plan.h"
 #include "report/table.h"
 #include "tune/tune.h"
 
@@ -57,6 +58,7 @@ Status RunTune(Options options, const Shared& shared) {
   TRY(options.tune.defaults, ToSettings(options.runtime));
   if (!options.text.empty()) options.tune.text_file = options.text;
   const Machine machine = Probe();
+  options.tune.trained_context = TrainedContext(model.file);
   options.tune.cores = machine.cpu.cores;
   options.tune.threads = machine.cpu.threads;
   Progress progress(shared.quiet);

@@ -145,6 +145,7 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
     return Error{Code::kNoFit, fmt::format("no type fits at a context of {}", run.defaults.context),
                  "choose a shorter --context"};
   TRY_STATUS(MakeDirectories(run.work));
+  options.trained_context = TrainedContext(run.source.file);
   options.seconds = run.options.seconds / 2;
   TRY(const Candidates measured, MakeCandidates(options, run.progress));
   const std::vector<Candidate>& candidates = measured.made;
@@ -249,6 +250,7 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   tune.cores = run.record.machine.cpu.cores;
   tune.threads = run.record.machine.cpu.threads;
   tune.text_file = run.options.text;
+  tune.trained_context = TrainedContext(run.model.file);
   TRY(const TuneResult tuned,
       Tune(run.record.files.model, tune,
            [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
@@ -296,7 +298,7 @@ Status JudgeSettings(Run& run, Steps& steps) {
   QualityOptions quality;
   quality.text_file = run.options.text;
   quality.chunks = 8;
-  quality.chunk = static_cast<int>(std::min<uint32_t>(512, run.defaults.context));
+  quality.chunk = JudgingChunk(TrainedContext(run.model.file));
   quality.generate_seconds = run.options.seconds / 6;
   quality.budget_seconds = run.options.seconds / 3;
   TRY(const auto measured,

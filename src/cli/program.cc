@@ -45,10 +45,13 @@ void PrintError(const Error& error, bool json) {
   fmt::print(stderr, "trimma: {}{}\n", what, hint.empty() ? "" : fmt::format(" ({})", hint));
 }
 
+// One document a run: a plan in which nothing fits is a document and an error at once.
+bool g_document_printed = false;
+
 int Finish(const Status& status, bool json) {
   if (std::fflush(stdout) != 0) return static_cast<int>(Code::kIo);
   if (status.ok()) return 0;
-  PrintError(status.error(), json);
+  PrintError(status.error(), json && !g_document_printed);
   return static_cast<int>(status.error().code);
 }
 
@@ -121,7 +124,10 @@ Status PrintText(const std::string& text) {
   return {};
 }
 
-Status PrintDocument(const Json& document) { return PrintText(DumpDocument(document)); }
+Status PrintDocument(const Json& document) {
+  g_document_printed = true;
+  return PrintText(DumpDocument(document));
+}
 
 int RunProgram(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], kChildArgument) == 0) return RunJob(argv[2]);

@@ -16,7 +16,8 @@ namespace {
 using Types = std::map<std::string, std::string>;
 
 // What llama-quantize makes of `source`; empty where it refuses.
-Types MadeByTheEngine(const std::string& source, const std::string& output, const FileType& recipe) {
+Types MadeByTheEngine(const std::string& source, const std::string& output,
+                      const FileType& recipe) {
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.ftype = static_cast<llama_ftype>(recipe.id);
   params.nthread = 2;

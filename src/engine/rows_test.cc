@@ -62,7 +62,9 @@ TEST(RowsTest, EveryTypeThatIsMadeCanBeReadAgain) {
     const double typical = std::exp2(-bits) * 3;
     const double error = RelativeError(values, back);
     EXPECT_LT(error, std::max(typical, 1e-2 * std::exp2(-bits / 3))) << info.name << " " << bits;
-    if (info.quantized) EXPECT_GT(error, std::exp2(-bits) / 4) << info.name << " " << bits;
+    if (info.quantized) {
+      EXPECT_GT(error, std::exp2(-bits) / 4) << info.name << " " << bits;
+    }
   }
   EXPECT_GE(made, 25);
 }

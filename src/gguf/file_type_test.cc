@@ -28,29 +28,31 @@ bool EngineWantsImportance(const FileType& type) {
     case GGML_TYPE_IQ2_XS:
     case GGML_TYPE_IQ2_S:
     case GGML_TYPE_IQ1_M:
-    case GGML_TYPE_IQ1_S: return true;
-    default: return type.id == LLAMA_FTYPE_MOSTLY_Q2_K_S;
+    case GGML_TYPE_IQ1_S:
+      return true;
+    default:
+      return type.id == LLAMA_FTYPE_MOSTLY_Q2_K_S;
   }
 }
 
 TEST(FileTypeTest, NumbersAreTheEngines) {
   const std::pair<const char*, uint32_t> known[] = {
-      {"F32", LLAMA_FTYPE_ALL_F32},           {"F16", LLAMA_FTYPE_MOSTLY_F16},
-      {"BF16", LLAMA_FTYPE_MOSTLY_BF16},      {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
-      {"Q6_K", LLAMA_FTYPE_MOSTLY_Q6_K},      {"Q5_1", LLAMA_FTYPE_MOSTLY_Q5_1},
-      {"Q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},      {"Q5_K_M", LLAMA_FTYPE_MOSTLY_Q5_K_M},
-      {"Q5_K_S", LLAMA_FTYPE_MOSTLY_Q5_K_S},  {"Q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},
-      {"Q4_0", LLAMA_FTYPE_MOSTLY_Q4_0},      {"Q4_K_M", LLAMA_FTYPE_MOSTLY_Q4_K_M},
-      {"Q4_K_S", LLAMA_FTYPE_MOSTLY_Q4_K_S},  {"IQ4_NL", LLAMA_FTYPE_MOSTLY_IQ4_NL},
-      {"IQ4_XS", LLAMA_FTYPE_MOSTLY_IQ4_XS},  {"Q3_K_L", LLAMA_FTYPE_MOSTLY_Q3_K_L},
-      {"Q3_K_M", LLAMA_FTYPE_MOSTLY_Q3_K_M},  {"Q3_K_S", LLAMA_FTYPE_MOSTLY_Q3_K_S},
-      {"IQ3_M", LLAMA_FTYPE_MOSTLY_IQ3_M},    {"IQ3_S", LLAMA_FTYPE_MOSTLY_IQ3_S},
-      {"IQ3_XS", LLAMA_FTYPE_MOSTLY_IQ3_XS},  {"IQ3_XXS", LLAMA_FTYPE_MOSTLY_IQ3_XXS},
-      {"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K},      {"Q2_K_S", LLAMA_FTYPE_MOSTLY_Q2_K_S},
-      {"IQ2_M", LLAMA_FTYPE_MOSTLY_IQ2_M},    {"IQ2_S", LLAMA_FTYPE_MOSTLY_IQ2_S},
-      {"IQ2_XS", LLAMA_FTYPE_MOSTLY_IQ2_XS},  {"IQ2_XXS", LLAMA_FTYPE_MOSTLY_IQ2_XXS},
-      {"TQ2_0", LLAMA_FTYPE_MOSTLY_TQ2_0},    {"TQ1_0", LLAMA_FTYPE_MOSTLY_TQ1_0},
-      {"IQ1_M", LLAMA_FTYPE_MOSTLY_IQ1_M},    {"IQ1_S", LLAMA_FTYPE_MOSTLY_IQ1_S}};
+      {"F32", LLAMA_FTYPE_ALL_F32},          {"F16", LLAMA_FTYPE_MOSTLY_F16},
+      {"BF16", LLAMA_FTYPE_MOSTLY_BF16},     {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
+      {"Q6_K", LLAMA_FTYPE_MOSTLY_Q6_K},     {"Q5_1", LLAMA_FTYPE_MOSTLY_Q5_1},
+      {"Q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},     {"Q5_K_M", LLAMA_FTYPE_MOSTLY_Q5_K_M},
+      {"Q5_K_S", LLAMA_FTYPE_MOSTLY_Q5_K_S}, {"Q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},
+      {"Q4_0", LLAMA_FTYPE_MOSTLY_Q4_0},     {"Q4_K_M", LLAMA_FTYPE_MOSTLY_Q4_K_M},
+      {"Q4_K_S", LLAMA_FTYPE_MOSTLY_Q4_K_S}, {"IQ4_NL", LLAMA_FTYPE_MOSTLY_IQ4_NL},
+      {"IQ4_XS", LLAMA_FTYPE_MOSTLY_IQ4_XS}, {"Q3_K_L", LLAMA_FTYPE_MOSTLY_Q3_K_L},
+      {"Q3_K_M", LLAMA_FTYPE_MOSTLY_Q3_K_M}, {"Q3_K_S", LLAMA_FTYPE_MOSTLY_Q3_K_S},
+      {"IQ3_M", LLAMA_FTYPE_MOSTLY_IQ3_M},   {"IQ3_S", LLAMA_FTYPE_MOSTLY_IQ3_S},
+      {"IQ3_XS", LLAMA_FTYPE_MOSTLY_IQ3_XS}, {"IQ3_XXS", LLAMA_FTYPE_MOSTLY_IQ3_XXS},
+      {"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K},     {"Q2_K_S", LLAMA_FTYPE_MOSTLY_Q2_K_S},
+      {"IQ2_M", LLAMA_FTYPE_MOSTLY_IQ2_M},   {"IQ2_S", LLAMA_FTYPE_MOSTLY_IQ2_S},
+      {"IQ2_XS", LLAMA_FTYPE_MOSTLY_IQ2_XS}, {"IQ2_XXS", LLAMA_FTYPE_MOSTLY_IQ2_XXS},
+      {"TQ2_0", LLAMA_FTYPE_MOSTLY_TQ2_0},   {"TQ1_0", LLAMA_FTYPE_MOSTLY_TQ1_0},
+      {"IQ1_M", LLAMA_FTYPE_MOSTLY_IQ1_M},   {"IQ1_S", LLAMA_FTYPE_MOSTLY_IQ1_S}};
   EXPECT_EQ(std::size(known), FileTypes().size());
   for (const auto& [name, id] : known) {
     const FileType* type = FindFileType(name);
@@ -71,8 +73,9 @@ TEST(FileTypeTest, KnowsWhatCannotBeMadeWithoutImportance) {
   for (const FileType& type : FileTypes()) {
     EXPECT_EQ(type.needs_importance, EngineWantsImportance(type)) << type.name;
     // ggml aborts there: never ask it to.
-    if (ggml_quantize_requires_imatrix(static_cast<ggml_type>(type.base)))
+    if (ggml_quantize_requires_imatrix(static_cast<ggml_type>(type.base))) {
       EXPECT_TRUE(type.needs_importance) << type.name;
+    }
   }
 }
 

@@ -37,11 +37,12 @@ PositionScore ScorePosition(const float* reference, const float* model, int voca
   const double shift_q = q.max + q.log_sum;
   double kld = 0;
   for (int i = 0; i < vocabulary; ++i) {
-    const auto log_p = static_cast<float>(reference[i] - shift_p);
+    const double log_p = reference[i] - shift_p;
     // exp of less than -40 adds nothing that double precision keeps beside the rest.
-    if (log_p > -40)
-      kld += static_cast<double>(std::exp(log_p)) *
-             (static_cast<double>(log_p) - (model[i] - shift_q));
+    if (log_p > -40) {
+      kld +=
+          static_cast<double>(std::exp(static_cast<float>(log_p))) * (log_p - (model[i] - shift_q));
+    }
   }
   // Rounding may leave a tiny negative number where the two are equal.
   return {std::max(kld, 0.0), shift_q - model[next_token], shift_p - reference[next_token],

@@ -1,5 +1,7 @@
 #include "measure/quality.h"
 
+#include <algorithm>
+
 namespace trimma {
 namespace {
 
@@ -8,6 +10,11 @@ Json JudgedToJson(const Judged& judged) {
 }
 
 }  // namespace
+
+int JudgingChunk(uint32_t trained_context) {
+  constexpr uint32_t kUsual = 512;
+  return static_cast<int>(trained_context == 0 ? kUsual : std::min(kUsual, trained_context));
+}
 
 Json ToJson(const Quality& q) {
   return {{"tokens", q.tokens},

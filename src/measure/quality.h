@@ -46,6 +46,9 @@ struct QualityOptions {
   double budget_seconds = 600;   // no new chunk is begun after it (at least 4 are scored)
 };
 
+// Tokens per chunk for a model: 512, or its context where that is shorter (0: unknown).
+int JudgingChunk(uint32_t trained_context);
+
 // A model file with the settings it runs under (KV-cache types and flash attention change what it
 // answers).
 struct Judged {

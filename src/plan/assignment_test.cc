@@ -19,8 +19,7 @@ GgufFile FileOf(const std::vector<TensorType>& types, uint64_t row_length = 256)
   file.metadata.Set("general.file_type", uint32_t{1});
   for (const TensorType type : types) {
     const std::string name = "t" + std::to_string(file.tensors.size());
-    file.tensors.push_back(
-        {name, type, {row_length, 4}, *RowBytes(type, row_length) * 4, 0, 0});
+    file.tensors.push_back({name, type, {row_length, 4}, *RowBytes(type, row_length) * 4, 0, 0});
   }
   return file;
 }
@@ -50,8 +49,7 @@ TEST(AssignmentTest, AnUnquantisedSourceGetsWhatTheRecipeSays) {
 }
 
 TEST(AssignmentTest, BitsThatAreGoneDoNotComeBack) {
-  const Assignment a =
-      Assign(FileOf({kQ4_0, kQ8_0, kF16}), Recipe("Q6_K"), {kQ6_K, kQ6_K, kQ6_K});
+  const Assignment a = Assign(FileOf({kQ4_0, kQ8_0, kF16}), Recipe("Q6_K"), {kQ6_K, kQ6_K, kQ6_K});
   EXPECT_EQ(a.types, (Types{kQ4_0, kQ6_K, kQ6_K})) << "kept, lowered, quantised";
   ASSERT_EQ(a.notes.size(), 1U);
   EXPECT_NE(a.notes[0].find("Q4_0"), std::string::npos) << a.notes[0];

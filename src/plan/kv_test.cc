@@ -100,7 +100,7 @@ TEST(KvTest, WhatHasNoSuchCacheHasNoNumber) {
 }
 
 TEST(KvTest, QuantisedCachesNeedHeadsThatTheirBlocksDivide) {
-  GgufFile wide = Shape("llama", 2, 128, 4);  // heads of 32
+  GgufFile wide = Shape("llama", 2, 128, 4);   // heads of 32
   GgufFile narrow = Shape("llama", 2, 64, 4);  // heads of 16
   EXPECT_TRUE(KvTypeFitsHeads(wide, tensor_type::kQ8_0));
   EXPECT_FALSE(KvTypeFitsHeads(narrow, tensor_type::kQ8_0));

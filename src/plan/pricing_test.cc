@@ -172,7 +172,8 @@ TEST(PricingTest, AnUnknownJobIsABugNotACrash) {
 }
 
 TEST(PricingTest, ARequestWithoutItsFieldsIsInternalNotACrash) {
-  for (const char* job : {"pricing", "price", "recipes", "speed", "quality", "quantize", "importance"}) {
+  for (const char* job :
+       {"pricing", "price", "recipes", "speed", "quality", "quantize", "importance"}) {
     const auto result = RunChild(job, Json::object());
     ASSERT_FALSE(result.ok()) << job;
     EXPECT_EQ(result.error().code, Code::kInternal) << job;

@@ -127,6 +127,8 @@ std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inp
       text += name;
       text.append(reinterpret_cast<const char*>(entry.sum2.data()),
                   entry.sum2.size() * sizeof(float));
+      text.append(reinterpret_cast<const char*>(entry.counts.data()),
+                  entry.counts.size() * sizeof(float));
     }
   }
   return hash_sha256_hex(text.data(), text.size());

@@ -8,6 +8,8 @@
 // letter after a line's continuation in a string is valid TOML, and undefined there.
 #pragma once
 
+#include <cstdint>  // the library uses its types without including it
+
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)

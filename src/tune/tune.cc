@@ -67,6 +67,7 @@ Status CheckKvQuality(const std::string& path, const TuneOptions& options,
   QualityOptions quality;
   quality.text_file = options.text_file;
   quality.chunks = 8;
+  quality.chunk = JudgingChunk(options.trained_context);
   quality.budget_seconds = options.budget_seconds;
   TRY(const auto measured, MeasureQuality({path, options.defaults}, {{path, combined}}, quality));
   result.kv_quality = measured[0];

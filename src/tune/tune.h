@@ -24,7 +24,8 @@ struct TuneOptions {
   double budget_seconds = 60;  // both stages together
   int cores = 1;               // of the machine
   int threads = 1;
-  double max_kv_kld = 0.01;  // a quantised KV cache is taken only with less mean KLD than this
+  uint32_t trained_context = 0;  // of the model; 0: unknown
+  double max_kv_kld = 0.01;      // a quantised KV cache is taken only with less mean KLD than this
   std::optional<std::string> text_file;  // to judge that on; nullopt: generated
 };
 

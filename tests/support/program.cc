@@ -193,6 +193,9 @@ Running Sandbox::Start(const std::vector<std::string>& arguments, const RunOptio
   variables["TMPDIR"] = root_ + "/tmp";
   variables["LC_ALL"] = "C.UTF-8";
   variables["OLLAMA_HOST"] = "127.0.0.1:1";  // nothing answers there
+  // Tests run beside each other: threads that wait by spinning would take the cores from those
+  // they wait for, and a measurement would take a hundred times as long.
+  variables["OMP_WAIT_POLICY"] = "passive";
   for (const auto& [name, value] : options.environment) variables[name] = value;
   std::vector<std::string> environment;
   for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
@@ -276,6 +279,7 @@ void ExpectRefused(const Sandbox& box, const std::vector<std::string>& arguments
   const auto after = box.Snapshot();
   std::vector<std::string> written;
   for (const auto& [name, content] : after) {
+    if (name.starts_with("home/.local")) continue;  // what was measured of the machine is kept
     const auto was = before.find(name);
     if (was == before.end() || was->second != content) written.push_back(name);
   }

@@ -1,0 +1,176 @@
+#include "measure/speed.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "hardware/temp_tree.h"
+#include "support/tiny_model.h"
+
+namespace trimma {
+namespace {
+
+SpeedOptions Short() {
+  SpeedOptions options;
+  options.prompt_tokens = 32;
+  options.decode_tokens = 8;
+  options.rounds = 4;
+  options.budget_seconds = 30;
+  options.load_repeats = 1;
+  return options;
+}
+
+class SpeedTest : public testing::Test {
+ protected:
+  SpeedTest() { WriteTinyModel(tree_ / "tiny.gguf"); }
+  SpeedSubject Subject(const RuntimeSettings& settings = {}) {
+    return {tree_ / "tiny.gguf", settings};
+  }
+  TempTree tree_;
+};
+
+TEST_F(SpeedTest, EveryRoundGivesASampleOfEach) {
+  std::vector<double> shares;
+  const auto trials =
+      MeasureSpeed({Subject()}, Short(), [&](double share) { shares.push_back(share); });
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  ASSERT_EQ(trials->size(), 1U);
+  const SpeedTrial& trial = trials->front();
+  ASSERT_FALSE(trial.error.has_value()) << trial.error->what;
+  const Speed& speed = trial.speed;
+  EXPECT_EQ(speed.prompt_tokens, 32);
+  EXPECT_EQ(speed.decode_tokens, 8);
+  EXPECT_EQ(speed.prefill_samples.size(), 4U);
+  EXPECT_EQ(speed.decode_samples.size(), 4U);
+  EXPECT_EQ(speed.prefill_tps.n, 4);
+  EXPECT_EQ(speed.load_ms.n, 1);
+  for (const Spread& spread : {speed.prefill_tps, speed.decode_tps, speed.ttft_ms, speed.load_ms}) {
+    EXPECT_GT(spread.low, 0);
+    EXPECT_LE(spread.low, spread.median);
+    EXPECT_LE(spread.median, spread.high);
+  }
+  // The time to the first token is that of the prompt.
+  EXPECT_NEAR(speed.ttft_ms.low, 32 / speed.prefill_tps.high * 1000, 1e-6);
+  EXPECT_TRUE(std::is_sorted(shares.begin(), shares.end()));
+  EXPECT_FALSE(shares.empty());
+  EXPECT_DOUBLE_EQ(shares.back(), 1);
+}
+
+TEST_F(SpeedTest, CandidatesKeepTheirOrderAndTheirSettings) {
+  std::vector<SpeedSubject> subjects;
+  for (const uint32_t ubatch : {512U, 16U, 64U}) {
+    RuntimeSettings settings;
+    settings.ubatch = ubatch;
+    subjects.push_back(Subject(settings));
+  }
+  TinyModelOptions other;
+  other.layers = 1;
+  subjects.push_back({WriteTinyModel(tree_ / "other.gguf", other), {}});
+  const auto trials = MeasureSpeed(subjects, Short());
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  ASSERT_EQ(trials->size(), 4U);
+  for (size_t i = 0; i < subjects.size(); ++i) {
+    EXPECT_EQ(trials->at(i).subject.path, subjects[i].path);
+    EXPECT_EQ(trials->at(i).subject.settings, subjects[i].settings);
+    EXPECT_EQ(trials->at(i).speed.decode_samples.size(), 4U);
+    EXPECT_EQ(trials->at(i).speed.load_ms.n, 1) << "loads of a file are timed once, for all";
+  }
+}
+
+TEST_F(SpeedTest, OneThatCannotRunDoesNotSpoilTheOthers) {
+  RuntimeSettings impossible;
+  impossible.kv_k = impossible.kv_v = "q8_0";
+  impossible.flash_attention = FlashAttention::kOff;
+  const auto trials = MeasureSpeed({Subject(), Subject(impossible)}, Short());
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_FALSE(trials->at(0).error.has_value());
+  ASSERT_TRUE(trials->at(1).error.has_value());
+  EXPECT_EQ(trials->at(1).error->code, Code::kUsage);
+  EXPECT_TRUE(trials->at(1).speed.decode_samples.empty());
+}
+
+TEST_F(SpeedTest, WithoutTimeThreeRoundsAreDone) {
+  SpeedOptions options = Short();
+  options.rounds = 50;
+  options.budget_seconds = 0.001;
+  const auto trials = MeasureSpeed({Subject()}, options);
+  ASSERT_TRUE(trials.ok());
+  EXPECT_EQ(trials->front().speed.decode_samples.size(), 3U);
+}
+
+TEST_F(SpeedTest, PromptsLongerThanABatchAreMeasuredInBatches) {
+  RuntimeSettings settings;
+  settings.batch = 16;
+  settings.ubatch = 8;
+  const auto trials = MeasureSpeed({Subject(settings)}, Short());
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_FALSE(trials->front().error.has_value());
+}
+
+TEST_F(SpeedTest, ASlowCandidateIsDroppedWhereThatIsWanted) {
+  TinyModelOptions large;
+  large.layers = 8;
+  large.embedding = 512;
+  large.feed_forward = 2048;
+  const std::string slow = WriteTinyModel(tree_ / "slow.gguf", large);
+  SpeedOptions options = Short();
+  options.rounds = 8;
+  options.drop_slower = true;
+  const auto trials = MeasureSpeed({Subject(), {slow, {}}}, options);
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_EQ(trials->at(0).speed.decode_samples.size(), 8U);
+  EXPECT_LT(trials->at(1).speed.decode_samples.size(), 8U);
+  EXPECT_GE(trials->at(1).speed.decode_samples.size(), 3U);
+  EXPECT_GT(trials->at(0).speed.decode_tps.median, trials->at(1).speed.decode_tps.median);
+}
+
+TEST_F(SpeedTest, WhatCannotBeMeasuredIsAnError) {
+  EXPECT_EQ(MeasureSpeed({{tree_ / "none.gguf", {}}}, Short()).error().code, Code::kNotFound);
+  EXPECT_EQ(MeasureSpeed({}, Short()).error().code, Code::kUsage);
+}
+
+Speed SomeSpeed() {
+  Speed speed;
+  speed.prefill_tps = {100, 90, 110, 3};
+  speed.decode_tps = {10, 9, 11, 3};
+  speed.ttft_ms = {5120, 5000, 5300, 3};
+  speed.load_ms = {40, 38, 42, 2};
+  speed.prompt_tokens = 512;
+  speed.decode_tokens = 64;
+  speed.depth = 7;
+  speed.prefill_samples = {100, 90.5, 110};
+  speed.decode_samples = {10, 9, 11};
+  return speed;
+}
+
+TEST(SpeedValueTest, JsonRoundTrip) {
+  const Speed speed = SomeSpeed();
+  const auto back = SpeedFromJson(Json::parse(ToJson(speed).dump()));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(ToJson(*back), ToJson(speed));
+  EXPECT_EQ(back->prefill_tps, speed.prefill_tps);
+  EXPECT_EQ(back->depth, 7);
+}
+
+TEST(SpeedValueTest, AMalformedRecordIsInvalid) {
+  EXPECT_EQ(SpeedFromJson(Json()).error().code, Code::kInvalid);
+  EXPECT_EQ(SpeedFromJson(Json::object()).error().code, Code::kInvalid);
+  Json json = ToJson(SomeSpeed());
+  json["samples"]["decode_tps"] = "many";
+  EXPECT_EQ(SpeedFromJson(json).error().code, Code::kInvalid);
+  json = ToJson(SomeSpeed());
+  json["prefill_tps"] = 5;
+  EXPECT_EQ(SpeedFromJson(json).error().code, Code::kInvalid);
+}
+
+TEST(SpeedValueTest, AnExchangeIsThePromptAndTheAnswerOfOneRound) {
+  const std::vector<double> seconds = ExchangeSeconds(SomeSpeed(), 20);
+  ASSERT_EQ(seconds.size(), 3U);
+  EXPECT_DOUBLE_EQ(seconds[0], 5.12 + 2);
+  EXPECT_DOUBLE_EQ(seconds[1], 512 / 90.5 + 20.0 / 9);
+  EXPECT_TRUE(ExchangeSeconds(Speed(), 20).empty());
+}
+
+}  // namespace
+}  // namespace trimma
