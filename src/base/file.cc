@@ -140,8 +140,10 @@ Result<OutputFile> OutputFile::Create(const std::string& path, const Options& op
   int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
   if (!named) flags |= O_EXCL;
   if (named && !options.resume) flags |= O_TRUNC;
-  const int fd = open(part.c_str(), flags, static_cast<mode_t>(options.mode));
+  const int fd = open(part.c_str(), flags, static_cast<mode_t>(options.mode.value_or(0644)));
   if (fd < 0) return ErrnoError("create a file in", DirectoryOf(path), errno);
+  // A mode that was asked for is meant as it is; the umask cuts only the default.
+  if (options.mode) fchmod(fd, static_cast<mode_t>(*options.mode));
   OutputFile file(path, part, fd, options);
   if (options.expect_bytes > 0) {
     const int err = posix_fallocate(fd, 0, static_cast<off_t>(options.expect_bytes));

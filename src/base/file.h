@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,12 +54,12 @@ class InputFile {
 class OutputFile {
  public:
   struct Options {
-    uint64_t expect_bytes = 0;  // reserved up front, so a full disk is known before the work
-    bool replace = true;        // false: fail with kFailure if the destination exists
-    std::string part_path;      // empty: a random hidden name, removed on failure;
-                                // else this name, kept for resuming
-    bool resume = false;        // open an existing part_path instead of truncating it
-    uint32_t mode = 0644;       // permissions, less the umask
+    uint64_t expect_bytes = 0;     // reserved up front, so a full disk is known before the work
+    bool replace = true;           // false: fail with kFailure if the destination exists
+    std::string part_path;         // empty: a random hidden name, removed on failure;
+                                   // else this name, kept for resuming
+    bool resume = false;           // open an existing part_path instead of truncating it
+    std::optional<uint32_t> mode;  // permissions, exactly; nullopt: 0644 less the umask
   };
   static Result<OutputFile> Create(const std::string& path, const Options& options);
   OutputFile(OutputFile&& other) noexcept;

@@ -20,7 +20,7 @@ TEST(UnitsTest, PlainBytesKeepEveryDigit) {
   EXPECT_EQ(Bytes("2254857830B"), 2254857830U);
   // Beyond 2^53 a double would round.
   EXPECT_EQ(Bytes("9007199254740993"), 9007199254740993U);
-  EXPECT_EQ(Bytes("9199999999999999999"), 9199999999999999999U);
+  EXPECT_EQ(Bytes("9000000000000000001"), 9000000000000000001U);
 }
 
 TEST(UnitsTest, BinaryPrefixesArePowersOf1024) {
@@ -85,7 +85,7 @@ TEST(UnitsTest, RefusesWhatIsNoSize) {
                            "9300000000000000000",
                            "99999999999999999999",
                            "9000000T",
-                           "9000000TB",
+                           "9300000TB",
                            "1234567890123456789012345678901234567890"}) {
     const Result<uint64_t> bytes = ParseBytes(text);
     ASSERT_FALSE(bytes.ok()) << text << " gave " << *bytes;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "hardware/temp_tree.h"
@@ -10,6 +11,9 @@
 
 namespace trimma {
 namespace {
+
+// Threads that spin at barriers stall where tests share the machine; the children inherit this.
+const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
 
 // A candidate whose typical exchange takes `seconds` and that loses `loss`.
 Candidate Made(uint64_t bytes, double seconds, double loss) {

@@ -18,9 +18,10 @@ std::string g_words;
 void OnLog(ggml_log_level level, const char* text, void*) {
   if (level != GGML_LOG_LEVEL_ERROR && level != GGML_LOG_LEVEL_WARN) return;
   const std::lock_guard<std::mutex> lock(g_mutex);
-  // An error is what explains a failure; a warning only as long as there is none.
+  // The first error explains a failure, the ones after it repeat it; a warning only where there is
+  // no error.
   static bool holds_error = false;
-  if (level == GGML_LOG_LEVEL_WARN && holds_error && !g_words.empty()) return;
+  if (holds_error && !g_words.empty()) return;
   g_words = SafeText(Trim(text), 300);
   holds_error = level == GGML_LOG_LEVEL_ERROR;
 }

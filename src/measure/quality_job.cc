@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "base/interrupt.h"
@@ -134,6 +135,16 @@ Quality Summarise(const DivergenceSums& sums, const TokenText& text, bool score_
   return q;
 }
 
+Status CheckFinite(const Quality& quality, const std::string& path) {
+  if (!std::isfinite(quality.ppl) || !std::isfinite(quality.reference_ppl)) {
+    return Error{Code::kInvalid, fmt::format("{}: its predictions are not finite numbers", path),
+                 "the model, or the reference, is damaged; make or fetch it again"};
+  }
+  if (std::isfinite(quality.mean_kld)) return {};
+  return Error{Code::kInvalid, fmt::format("{} rules out tokens that the reference allows", path),
+               "the model is damaged; make or fetch it again"};
+}
+
 QualityOptions OptionsFromJson(const Json& request) {
   QualityOptions options;
   if (!request.at("text_file").is_null())
@@ -199,8 +210,11 @@ Result<Json> QualityJob(const Json& request, const Emit& emit) {
                                   static_cast<double>(text->chunks.size())}});
   }
   Json qualities = Json::array();
-  for (const DivergenceSums& sum : sums)
-    qualities.push_back(ToJson(Summarise(sum, *text, options.score_all)));
+  for (size_t c = 0; c < sums.size(); ++c) {
+    const Quality quality = Summarise(sums[c], *text, options.score_all);
+    TRY_STATUS(CheckFinite(quality, request.at("candidates")[c].at("path")));
+    qualities.push_back(ToJson(quality));
+  }
   return Json{{"qualities", qualities}};
 }
 

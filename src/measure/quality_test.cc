@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "hardware/temp_tree.h"
@@ -10,6 +11,9 @@
 
 namespace trimma {
 namespace {
+
+// Threads that spin at barriers stall where tests share the machine; the children inherit this.
+const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
 
 class QualityTest : public testing::Test {
  protected:

@@ -22,7 +22,6 @@ double Seconds(Clock::time_point start) {
 
 constexpr int kMinRounds = 3;
 constexpr int kMaxWarmUps = 3;
-constexpr int kWarmUpPrompt = 128;
 constexpr int kWarmUpDecode = 8;
 // Warm once the time is within this share of the time before.
 constexpr double kWarmTolerance = 0.10;
@@ -51,13 +50,14 @@ class SpeedRun {
  public:
   explicit SpeedRun(const SpeedOptions& options) : options_(options) {}
 
-  // The first evaluations of a context allocate its graph; those of a process wake its threads. A
-  // short run does both, the first candidate's is repeated until its time settles.
+  // The first evaluations of a context allocate its graph, and on a GPU compile and choose kernels
+  // for these very shapes; those of a process wake its threads. The first candidate's run is
+  // repeated until its time settles.
   void WarmUp(Candidate& candidate, bool is_first) const {
     double before = 0;
     for (int i = 0; i < (is_first ? kMaxWarmUps : 1) && !candidate.error; ++i) {
       const auto start = Clock::now();
-      const Status status = Prefill(candidate, std::min(options_.prompt_tokens, kWarmUpPrompt));
+      const Status status = Prefill(candidate, options_.prompt_tokens);
       const Status decoded = status.ok() ? Decode(candidate, kWarmUpDecode) : status;
       if (!decoded.ok()) {
         candidate.error = decoded.error();

@@ -2,11 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
 namespace trimma {
 namespace {
+
+// Threads that spin at barriers stall where tests share the machine; the children inherit this.
+const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
 
 TuneOptions Quick() {
   TuneOptions options;
