@@ -299,10 +299,16 @@ Result<Json> RunChild(const std::string& name, const Json& request, const OnEven
   Converse(out, err, on_event, watch, talk);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) (void)watch.Look();
-  // A child that stopped in order because we were interrupted knows best how to go on.
-  const bool in_order = talk.error && (talk.error->code == Code::kInterrupted ||
-                                       talk.error->code == Code::kTerminated);
-  if (watch.reason() && !(in_order && !CheckInterrupted().ok())) return *watch.reason();
+  if (watch.reason()) {
+    // A child that stopped in order because we were interrupted knows best how to go on; which
+    // signal it was, we know.
+    const bool in_order = talk.error && (talk.error->code == Code::kInterrupted ||
+                                         talk.error->code == Code::kTerminated);
+    if (in_order && !CheckInterrupted().ok()) {
+      return Error{CheckInterrupted().error().code, talk.error->what, talk.error->hint};
+    }
+    return *watch.reason();
+  }
   if (talk.result) return *std::move(talk.result);
   if (talk.error) return *std::move(talk.error);
   return Diagnose(name, status, talk.stderr_tail);

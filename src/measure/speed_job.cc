@@ -58,6 +58,7 @@ class SpeedRun {
     for (int i = 0; i < (is_first ? kMaxWarmUps : 1) && !candidate.error; ++i) {
       const auto start = Clock::now();
       const Status status = Prefill(candidate, options_.prompt_tokens);
+      candidate.context->Clear();
       const Status decoded = status.ok() ? Decode(candidate, kWarmUpDecode) : status;
       if (!decoded.ok()) {
         candidate.error = decoded.error();

@@ -112,6 +112,15 @@ TEST_F(SpeedTest, PromptsLongerThanABatchAreMeasuredInBatches) {
   EXPECT_FALSE(trials->front().error.has_value());
 }
 
+// Contexts are made in steps of 256 cells: this prompt leaves none of them free.
+TEST_F(SpeedTest, APromptMayFillItsContextToTheLastCell) {
+  SpeedOptions options = Short();
+  options.prompt_tokens = 256;
+  const auto trials = MeasureSpeed({Subject()}, options);
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  ASSERT_FALSE(trials->front().error.has_value()) << trials->front().error->what;
+}
+
 TEST_F(SpeedTest, ASlowCandidateIsDroppedWhereThatIsWanted) {
   TinyModelOptions large;
   large.layers = 8;

@@ -118,9 +118,9 @@ TEST_F(ResolveTest, SaysWhyABrokenModelCannotBeUsed) {
   EXPECT_EQ(Resolve("m").error().code, Code::kInvalid);
 }
 
-TEST_F(ResolveTest, AFolderDoesNotHideAModel) {
+TEST_F(ResolveTest, SaysThatAFolderIsNoModel) {
   WriteOllamaModel(tree_, "tmp", "latest", 'a');
-  EXPECT_EQ(Resolve(tree_ / "ollama").error().code, Code::kNotFound);
+  EXPECT_EQ(Resolve(tree_ / "ollama").error().code, Code::kInvalid);
 }
 
 TEST_F(ResolveTest, RefusesHostileNames) {

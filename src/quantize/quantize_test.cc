@@ -159,7 +159,7 @@ TEST_F(QuantizeTest, ACalibrationTextWeighsTheErrors) {
 }
 
 TEST_F(QuantizeTest, ImportanceCollectedBeforeGivesTheSameFile) {
-  QuantizeOptions options = Options("IQ3_XXS", "once.gguf");
+  QuantizeOptions options = Options("Q2_K_S", "once.gguf");
   options.calibration_text = Text();
   ASSERT_TRUE(Quantize(options).ok());
   const auto text = CollectImportance(options, tree_ / "importance.gguf");
@@ -170,7 +170,7 @@ TEST_F(QuantizeTest, ImportanceCollectedBeforeGivesTheSameFile) {
   EXPECT_EQ(importance->datasets, Strings{"text.txt"});
   EXPECT_EQ(importance->chunk_size, 512U);
   EXPECT_EQ(importance->chunk_count, 2U);
-  QuantizeOptions again = Options("IQ3_XXS", "again.gguf");
+  QuantizeOptions again = Options("Q2_K_S", "again.gguf");
   again.importance_file = tree_ / "importance.gguf";
   ASSERT_TRUE(Quantize(again).ok());
   EXPECT_EQ(*ReadSmallFile(tree_ / "again.gguf"), *ReadSmallFile(tree_ / "once.gguf"));
