@@ -64,7 +64,7 @@ def key_of(path, command, common):
 def tidy(path, build):
     # GCC's names of warnings mean nothing to clang.
     command = ["nice", "-n", "5", TIDY, "-p", str(build), "--quiet",
-               "--extra-arg=-Wno-unknown-warning-option", str(path)]
+               "--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-ignored-gch", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     findings = [line for line in done.stdout.splitlines() if line.strip()]
     if done.returncode != 0 and not findings:

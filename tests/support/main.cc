@@ -11,7 +11,8 @@
 
 int main(int argc, char** argv) {
 #ifdef TRIMMA_HAS_JOBS
-  if (argc == 3 && std::strcmp(argv[1], trimma::kChildArgument) == 0) return trimma::RunJob(argv[2]);
+  if (argc == 3 && std::strcmp(argv[1], trimma::kChildArgument) == 0)
+    return trimma::RunJob(argv[2]);
 #endif
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
