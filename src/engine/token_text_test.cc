@@ -26,8 +26,12 @@ class TokenTextTest : public testing::Test {
     tree_.Write("text.txt", text);
     return tree_ / "text.txt";
   }
+  // In one thread: more would wait for each other wherever tests share the machine.
   Result<TokenText> Generated(const Model& model, const GenerateOptions& options) {
-    return GenerateText(model, {}, options, [this](double share) { shares_.push_back(share); });
+    RuntimeSettings settings;
+    settings.threads = 1;
+    return GenerateText(model, settings, options,
+                        [this](double share) { shares_.push_back(share); });
   }
   // Bytes above the vocabulary's letters: one token each.
   static std::string Bytes(size_t n) {
