@@ -2,7 +2,7 @@
 //
 // Candidates are measured side by side in one process: in every round each of them, in random
 // order, prefills a prompt and decodes an answer, so that a machine that slows down or is shared
-// slows all alike. The first rounds warm up and are thrown away.
+// slows all alike. Each is warmed up before the first round.
 #pragma once
 
 #include <cstdint>
