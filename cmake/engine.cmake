@@ -56,6 +56,47 @@ function(trimma_choose_gpu out_backend out_why)
   set(${out_why} "${why}" PARENT_SCOPE)
 endfunction()
 
+# Whether the compiler hands a whole tile configuration to AMX. GCC 12's _tile_loadconfig tells its
+# optimiser of the first 8 bytes only, which then leaves out the rest, and every product of a
+# quantised matrix with more than one column ends in an illegal instruction.
+function(trimma_amx_works out)
+  set(dir "${TRIMMA_CACHE}/engine/amx-probe")
+  file(WRITE "${dir}/probe.cc" [[
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+struct alignas(64) Config {
+  unsigned char palette, start_row, reserved[14];
+  unsigned short row_bytes[16];
+  unsigned char rows[16];
+};
+inline void Configure() {
+  Config config = {};
+  config.palette = 1;
+  for (int i = 0; i < 8; ++i) config.row_bytes[i] = 64, config.rows[i] = 16;
+  _tile_loadconfig(&config);
+}
+int main() {
+  if (syscall(SYS_arch_prctl, 0x1023, 18) != 0) return 1;  // ARCH_REQ_XCOMP_PERM, tile data
+  Configure();
+  Config seen = {};
+  asm volatile("sttilecfg %0" : "=m"(seen));
+  return seen.palette == 1 && seen.rows[7] == 16 && seen.row_bytes[7] == 64 ? 0 : 1;
+}
+]])
+  execute_process(COMMAND ${TRIMMA_CXX} -O3 -mamx-tile -mamx-int8 -o "${dir}/probe" "${dir}/probe.cc"
+                  RESULT_VARIABLE rc OUTPUT_QUIET ERROR_QUIET)
+  if(rc EQUAL 0)
+    execute_process(COMMAND "${dir}/probe" RESULT_VARIABLE rc OUTPUT_QUIET ERROR_QUIET)
+  endif()
+  file(REMOVE_RECURSE "${dir}")
+  if(rc EQUAL 0)
+    set(${out} TRUE PARENT_SCOPE)
+  else()
+    set(${out} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
 # ggml's names of the instruction sets that this processor has.
 function(trimma_isa_flags out)
   set(flags "")
@@ -63,12 +104,19 @@ function(trimma_isa_flags out)
     file(STRINGS /proc/cpuinfo cpu REGEX "^(flags|Features)" LIMIT_COUNT 1)
   endif()
   set(cpu " ${cpu} ")
+  set(amx FALSE)
+  if(cpu MATCHES " amx_tile ")
+    trimma_amx_works(amx)
+  endif()
   foreach(pair sse4_2:SSE42 avx:AVX avx2:AVX2 bmi2:BMI2 fma:FMA f16c:F16C avx_vnni:AVX_VNNI
                avx512vbmi:AVX512_VBMI avx512_vnni:AVX512_VNNI avx512_bf16:AVX512_BF16
                amx_tile:AMX_TILE amx_int8:AMX_INT8 amx_bf16:AMX_BF16)
     string(REPLACE ":" ";" pair ${pair})
     list(GET pair 0 name)
     list(GET pair 1 option)
+    if(name MATCHES "^amx_" AND NOT amx)
+      continue()
+    endif()
     if(cpu MATCHES " ${name} ")
       list(APPEND flags -DGGML_${option}=ON)
     endif()
@@ -198,9 +246,9 @@ elseif(_gpu STREQUAL "vulkan")
   set(TRIMMA_ENGINE_BACKENDS cpu+vulkan)
 endif()
 
+find_program(TRIMMA_CXX NAMES c++ g++ clang++ REQUIRED)
 trimma_isa_flags(_isa)
 list(APPEND _flags ${_isa})
-find_program(TRIMMA_CXX NAMES c++ g++ clang++ REQUIRED)
 execute_process(COMMAND ${TRIMMA_CXX} --version OUTPUT_VARIABLE _compiler ERROR_QUIET)
 string(SHA256 _key "${TRIMMA_ENGINE_COMMIT};${_flags};${_compiler}")
 string(SUBSTRING ${_key} 0 10 _key)

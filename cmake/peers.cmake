@@ -1,11 +1,16 @@
 # The peers' own programs (llama-bench, llama-perplexity, llama-quantize, llama-imatrix,
-# llama-server) of the pinned commit, built with the engine's own flags, for ./dev bench
-# only: cmake -P cmake/peers.cmake. Prints where they are as its last line.
+# llama-server, llama-fit-params) of the pinned commit, built with the engine's own flags, for
+# ./dev bench only: cmake -P cmake/peers.cmake. Prints where they are as its last line.
 
 include(${CMAKE_CURRENT_LIST_DIR}/engine.cmake)
 set(_peers "${TRIMMA_ENGINE_PREFIX}.peers")
-set(_programs llama-bench llama-perplexity llama-quantize llama-imatrix llama-server)
-if(NOT EXISTS "${_peers}/complete")
+set(_programs llama-bench llama-fit-params llama-server llama-perplexity llama-quantize llama-imatrix)
+# "complete" names what has been built there; a program more is built into the same folder.
+set(_built "")
+if(EXISTS "${_peers}/complete")
+  file(READ "${_peers}/complete" _built)
+endif()
+if(NOT _built STREQUAL "${_programs}")
   list(TRANSFORM _flags REPLACE "-DLLAMA_BUILD_(COMMON|TOOLS|SERVER)=OFF" "-DLLAMA_BUILD_\\1=ON")
   find_program(TRIMMA_NINJA ninja)
   if(TRIMMA_NINJA)
@@ -21,6 +26,6 @@ if(NOT EXISTS "${_peers}/complete")
   if(NOT rc EQUAL 0)
     message(FATAL_ERROR "peers: the build failed; the compiler's words stand above")
   endif()
-  file(TOUCH "${_peers}/complete")
+  file(WRITE "${_peers}/complete" "${_programs}")
 endif()
 message(STATUS "peers: ${_peers}/bin")

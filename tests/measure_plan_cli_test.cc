@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/text.h"
 #include "support/program.h"
 #include "support/tiny_model.h"
 
@@ -244,6 +245,70 @@ TEST(PlanCli, NothingThatFitsIsItsOwnExitCode) {
   EXPECT_EQ(document.value("schema", ""), "trimma.plan/1");
   EXPECT_TRUE(document["recommended"].is_null());
   ExpectRefused(box, {"optimize", "huge.gguf", "--seconds", "2"}, Code::kNoFit, "fits");
+}
+
+// The guide's own case, on a machine that has no card at all.
+TEST(PlanCli, ACardThatIsNotThere) {
+  const Sandbox box;
+  const std::string ghost = std::string(TRIMMA_GHOSTS) + "/g4b.gguf";
+  const Json plan = ExpectDocument(box, {"plan", ghost, "--gpu", "RTX 2060"});
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(plan["imagined"], true);
+  EXPECT_EQ(plan["machine"]["gpus"][0]["name"], "NVIDIA GeForce RTX 2060");
+  const Json& best = plan["cells"][plan["recommended"].get<size_t>()];
+  EXPECT_EQ(best["type"], "Q4_K_M") << "it is 4-bit already, and fits";
+  EXPECT_EQ(best["devices"][0]["name"], "NVIDIA GeForce RTX 2060");
+  EXPECT_EQ(best["whole"], true);
+  EXPECT_GE(best["context"].get<int>(), 8192);
+  EXPECT_GT(best["devices"][0]["reserve_bytes"].get<uint64_t>(), 0U);
+  EXPECT_GT(plan["checked_cells"].get<int>(), 0) << "composed cells are checked against whole ones";
+  std::string notes;
+  for (const Json& note : plan["notes"]) notes += note.get<std::string>() + "\n";
+  EXPECT_NE(notes.find("quantised already"), std::string::npos) << notes;
+}
+
+TEST(PlanCli, ThePlanIsReadableAt80Columns) {
+  const Sandbox box;
+  const std::string ghost = std::string(TRIMMA_GHOSTS) + "/g4b.gguf";
+  const ProgramEnd end = box.Run({"plan", ghost, "--gpu", "RTX 2060"});
+  ASSERT_EQ(end.exit_code, 0) << end.err;
+  for (const std::string& line : Split(end.out, '\n')) EXPECT_LE(line.size(), 80U) << line;
+  EXPECT_EQ(end.out.find('\x1b'), std::string::npos) << "no colours in a pipe";
+}
+
+TEST(PlanCli, WhatCannotBeAskedIsRefusedInOneSentence) {
+  const Sandbox box;
+  const std::string ghost = std::string(TRIMMA_GHOSTS) + "/g4b.gguf";
+  ExpectRefused(box, {"plan", ghost, "--gpu", "RTX 2061"}, Code::kNotFound, "RTX 2061");
+  ExpectRefused(box, {"plan", ghost, "--gpu", "RTX 2060", "--context", "200000"}, Code::kUsage,
+                "131072");
+  ExpectRefused(box, {"plan", ghost, "--gpu", "RTX 2060", "--vram", "1TiB"}, Code::kUsage, "free");
+  ExpectRefused(box, {"plan", ghost, "--gpu", "RTX 2060", "--for", "chatt"}, Code::kUsage, "chat");
+  // Wishes that contradict each other: the table is shown nevertheless.
+  const ProgramEnd both = box.Run({"plan", ghost, "--gpu", "RTX 2060", "--vram", "3GiB", "--kv",
+                                   "q4_0", "--context", "4096", "--max-kld", "0.000001"});
+  EXPECT_EQ(both.exit_code, static_cast<int>(Code::kUsage)) << both.err;
+  EXPECT_NE(both.last_error_line().find("max-kld"), std::string::npos) << both.err;
+  ExpectRefused(box, {"plan", ghost, "--gpu", "RTX 2060", "--kv", "q8_0/nonsense"}, Code::kUsage,
+                "nonsense");
+}
+
+TEST(PlanCli, WhereTheLayersGoMayBeAsked) {
+  const Sandbox box;
+  const std::string ghost = std::string(TRIMMA_GHOSTS) + "/granite4-h-tiny.gguf";
+  const Json plan =
+      ExpectDocument(box, {"plan", ghost, "--gpu", "H200", "--types", "as-is", "--context", "4096",
+                           "--kv", "q8_0/f16", "--gpu-layers", "12", "--on-host", "exps"});
+  ASSERT_FALSE(HasFailure());
+  ASSERT_EQ(plan["cells"].size(), 1U);
+  const Json& cell = plan["cells"][0];
+  EXPECT_EQ(cell["gpu_layers"], 12);
+  EXPECT_EQ(cell["kv_k"], "q8_0");
+  EXPECT_EQ(cell["kv_v"], "f16");
+  EXPECT_EQ(cell["host_tensors"], Json::array({"exps"}));
+  EXPECT_LT(cell["devices"][0]["weights_bytes"].get<uint64_t>(),
+            cell["devices"][1]["weights_bytes"].get<uint64_t>() / 4)
+      << "the experts are the model";
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/keep_quality.h"
 #include "quantize/quantize.h"
 
 namespace trimma {
@@ -22,6 +23,17 @@ bool FitsAt(const Planned& planned, const FileType* recipe, uint32_t context) {
       planned.plan.cells.begin(), planned.plan.cells.end(), [&](const PlanCell& cell) {
         return cell.fits && cell.type == recipe->name && cell.settings.context >= context;
       });
+}
+
+// The files are thrown away but one; what they lose stays known to plans.
+Status KeepQualities(const CandidateOptions& options, const Candidates& candidates,
+                     const std::vector<Quality>& qualities, Progress& progress) {
+  TRY(const GgufFile source, ReadGguf(options.source));
+  for (size_t i = 0; i < candidates.made.size(); ++i) {
+    TRY(const GgufFile made, ReadGguf(candidates.made[i].path));
+    KeepQuality(source, {made, options.settings, true, false}, qualities[i], progress);
+  }
+  return {};
 }
 
 }  // namespace
@@ -77,7 +89,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   quality.generate_seconds = options.seconds * 0.15;
   quality.budget_seconds = options.seconds * 0.35;
   TRY(const auto qualities,
-      MeasureQuality({options.source, options.settings}, judged, quality,
+      MeasureQuality({options.source, ReferenceSettings(options.settings)}, judged, quality,
                      [&](double share) { progress.Update("measuring quality", share); }));
   SpeedOptions speed;
   speed.budget_seconds = options.seconds * 0.3;
@@ -87,6 +99,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   for (const SpeedTrial& trial : trials) {
     if (trial.error) return *trial.error;
   }
+  TRY_STATUS(KeepQualities(options, candidates, qualities, progress));
   candidates.source_speed = trials[0].speed;
   for (size_t i = 0; i < candidates.made.size(); ++i) {
     candidates.made[i].quality = qualities[i];

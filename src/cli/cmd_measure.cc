@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/keep_quality.h"
 #include "cli/runtime_options.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
@@ -58,8 +59,11 @@ Result<Quality> Judge(const Options& options, const OpenedModel& model,
   quality.chunks = options.chunks;
   quality.score_all = options.score == "all";
   TRY(const auto measured,
-      MeasureQuality({reference.local.path, settings}, {{model.local.path, settings}}, quality,
+      MeasureQuality({reference.local.path, ReferenceSettings(settings)},
+                     {{model.local.path, settings}}, quality,
                      [&](double share) { progress.Update("measuring quality", share); }));
+  KeepQuality(reference.file, {model.file, settings, MadeWithImportance(model.file)}, measured[0],
+              progress);
   return measured[0];
 }
 

@@ -1,100 +1,106 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/machine.h"
 #include "cli/planning.h"
-#include "report/table.h"
+#include "cli/runtime_options.h"
+#include "report/plan_text.h"
 
 namespace trimma {
 namespace {
 
 struct Options {
   std::string model;
+  std::string purpose = "chat";
+  std::string runtime = "llama-server";
+  std::string flash_attention = "auto";
+  bool all = false;
+  TargetOptions target;
   PlanOptions plan;
 };
 
-std::string CellTable(const Plan& plan) {
-  TextTable table{{"", "type", "file", "context", "words", "KV", "GPU layers", "weights",
-                   "KV cache", "compute", "total", "fits", "tok/s at most"},
-                  {}};
-  for (size_t i = 0; i < plan.cells.size(); ++i) {
-    const PlanCell& cell = plan.cells[i];
-    uint64_t weights = 0;
-    uint64_t kv = 0;
-    uint64_t compute = 0;
-    for (const DeviceBytes& device : cell.devices) {
-      weights += device.weights_bytes;
-      kv += device.kv_bytes;
-      compute += device.compute_bytes;
-    }
-    // The rule of thumb of English text: three words to four tokens.
-    table.rows.push_back({plan.recommended == i ? "*" : "", cell.type, FormatBytes(cell.file_bytes),
-                          std::to_string(cell.settings.context),
-                          fmt::format("{}", cell.settings.context * 3 / 4), cell.settings.kv_k,
-                          fmt::format("{}", cell.settings.gpu_layers.value_or(0)),
-                          FormatBytes(weights), FormatBytes(kv), FormatBytes(compute),
-                          FormatBytes(weights + kv + compute), cell.fits ? "yes" : "no",
-                          cell.decode_tps ? fmt::format("{:.0f}", *cell.decode_tps) : ""});
-  }
-  return RenderTable(table);
-}
-
-std::string Describe(const OpenedModel& model, const Plan& plan, const Machine& machine) {
-  std::string text =
-      fmt::format("{} on {}, {} of memory available\n\n", DisplayName(model),
-                  SafeText(machine.cpu.name), FormatBytes(machine.memory.available_bytes));
-  text += CellTable(plan);
-  text += plan.recommended ? fmt::format("\nrecommended (*): {}\n", plan.reason)
-                           : fmt::format("\n{}\n", plan.reason);
-  for (const std::string& note : plan.notes) text += fmt::format("note: {}\n", SafeText(note, 300));
-  return text;
-}
-
-Error NothingFits(const Plan& plan) {
-  return {Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
-}
-
-Status RunPlan(const Options& options, const Shared& shared) {
+Status RunPlan(Options& options, const Shared& shared) {
+  TRY(options.plan.wishes.purpose, ParsePurpose(options.purpose));
+  options.target.bench_outputs = options.runtime == "bench";
+  options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
   TRY(const OpenedModel model, OpenModel(options.model));
   const MachineScan scan = ScanMachine();
-  TRY(const Planned planned, MakePlanFor(model.file, scan.machine, options.plan));
+  TRY(const PlanTarget target, ChooseTarget(scan.machine, options.target));
+  TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan));
   const Plan& plan = planned.plan;
   if (shared.json) {
     Json document = ToJson(plan);
-    document["machine"] = ToJson(scan.machine);
-    if (!plan.recommended) document["error"] = ErrorToJson(NothingFits(plan));
+    document["machine"] = ToJson(target.machine);
+    document["imagined"] = target.imagined;
+    document["checked_cells"] = planned.pricing.checked;
+    if (plan.refusal) document["error"] = ErrorToJson(*plan.refusal);
     TRY_STATUS(PrintDocument(document));
   } else {
-    TRY_STATUS(PrintText(Describe(model, plan, scan.machine)));
+    PlanText text;
+    text.model = fmt::format("{} ({}, {})", DisplayName(model), TypeLabel(model.file),
+                             ParametersText(model.file.parameters()));
+    text.layers = planned.pricing.layers;
+    text.all = options.all;
+    text.colour = StandardOutputIsTerminal();
+    TRY_STATUS(PrintText(RenderPlan(plan, target.machine, text)));
   }
-  if (plan.recommended) return {};
-  return NothingFits(plan);
+  if (plan.refusal) return *plan.refusal;
+  return {};
 }
 
 }  // namespace
 
 Action DefinePlan(CLI::App& app, const Shared& shared) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "A model file or name")->required();
-  app.add_option("--context", options->plan.contexts,
-                 "Context lengths (default 2048,4096,8192,16384 and the model's own)")
+  Options& o = *options;
+  app.add_option("MODEL", o.model, "A model file or name")->required();
+  app.add_option(
+         "--gpu", o.target.gpus,
+         "Plan for these cards instead of this machine's (\"RTX 2060\", \"3090,3090\", none)")
       ->delimiter(',');
-  app.add_option("--types", options->plan.types,
-                 "Types to consider besides the file's own (Q4_K_M,Q8_0,...)")
+  app.add_option("--vram", o.target.vram, "Memory free on the card (5.5GiB), of each if several")
       ->delimiter(',');
-  app.add_option("--kv", options->plan.kv_types, "KV-cache types (default f16,q8_0,q4_0)")
+  app.add_option("--for", o.purpose, "chat, documents, code, speed or quality")
+      ->capture_default_str();
+  app.add_option("--min-context", o.plan.wishes.min_context, "At least so many tokens of context")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--min-speed", o.plan.wishes.min_decode_tps, "At least so many tokens a second")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--max-kld", o.plan.wishes.max_kld, "At most so much loss (nats a token)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--context", o.plan.contexts,
+                 "Context lengths (default 2048 to 32768 and the model's own)")
       ->delimiter(',');
-  const auto runtime = std::make_shared<std::string>("llama-server");
-  app.add_option("--runtime", *runtime,
+  app.add_option("--types", o.plan.types,
+                 "Types to consider besides the file's own (Q4_K_M,Q8_0,...), or as-is")
+      ->delimiter(',');
+  app.add_option("--kv", o.plan.kv, "KV-cache types, or K/V (default f16,q8_0,q4_0)")
+      ->delimiter(',');
+  app.add_option("--ubatch", o.plan.base.ubatch, "Physical batch")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--batch", o.plan.base.batch, "Logical batch")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--flash-attention", o.flash_attention, "auto, on or off")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+  app.add_option("--parallel", o.plan.base.parallel, "Sequences side by side")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--gpu-layers", o.plan.base.gpu_layers,
+                 "Exactly so many layers on the GPU (default: as many as fit)")
+      ->check(CLI::Range(0, 10000));
+  app.add_option("--on-host", o.plan.base.host_tensors,
+                 "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)");
+  app.add_option("--runtime", o.runtime,
                  "llama-server (logits for its slots) or bench (logits for every token)")
-      ->check(CLI::IsMember({"llama-server", "bench"}));
-  return [options, runtime, &shared] {
-    options->plan.bench_outputs = *runtime == "bench";
-    return RunPlan(*options, shared);
-  };
+      ->check(CLI::IsMember({"llama-server", "bench"}))
+      ->capture_default_str();
+  app.add_flag("--all", o.all, "Show every choice, not just those that nothing else beats");
+  return [options, &shared] { return RunPlan(*options, shared); };
 }
 
 }  // namespace trimma

@@ -1,10 +1,15 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/build_info.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/common.h"
 #include "cli/machine.h"
+#include "cli/overheads.h"
 #include "ollama/client.h"
 
 namespace trimma {
@@ -50,12 +55,72 @@ std::string Describe(const MachineScan& scan, const std::optional<OllamaInfo>& o
   return text;
 }
 
-Status Scan(bool bench, const Shared& shared) {
+// The types by how fast they decode; what each of them means for a model follows from its bytes.
+std::string Describe(const KernelTable& table) {
+  std::string text;
+  for (const DeviceKernels& device : table.devices) {
+    text += fmt::format("\n{}{}: one operation {:.1f} us\n", SafeText(device.name),
+                        device.threads > 0 ? fmt::format(" ({} threads)", device.threads) : "",
+                        device.op_seconds * 1e6);
+    text += fmt::format("{:<10}{:>14}{:>14}{:>16}\n", "weights", "decode GB/s", "in cache",
+                        "prefill GFLOP/s");
+    std::vector<std::pair<std::string, WeightKernel>> rows(device.weights.begin(),
+                                                           device.weights.end());
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+      return a.second.matvec_bytes_per_s > b.second.matvec_bytes_per_s;
+    });
+    for (const auto& [name, k] : rows) {
+      text +=
+          fmt::format("{:<10}{:>14.1f}{:>14.1f}{:>16.0f}\n", SafeText(name),
+                      k.matvec_bytes_per_s / 1e9, k.cached_bytes_per_s / 1e9, k.matmul_flops / 1e9);
+    }
+  }
+  return text +
+         fmt::format("\nmeasured in {:.0f} s; plans use it to predict speed\n", table.seconds);
+}
+
+struct Options {
+  bool bench = false;
+  std::string learn;  // a model
+};
+
+std::string Describe(const std::vector<Gpu>& gpus, const std::vector<Overhead>& overheads) {
+  std::string text = "\n";
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    text += fmt::format(
+        "{}: besides its buffers a model takes {} ({} if split), and {} are kept free; {}\n",
+        SafeText(gpus[i].name), FormatBytes(overheads[i].fixed_bytes),
+        FormatBytes(overheads[i].fixed_bytes + overheads[i].split_bytes),
+        FormatBytes(overheads[i].margin_bytes), overheads[i].basis);
+  }
+  return text;
+}
+
+Status Scan(const Options& options, const Shared& shared) {
+  const bool bench = options.bench;
   MachineScan scan = ScanMachine();
+  std::vector<Overhead> overheads = KnownOverheads(scan.machine.gpus);
+  if (!options.learn.empty()) {
+    TRY(const OpenedModel model, OpenModel(options.learn));
+    Progress progress(shared.quiet);
+    TRY(overheads, LearnAndKeepOverheads(model.file, scan.machine.gpus, [&](double share) {
+          progress.Update("loading the model for real", share);
+        }));
+    progress.Done();
+  }
   std::optional<Spread> bandwidth;
-  if (bench) bandwidth = BenchMachine(scan);
+  if (bench) {
+    Progress progress(shared.quiet);
+    progress.Update("measuring memory", 0);
+    bandwidth = BenchMachine(scan);
+    TRY_STATUS(BenchKernels(
+        scan, [&](double share) { progress.Update("measuring the engine's kernels", share); }));
+    progress.Done();
+  }
   const auto ollama = FindOllama();
-  if (!shared.json) return PrintText(Describe(scan, ollama));
+  if (!shared.json)
+    return PrintText(Describe(scan, ollama) + (bench ? Describe(*scan.kernels) : "") +
+                     (options.learn.empty() ? "" : Describe(scan.machine.gpus, overheads)));
   Json document = ToJson(scan.machine);
   document["schema"] = "trimma.scan/1";
   document["engine"] = {{"commit", build_info::kEngineCommit},
@@ -63,6 +128,9 @@ Status Scan(bool bench, const Shared& shared) {
                         {"backends", scan.backends},
                         {"why", build_info::kEngineWhy}};
   document["ollama"] = ollama ? Json{{"version", ollama->version}, {"host", ollama->host}} : Json();
+  document["kernels"] = scan.kernels ? ToJson(*scan.kernels) : Json();
+  for (size_t i = 0; i < overheads.size(); ++i)
+    document["gpus"][i]["overhead"] = ToJson(overheads[i]);
   document["notes"] = scan.notes;
   if (bandwidth) {
     document["memory"]["bandwidth_samples"] = {{"median", bandwidth->median},
@@ -76,9 +144,13 @@ Status Scan(bool bench, const Shared& shared) {
 }  // namespace
 
 Action DefineScan(CLI::App& app, const Shared& shared) {
-  const auto bench = std::make_shared<bool>(false);
-  app.add_flag("--bench", *bench, "Measure memory bandwidth (a second) and keep it");
-  return [bench, &shared] { return Scan(*bench, shared); };
+  const auto options = std::make_shared<Options>();
+  app.add_flag("--bench", options->bench,
+               "Measure memory and the engine's kernels (20 seconds), and keep it");
+  app.add_option("--learn", options->learn,
+                 "Load this model on the GPUs, its context filled, and keep what the driver takes "
+                 "besides its buffers");
+  return [options, &shared] { return Scan(*options, shared); };
 }
 
 }  // namespace trimma

@@ -42,5 +42,7 @@ int RunProgram(int argc, char** argv);
 // Prints a document, or text, to standard output. kIo if that fails (a full disk behind a pipe).
 Status PrintDocument(const Json& document);
 Status PrintText(const std::string& text);
+// For colours: a terminal that didn't ask to be spared (NO_COLOR).
+bool StandardOutputIsTerminal();
 
 }  // namespace trimma

@@ -7,6 +7,8 @@
 #include "base/child.h"
 #include "base/interrupt.h"
 #include "cli/machine.h"
+#include "engine/kernel_timing.h"
+#include "engine/learn.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "plan/pricing.h"
@@ -23,10 +25,18 @@ struct NamedJob {
 };
 
 constexpr std::array kJobs = {
-    NamedJob{"devices", DevicesJob},       NamedJob{"recipes", RecipesJob},
-    NamedJob{"pricing", PricingJob},       NamedJob{"price", PriceJob},
-    NamedJob{"importance", ImportanceJob}, NamedJob{"quantize", QuantizeJob},
-    NamedJob{"speed", SpeedJob},           NamedJob{"quality", QualityJob},
+    NamedJob{"devices", DevicesJob},
+    NamedJob{"recipes", RecipesJob},
+    NamedJob{"pricing", PricingJob},
+    NamedJob{"price", PriceJob},
+    NamedJob{"importance", ImportanceJob},
+    NamedJob{"quantize", QuantizeJob},
+    NamedJob{"speed", SpeedJob},
+    NamedJob{"quality", QualityJob},
+    NamedJob{"learn", LearnJob},
+    NamedJob{"fill", FillJob},
+    NamedJob{"idle", IdleJob},
+    NamedJob{"kernels", KernelsJob},
 };
 
 }  // namespace

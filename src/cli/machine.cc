@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "base/build_info.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "engine/engine.h"
 #include "hardware/bandwidth.h"
 
@@ -18,6 +17,37 @@ std::string MeasuredPath() { return StateDirectory() + "/machine.json"; }
 std::string MachineKey(const Machine& machine) {
   return fmt::format("{}, {} threads", machine.cpu.name, machine.cpu.threads);
 }
+
+std::string KernelsPath() { return StateDirectory() + "/kernels.json"; }
+
+// Kernels are those of one engine, its backends, the GPUs and their driver besides.
+Json KernelsKey(const MachineScan& scan) {
+  Json gpus = Json::array();
+  for (const Gpu& gpu : scan.machine.gpus) gpus.push_back(gpu.name);
+  // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.105.08 ..."; absent without such a card.
+  const auto driver = ReadPseudoFile("/proc/driver/nvidia/version");
+  return {{"machine", MachineKey(scan.machine)},
+          {"engine", build_info::kEngineCommit},
+          {"backends", build_info::kEngineBackends},
+          {"gpus", gpus},
+          {"driver", driver.ok() ? SafeText(driver->substr(0, driver->find('\n'))) : ""}};
+}
+
+void AddKernels(MachineScan& scan) {
+  const auto text = ReadSmallFile(KernelsPath(), 1 << 20);
+  if (!text.ok()) return;
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object() || !json.contains("key") || json["key"] != KernelsKey(scan) ||
+      !json.contains("kernels"))
+    return;
+  auto table = KernelTableFromJson(json["kernels"]);
+  if (table.ok()) scan.kernels = std::move(table).value();
+}
+
+// Weights that are timed lie in so much memory: beyond the caches of all but the largest servers.
+constexpr uint64_t kKernelPoolBytes = 256ULL << 20;
+// A little less than the promised 20 s: what is begun is brought to its end.
+constexpr double kKernelSeconds = 17;
 
 void AddMeasured(Machine& machine) {
   const auto text = ReadSmallFile(MeasuredPath(), 1 << 20);
@@ -35,8 +65,9 @@ MachineScan ScanMachine() {
   MachineScan scan;
   scan.machine = Probe();
   AddMeasured(scan.machine);
-  if (std::strcmp(build_info::kEngineBackends, "cpu") == 0) {
+  if (!HasGpuBackends()) {
     scan.backends = {"CPU"};
+    AddKernels(scan);
     return scan;
   }
   const auto devices = RunChild("devices", Json::object());
@@ -50,6 +81,7 @@ MachineScan ScanMachine() {
     scan.machine.gpus.push_back(
         {gpu.at("name"), gpu.at("backend"), gpu.at("total_bytes"), gpu.at("free_bytes")});
   }
+  AddKernels(scan);
   return scan;
 }
 
@@ -65,6 +97,22 @@ Spread BenchMachine(MachineScan& scan) {
   if (!kept.ok())
     scan.notes.push_back(fmt::format("the measurement can't be kept: {}", kept.error().what));
   return bandwidth;
+}
+
+Status BenchKernels(MachineScan& scan, const std::function<void(double)>& progress) {
+  const Json request = {{"budget_seconds", kKernelSeconds},
+                        {"threads", scan.machine.cpu.cores},
+                        {"pool_bytes", kKernelPoolBytes}};
+  TRY(const Json answer, RunChild("kernels", request, [&](const Json& event) {
+        if (progress && event.contains("progress")) progress(event["progress"].get<double>());
+      }));
+  TRY(scan.kernels, KernelTableFromJson(answer));
+  const Json json = {{"key", KernelsKey(scan)}, {"kernels", answer}};
+  Status kept = MakeDirectories(StateDirectory());
+  if (kept.ok()) kept = WriteFileAtomically(KernelsPath(), json.dump(2) + "\n");
+  if (!kept.ok())
+    scan.notes.push_back(fmt::format("the kernels' speed can't be kept: {}", kept.error().what));
+  return {};
 }
 
 Result<Json> DevicesJob(const Json&, const Emit&) {

@@ -13,7 +13,9 @@
 #include "base/units.h"
 #include "cli/applying.h"
 #include "cli/candidates.h"
+#include "cli/keep_quality.h"
 #include "cli/machine.h"
+#include "cli/overheads.h"
 #include "cli/records.h"
 #include "plan/pricing.h"
 #include "quantize/quantize.h"
@@ -88,9 +90,26 @@ Status Open(Run& run) {
   return {};
 }
 
+// What the cards take besides buffers, learned once per card and driver: a plan that knows it
+// leaves less of the card unused.
+void LearnCards(Run& run, const Machine& machine) {
+  const std::vector<Overhead> known = KnownOverheads(machine.gpus);
+  const bool all_learned =
+      std::all_of(known.begin(), known.end(), [](const Overhead& o) { return o.learned; });
+  if (all_learned) return;
+  const auto learned = LearnAndKeepOverheads(run.source.file, machine.gpus, [&](double share) {
+    run.progress.Update("learning what the card's driver takes", share);
+  });
+  if (!learned.ok()) {
+    run.record.notes.push_back(
+        fmt::format("what the card's driver takes could not be learned: {}", learned.error().what));
+  }
+}
+
 Status MakeThePlan(Run& run) {
   MachineScan scan = ScanMachine();
   if (!scan.machine.memory.bandwidth_bytes_per_s) BenchMachine(scan);
+  LearnCards(run, scan.machine);
   run.record.machine = scan.machine;
   run.record.notes = scan.notes;
   PlanOptions options;
@@ -101,13 +120,16 @@ Status MakeThePlan(Run& run) {
       options.contexts.push_back(*run.options.context);
     }
   }
-  TRY(run.planned, MakePlanFor(run.source.file, scan.machine, options));
+  TRY(const PlanTarget target, ChooseTarget(scan.machine, {}));
+  TRY(run.planned, MakePlanFor(run.source.file, scan, target, options));
   const Plan& plan = run.planned.plan;
-  if (!plan.recommended)
-    return Error{Code::kNoFit, plan.reason, "close other programs, or choose a smaller model"};
+  if (plan.refusal) return *plan.refusal;
   const PlanCell& cell = plan.cells[*plan.recommended];
   run.defaults.context = run.options.context.value_or(cell.settings.context);
-  if (!run.record.machine.gpus.empty()) run.defaults.gpu_layers = cell.settings.gpu_layers;
+  if (!run.record.machine.gpus.empty()) {
+    run.defaults.gpu_layers = cell.settings.gpu_layers;
+    run.defaults.host_tensors = cell.settings.host_tensors;
+  }
   return {};
 }
 
@@ -302,10 +324,17 @@ Status JudgeSettings(Run& run, Steps& steps) {
   quality.generate_seconds = run.options.seconds / 6;
   quality.budget_seconds = run.options.seconds / 3;
   TRY(const auto measured,
-      MeasureQuality({run.model.local.path, run.defaults},
+      MeasureQuality({run.model.local.path, ReferenceSettings(run.defaults)},
                      {{run.record.files.model, run.record.after.settings}}, quality,
                      [&](double share) { run.progress.Update("measuring quality", share); }));
   run.record.after.quality = measured[0];
+  const RuntimeSettings& after = run.record.after.settings;
+  if (run.record.files.model != run.record.model_path ||
+      !(after.kv_k == "f16" && after.kv_v == "f16")) {
+    TRY(const GgufFile judged, ReadGguf(run.record.files.model));
+    const bool lowered = run.record.files.model != run.record.model_path;
+    KeepQuality(run.model.file, {judged, after, lowered}, measured[0], run.progress);
+  }
   run.record.quality_text = measured[0].text;
   steps.End("measure quality");
   return {};
@@ -351,6 +380,16 @@ Status WriteFiles(Run& run) {
   return {};
 }
 
+// Another program may have taken memory since the plan was made. Then the plan is made anew, and
+// said so.
+Status PlanAgainIfMemoryWent(Run& run) {
+  const Machine now = ScanMachine().machine;
+  const auto gone = MemoryGone(run.record.machine, now);
+  if (!gone) return {};
+  run.record.notes.push_back(*gone + "; the plan was made again");
+  return MakeThePlan(run);
+}
+
 Status RunSteps(Run& run) {
   const auto start = Clock::now();
   Steps steps(run.record);
@@ -359,6 +398,7 @@ Status RunSteps(Run& run) {
   steps.End("scan and plan");
   TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps)
                                             : KeepOrLower(run, steps));
+  TRY_STATUS(PlanAgainIfMemoryWent(run));
   TRY_STATUS(MeasureAndTune(run, steps));
   TRY_STATUS(JudgeSettings(run, steps));
   FillMemoryRows(run);

@@ -4,15 +4,18 @@
 #include <string>
 #include <vector>
 
+#include "cli/machine.h"
+#include "cli/target.h"
 #include "plan/plan.h"
 
 namespace trimma {
 
 struct PlanOptions {
-  std::vector<uint32_t> contexts;     // empty: the usual ones
-  std::vector<std::string> types;     // empty: the usual ones
-  std::vector<std::string> kv_types;  // empty: f16, q8_0, q4_0
-  bool bench_outputs = false;
+  std::vector<uint32_t> contexts;  // empty: the usual ones
+  std::vector<std::string> types;  // empty: the usual ones; "as-is": the file's own alone
+  std::vector<std::string> kv;     // "f16", or K and V apart: "q8_0/f16"; empty: f16, q8_0, q4_0
+  RuntimeSettings base;            // the rest of the settings; gpu_layers only where asked for
+  Wishes wishes;
 };
 
 struct Planned {
@@ -20,7 +23,8 @@ struct Planned {
   Plan plan;
 };
 
-Result<Planned> MakePlanFor(const GgufFile& file, const Machine& machine,
+// `scan` is of this machine, `target` where the model is to run: as ChooseTarget gave it.
+Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
                             const PlanOptions& options);
 
 }  // namespace trimma

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
@@ -122,6 +124,11 @@ Status PrintText(const std::string& text) {
     return Error{Code::kIo, "standard output can't be written", ""};
   }
   return {};
+}
+
+bool StandardOutputIsTerminal() {
+  const char* plain = std::getenv("NO_COLOR");
+  return isatty(STDOUT_FILENO) != 0 && (plain == nullptr || *plain == '\0');
 }
 
 Status PrintDocument(const Json& document) {

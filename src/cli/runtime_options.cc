@@ -20,6 +20,12 @@ void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
   app.add_option("--kv", o.kv, "KV-cache type, for K and V")->capture_default_str();
 }
 
+FlashAttention ParseFlashAttention(const std::string& name) {
+  return name == "on"    ? FlashAttention::kOn
+         : name == "off" ? FlashAttention::kOff
+                         : FlashAttention::kAuto;
+}
+
 Result<RuntimeSettings> ToSettings(const RuntimeOptions& o) {
   RuntimeSettings s;
   if (o.context) s.context = *o.context;
@@ -28,9 +34,7 @@ Result<RuntimeSettings> ToSettings(const RuntimeOptions& o) {
   s.threads = o.threads;
   s.threads_batch = o.threads_batch;
   s.gpu_layers = o.gpu_layers;
-  s.flash_attention = o.flash_attention == "on"    ? FlashAttention::kOn
-                      : o.flash_attention == "off" ? FlashAttention::kOff
-                                                   : FlashAttention::kAuto;
+  s.flash_attention = ParseFlashAttention(o.flash_attention);
   TRY(s.kv_k, ParseKvType(o.kv));
   s.kv_v = s.kv_k;
   return s;

@@ -19,6 +19,9 @@ struct RuntimeOptions {
 };
 
 void AddRuntimeOptions(CLI::App& app, RuntimeOptions& options);
+// "auto", "on" or "off", as the options' check lets pass.
+FlashAttention ParseFlashAttention(const std::string& name);
+
 Result<RuntimeSettings> ToSettings(const RuntimeOptions& options);
 
 }  // namespace trimma

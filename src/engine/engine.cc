@@ -56,6 +56,15 @@ Status StartEngine() {
   return {};
 }
 
+bool HasGpuBackends() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(BackendDirectory(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("libggml-") && !name.starts_with("libggml-cpu")) return true;
+  }
+  return false;
+}
+
 std::vector<Gpu> EngineGpus() {
   std::vector<Gpu> gpus;
   for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {

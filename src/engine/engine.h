@@ -14,6 +14,9 @@ namespace trimma {
 // when repeated.
 Status StartEngine();
 
+// Whether there are backends besides the CPU's: looks for their files, loads nothing.
+bool HasGpuBackends();
+
 // The GPUs its backends see, in the engine's order.
 std::vector<Gpu> EngineGpus();
 

@@ -16,7 +16,9 @@ namespace {
 Metadata StripTokenizer(const GgufFile& file) {
   Metadata stripped;
   for (const auto& [key, value] : file.metadata.entries()) {
-    if (key.starts_with("tokenizer.") || key.starts_with("split.")) continue;
+    // How many kinds of tokens: the rows of a matrix of BERT's.
+    const bool is_shape = key == "tokenizer.ggml.token_type_count";
+    if ((key.starts_with("tokenizer.") && !is_shape) || key.starts_with("split.")) continue;
     stripped.Set(key, value);
   }
   stripped.Set("tokenizer.ggml.model", std::string("none"));
@@ -25,6 +27,27 @@ Metadata StripTokenizer(const GgufFile& file) {
     stripped.Set(file.architecture() + ".vocab_size", static_cast<uint32_t>(embedding->shape[1]));
   }
   return stripped;
+}
+
+std::string Hex(const std::string& bytes) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+std::string Unhex(const std::string& text) {
+  const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (size_t i = 0; i + 1 < text.size(); i += 2)
+    bytes += static_cast<char>(value(text[i]) * 16 + value(text[i + 1]));
+  return bytes;
 }
 
 class MemoryFile {
@@ -55,8 +78,30 @@ class MemoryFile {
 
 }  // namespace
 
+Json GhostToJson(const GgufFile& file) {
+  std::vector<TensorPlan> plans;
+  plans.reserve(file.tensors.size());
+  for (const TensorInfo& tensor : file.tensors)
+    plans.push_back({tensor.name, tensor.type, tensor.shape});
+  // What was read can be laid out; a header that can't be is refused by the child's reader.
+  const auto layout = LayOutGguf(StripTokenizer(file), plans);
+  return {{"header", layout.ok() ? Hex(layout->header) : ""},
+          {"ghost_bytes", layout.ok() ? layout->file_bytes : 0},
+          {"file_bytes", file.file_bytes},
+          {"name", file.paths.empty() ? "" : file.paths[0]}};
+}
+
+Result<GgufFile> GhostFromJson(const Json& json) {
+  const std::string name = json.at("name");
+  TRY(GgufFile file, ParseGguf(Unhex(json.at("header").get_ref<const std::string&>()),
+                               json.at("ghost_bytes"), name));
+  file.file_bytes = json.at("file_bytes");
+  file.paths = {name};
+  return file;
+}
+
 Result<Model> LoadGhost(const GgufFile& file, const std::vector<TensorType>& types,
-                        std::optional<int> gpu_layers) {
+                        Model::Options options) {
   CHECK(types.empty() || types.size() == file.tensors.size());
   std::vector<TensorPlan> plans;
   plans.reserve(file.tensors.size());
@@ -69,8 +114,6 @@ Result<Model> LoadGhost(const GgufFile& file, const std::vector<TensorType>& typ
   TRY_STATUS(memory.Fill(layout.header, layout.file_bytes));
   GgufFile ghost;
   ghost.paths = {memory.path()};
-  Model::Options options;
-  options.gpu_layers = gpu_layers;
   options.no_alloc = true;
   auto model = Model::Load(ghost, options);
   // The user knows the file by its own name.

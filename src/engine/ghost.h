@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "base/child.h"
 #include "base/result.h"
 #include "engine/model.h"
 #include "gguf/reader.h"
@@ -12,8 +13,14 @@
 namespace trimma {
 
 // A ghost in memory. `types` holds one type per tensor of `file` (its order), or is empty for
-// the file's own. The Model is loaded with no_alloc; only prices and recipes may be asked of it.
+// the file's own. The Model is loaded with no_alloc, whatever `options` say of it; only prices
+// and recipes may be asked of it.
 Result<Model> LoadGhost(const GgufFile& file, const std::vector<TensorType>& types,
-                        std::optional<int> gpu_layers);
+                        Model::Options options = {});
+
+// A file's header without its tokenizer, on its way to a child process: what a ghost is made of.
+// The child needs neither the file nor the quarter of a million tokens that the parent has read.
+Json GhostToJson(const GgufFile& file);
+Result<GgufFile> GhostFromJson(const Json& json);  // read as strictly as a file
 
 }  // namespace trimma

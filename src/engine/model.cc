@@ -1,6 +1,7 @@
 #include "engine/model.h"
 
 #include <fmt/format.h>
+#include <ggml-backend.h>
 #include <llama.h>
 
 #include <cstring>
@@ -57,6 +58,19 @@ Result<Model> Model::Load(const GgufFile& file, const Options& options) {
   if (options.no_alloc) {
     params.no_alloc = true;
     params.load_mode = LLAMA_LOAD_MODE_NONE;
+  }
+  std::vector<ggml_backend_dev_t> devices;
+  if (options.devices) {
+    devices = *options.devices;
+    devices.push_back(nullptr);
+    params.devices = devices.data();
+  }
+  std::vector<llama_model_tensor_buft_override> places;
+  for (const std::string& pattern : options.host_tensors)
+    places.push_back({pattern.c_str(), ggml_backend_cpu_buffer_type()});
+  if (!places.empty()) {
+    places.push_back({nullptr, nullptr});
+    params.tensor_buft_overrides = places.data();
   }
   params.progress_callback = [](float, void*) { return InterruptSignal() == 0; };
   std::vector<const char*> paths;
@@ -147,7 +161,7 @@ Result<Context> Context::Create(const Model& model, const Options& options) {
   params.n_ctx = settings.context;
   params.n_batch = settings.batch;
   params.n_ubatch = settings.ubatch;
-  params.n_seq_max = static_cast<uint32_t>(options.sequences);
+  params.n_seq_max = static_cast<uint32_t>(std::max(options.sequences, settings.parallel));
   params.n_outputs_max = options.outputs;
   params.n_outputs_max_per_seq = options.outputs;
   params.n_threads = settings.threads.value_or(DefaultThreads());

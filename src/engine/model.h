@@ -12,6 +12,7 @@
 #include "engine/runtime.h"
 #include "gguf/reader.h"
 
+struct ggml_backend_device;
 struct llama_model;
 struct llama_context;
 struct ggml_tensor;
@@ -26,6 +27,10 @@ class Model {
     std::optional<int> gpu_layers;  // nullopt: all
     bool no_alloc = false;          // price only: nothing is read, no weights exist
     bool repack = true;  // weights rearranged for the CPU's kernels, as the engine's default
+    std::vector<std::string> host_tensors;  // RuntimeSettings::host_tensors
+    // The GPUs to use; nullopt: all that the engine sees. Phantoms (engine/phantom.h) only with
+    // no_alloc.
+    std::optional<std::vector<ggml_backend_device*>> devices;
   };
   // `file` was accepted by our own reader; its shards are loaded. kInvalid with the engine's words
   // where it can't run the model.
@@ -65,7 +70,7 @@ class Context {
  public:
   struct Options {
     RuntimeSettings settings;
-    int sequences = 1;
+    int sequences = 1;  // besides the settings' own; the larger counts
     // Rows of logits a batch may ask for: 0 is "every token" as the engine's tools reserve;
     // llama-server reserves one per slot.
     uint32_t outputs = 0;

@@ -12,7 +12,10 @@ Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings
   options.settings = settings;
   options.outputs = outputs;
   TRY(const Context context, Context::Create(model, options));
+  return BytesOf(model, context);
+}
 
+std::vector<DeviceBytes> BytesOf(const Model& model, const Context& context) {
   std::vector<ggml_backend_dev_t> gpus;
   std::vector<DeviceBytes> devices;
   for (int i = 0; i < llama_model_n_devices(model.get()); ++i) {
@@ -47,7 +50,13 @@ Json ToJson(const DeviceBytes& device) {
           {"kv_bytes", device.kv_bytes},
           {"compute_bytes", device.compute_bytes},
           {"total_bytes", device.total_bytes()},
-          {"free_bytes", device.free_bytes}};
+          {"free_bytes", device.free_bytes},
+          {"reserve_bytes", device.reserve_bytes}};
+}
+
+DeviceBytes DeviceBytesFromJson(const Json& json) {
+  return {json.at("name"),          json.at("weights_bytes"), json.at("kv_bytes"),
+          json.at("compute_bytes"), json.at("free_bytes"),    json.at("reserve_bytes")};
 }
 
 }  // namespace trimma

@@ -16,7 +16,8 @@ struct DeviceBytes {
   uint64_t weights_bytes = 0;
   uint64_t kv_bytes = 0;
   uint64_t compute_bytes = 0;
-  uint64_t free_bytes = 0;  // now
+  uint64_t free_bytes = 0;     // now
+  uint64_t reserve_bytes = 0;  // of which must stay free: what a driver takes, and a margin
   uint64_t total_bytes() const { return weights_bytes + kv_bytes + compute_bytes; }
 };
 
@@ -26,6 +27,10 @@ struct DeviceBytes {
 Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings& settings,
                                        uint32_t outputs);
 
+// The same of a context that exists.
+std::vector<DeviceBytes> BytesOf(const Model& model, const Context& context);
+
 Json ToJson(const DeviceBytes& device);
+DeviceBytes DeviceBytesFromJson(const Json& json);
 
 }  // namespace trimma

@@ -87,7 +87,7 @@ Json Prices(const Model& model) {
 void ExpectGhostPricesLike(const std::string& path) {
   const auto file = ReadGguf(path);
   ASSERT_TRUE(file.ok());
-  const auto ghost = LoadGhost(*file, {}, std::nullopt);
+  const auto ghost = LoadGhost(*file, {});
   ASSERT_TRUE(ghost.ok()) << ghost.error().what;
   Model::Options options;
   options.no_alloc = true;
@@ -117,8 +117,8 @@ TEST(PriceTest, AMixThatNobodyMadeCostsWhatItWillCost) {
   ASSERT_TRUE(source.ok() && made.ok());
   std::vector<TensorType> types;
   for (const TensorInfo& tensor : made->tensors) types.push_back(tensor.type);
-  const auto imagined = LoadGhost(*source, types, std::nullopt);
-  const auto real = LoadGhost(*made, {}, std::nullopt);
+  const auto imagined = LoadGhost(*source, types);
+  const auto real = LoadGhost(*made, {});
   ASSERT_TRUE(imagined.ok() && real.ok());
   EXPECT_EQ(Prices(*imagined), Prices(*real));
 }
@@ -128,7 +128,7 @@ TEST(PriceTest, APriceIsWhatALoadedModelTakes) {
   const TempTree tree;
   const std::string path = WriteTinyModel(tree / "tiny.gguf", Llama());
   const auto file = ReadGguf(path);
-  const auto ghost = LoadGhost(*file, {}, std::nullopt);
+  const auto ghost = LoadGhost(*file, {});
   const auto loaded = Model::Load(path, {});
   ASSERT_TRUE(ghost.ok() && loaded.ok());
   RuntimeSettings settings;
@@ -150,7 +150,7 @@ TEST(PriceTest, TheCacheGrowsWithTheContextExceptBehindAWindow) {
   const TempTree tree;
   const auto kv_bytes = [&](const TinyModelOptions& shape, uint32_t context) {
     const auto file = ReadGguf(WriteTinyModel(tree / "tiny.gguf", shape));
-    const auto ghost = LoadGhost(*file, {}, 0);
+    const auto ghost = LoadGhost(*file, {}, {.gpu_layers = 0});
     RuntimeSettings settings;
     settings.context = context;
     return Price(*ghost, settings, 1)->back().kv_bytes;
@@ -168,7 +168,7 @@ TEST(PriceTest, LogitsForEveryTokenCostMoreThanForOne) {
   TinyModelOptions shape = Llama();
   shape.vocab = 4000;
   const auto file = ReadGguf(WriteTinyModel(tree / "tiny.gguf", shape));
-  const auto ghost = LoadGhost(*file, {}, 0);
+  const auto ghost = LoadGhost(*file, {}, {.gpu_layers = 0});
   const auto one = Price(*ghost, {}, 1);
   const auto every = Price(*ghost, {}, 0);
   ASSERT_TRUE(one.ok() && every.ok());
@@ -181,7 +181,7 @@ TEST(PriceTest, LogitsForEveryTokenCostMoreThanForOne) {
 TEST(PriceTest, ImpossibleSettingsAreAUsageError) {
   const TempTree tree;
   const auto file = ReadGguf(WriteTinyModel(tree / "tiny.gguf"));
-  const auto ghost = LoadGhost(*file, {}, std::nullopt);
+  const auto ghost = LoadGhost(*file, {});
   RuntimeSettings settings;
   settings.kv_v = "q8_0";
   settings.flash_attention = FlashAttention::kOff;
@@ -193,7 +193,7 @@ TEST(GhostTest, NeedsNoWeightsAtAll) {
   const std::string path = WriteTinyModel(tree / "tiny.gguf", Llama());
   const auto file = ReadGguf(path);
   std::filesystem::remove(path);
-  const auto ghost = LoadGhost(*file, {}, std::nullopt);
+  const auto ghost = LoadGhost(*file, {});
   ASSERT_TRUE(ghost.ok()) << ghost.error().what;
   EXPECT_EQ(ghost->vocabulary(), 300);
   EXPECT_EQ(ghost->layers(), 3);
@@ -207,7 +207,7 @@ TEST(GhostTest, AModelThatTheEngineRefusesIsNamedByItsOwnFile) {
   tree.Write("lacking.gguf", Assemble(lacking));
   const auto file = ReadGguf(tree / "lacking.gguf");
   ASSERT_TRUE(file.ok());
-  const auto ghost = LoadGhost(*file, {}, std::nullopt);
+  const auto ghost = LoadGhost(*file, {});
   ASSERT_FALSE(ghost.ok());
   EXPECT_EQ(ghost.error().code, Code::kInvalid);
   EXPECT_NE(ghost.error().what.find("lacking.gguf"), std::string::npos) << ghost.error().what;
@@ -221,7 +221,7 @@ TEST(GhostTest, ASplitModelHasOneGhost) {
   split.metadata.Set("split.no", uint16_t{0});
   split.metadata.Set("split.count", uint16_t{2});
   split.metadata.Set("split.tensors.count", int32_t{20});
-  EXPECT_TRUE(LoadGhost(split, {}, std::nullopt).ok());
+  EXPECT_TRUE(LoadGhost(split, {}).ok());
 }
 
 }  // namespace

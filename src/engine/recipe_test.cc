@@ -32,7 +32,7 @@ Types MadeByTheEngine(const std::string& source, const std::string& output,
 Types Predicted(const std::string& source, const FileType& recipe) {
   const auto file = ReadGguf(source);
   CHECK(file.ok());
-  const auto ghost = LoadGhost(*file, {}, std::nullopt);
+  const auto ghost = LoadGhost(*file, {});
   CHECK(ghost.ok());
   const std::vector<TensorType> types = RecipeTypes(*ghost, *file, recipe);
   CHECK(types.size() == file->tensors.size());

@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kMaxTokens = 1 << 30;  // the engine counts tokens in an int32
 constexpr int64_t kMaxThreads = 4096;
 constexpr int64_t kMaxLayers = 65536;
+constexpr int64_t kMaxSequences = 256;  // LLAMA_MAX_SEQ
+constexpr size_t kMaxPatterns = 4096;
 
 // As the engine's --cache-type-k names them.
 constexpr std::array kKvTypes = {"f32",  "f16",    "bf16", "q8_0", "q4_0",
@@ -68,6 +70,20 @@ Result<FlashAttention> Flash(const Json& json) {
   return Wrong("flash_attention", "auto, on or off", value);
 }
 
+// Absent in records of versions that didn't have it.
+Result<std::vector<std::string>> Patterns(const Json& json) {
+  const auto found = json.find("host_tensors");
+  if (found == json.end()) return std::vector<std::string>();
+  const auto is_pattern = [](const Json& item) {
+    return item.is_string() && !item.get_ref<const std::string&>().empty();
+  };
+  if (!found->is_array() || found->size() > kMaxPatterns ||
+      !std::all_of(found->begin(), found->end(), is_pattern)) {
+    return Wrong("host_tensors", "a list of patterns of tensor names", *found);
+  }
+  return found->get<std::vector<std::string>>();
+}
+
 template <typename T>
 Json OrNull(const std::optional<T>& value) {
   return value ? Json(*value) : Json();
@@ -97,7 +113,9 @@ Json ToJson(const RuntimeSettings& settings) {
           {"flash_attention", NameOf(settings.flash_attention)},
           {"kv_k", settings.kv_k},
           {"kv_v", settings.kv_v},
-          {"gpu_layers", OrNull(settings.gpu_layers)}};
+          {"gpu_layers", OrNull(settings.gpu_layers)},
+          {"parallel", settings.parallel},
+          {"host_tensors", settings.host_tensors}};
 }
 
 Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json) {
@@ -122,6 +140,9 @@ Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json) {
   TRY(settings.kv_k, KvType(json, "kv_k"));
   TRY(settings.kv_v, KvType(json, "kv_v"));
   TRY(settings.gpu_layers, OptionalNumber(json, "gpu_layers", {0, kMaxLayers}));
+  TRY(const auto parallel, OptionalNumber(json, "parallel", {1, kMaxSequences}));
+  settings.parallel = parallel.value_or(1);
+  TRY(settings.host_tensors, Patterns(json));
   return settings;
 }
 

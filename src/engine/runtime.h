@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/child.h"
 #include "base/result.h"
@@ -22,6 +23,11 @@ struct RuntimeSettings {
   std::string kv_k = "f16";
   std::string kv_v = "f16";
   std::optional<int> gpu_layers;  // as -ngl counts, output layer included; nullopt: all that fit
+  // Sequences decoded side by side (llama-server's slots); they share the context's tokens.
+  int parallel = 1;
+  // Regular expressions of tensor names that stay on the host whatever gpu_layers says, as
+  // --override-tensor PATTERN=CPU: the experts of some layers, for instance.
+  std::vector<std::string> host_tensors;
   bool operator==(const RuntimeSettings&) const = default;
 };
 

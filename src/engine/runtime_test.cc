@@ -16,6 +16,8 @@ RuntimeSettings Unusual() {
   settings.kv_k = "iq4_nl";
   settings.kv_v = "bf16";
   settings.gpu_layers = 0;
+  settings.parallel = 4;
+  settings.host_tensors = {R"(blk\.[0-3]\.ffn_.*_exps)"};
   return settings;
 }
 
@@ -39,10 +41,11 @@ TEST(RuntimeTest, JsonRoundTrip) {
 }
 
 TEST(RuntimeTest, JsonFieldsAreStable) {
-  EXPECT_EQ(
-      ToJson(Unusual()).dump(),
-      "{\"batch\":64,\"context\":131072,\"flash_attention\":\"off\",\"gpu_layers\":0,"
-      "\"kv_k\":\"iq4_nl\",\"kv_v\":\"bf16\",\"threads\":3,\"threads_batch\":7,\"ubatch\":32}");
+  EXPECT_EQ(ToJson(Unusual()).dump(),
+            "{\"batch\":64,\"context\":131072,\"flash_attention\":\"off\",\"gpu_layers\":0,"
+            R"("host_tensors":["blk\\.[0-3]\\.ffn_.*_exps"],)"
+            "\"kv_k\":\"iq4_nl\",\"kv_v\":\"bf16\",\"parallel\":4,\"threads\":3,\"threads_batch\":"
+            "7,\"ubatch\":32}");
   EXPECT_TRUE(ToJson(RuntimeSettings())["threads"].is_null());
 }
 

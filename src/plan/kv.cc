@@ -16,7 +16,11 @@ uint64_t WindowPattern(const std::string& architecture) {
   return 0;
 }
 
-bool IsWindowed(const GgufFile& file, const std::string& arch, uint64_t layer) {
+}  // namespace
+
+bool IsWindowedLayer(const GgufFile& file, uint64_t layer) {
+  const std::string arch = file.architecture();
+  if (file.metadata.Integer(arch + ".attention.sliding_window").value_or(0) <= 0) return false;
   const auto pattern = file.metadata.FindArray(arch + ".attention.sliding_window_pattern");
   if (pattern != nullptr) {
     const auto* flags = std::get_if<std::vector<uint8_t>>(&pattern->elements);
@@ -26,8 +30,6 @@ bool IsWindowed(const GgufFile& file, const std::string& arch, uint64_t layer) {
   const uint64_t period = every && *every > 0 ? static_cast<uint64_t>(*every) : WindowPattern(arch);
   return period > 0 && (layer + 1) % period != 0;
 }
-
-}  // namespace
 
 bool KvTypeFitsHeads(const GgufFile& file, TensorType kv) {
   const std::string arch = file.architecture();
@@ -67,7 +69,7 @@ std::optional<KvShape> KvBytesPerToken(const GgufFile& file) {
     const int64_t value = m.Integer(arch + ".attention.value_length").value_or(head_size);
     const auto bytes = static_cast<uint64_t>((*kv_heads)[layer] * (key + value) * 2);
     shape.bytes_per_token += bytes;
-    if (window > 0 && IsWindowed(file, arch, layer)) shape.windowed_bytes_per_token += bytes;
+    if (IsWindowedLayer(file, layer)) shape.windowed_bytes_per_token += bytes;
   }
   if (shape.windowed_bytes_per_token > 0) shape.window = window;
   return shape;

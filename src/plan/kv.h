@@ -19,6 +19,9 @@ struct KvShape {
 // head counts (recurrent models keep a state, not a cache) or uses compressed attention (MLA).
 std::optional<KvShape> KvBytesPerToken(const GgufFile& file);
 
+// Whether this layer keeps and sees only the last `sliding_window` tokens.
+bool IsWindowedLayer(const GgufFile& file, uint64_t layer);
+
 // False where the block of a KV-cache type doesn't divide the model's head sizes: the engine
 // refuses it.
 bool KvTypeFitsHeads(const GgufFile& file, TensorType kv);

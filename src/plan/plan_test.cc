@@ -74,45 +74,24 @@ Machine WithMemory(uint64_t available_mib) {
   return machine;
 }
 
+Plan PlanOf(const GgufFile& file, const Machine& machine, const Pricing& pricing,
+            const Wishes& wishes = {}) {
+  const LossTable losses = LossTable::For(file, MeasuredQualities());
+  return MakePlan({file, machine, pricing, losses, {}, std::nullopt, wishes});
+}
+
 const PlanCell& Recommended(const Plan& plan) {
   CHECK(plan.recommended.has_value());
   return plan.cells[*plan.recommended];
 }
 
-TEST(BytesPerTokenTest, ATiedEmbeddingIsReadWholeAsTheHead) {
-  const GgufFile file = ModelOf(kF16);
-  EXPECT_EQ(BytesPerToken(file, TypesOf(file)), (64U * 1000 + 64 * 64) * 2 + 64 * 4);
-}
-
-TEST(BytesPerTokenTest, OfAnUntiedEmbeddingOneRowIsRead) {
-  GgufFile file = ModelOf(kF16);
-  file.tensors.push_back(Tensor("output.weight", kF16, {64, 1000}));
-  EXPECT_EQ(BytesPerToken(file, TypesOf(file)), 64U * 2 + (64 * 64 + 64 * 1000) * 2 + 64 * 4);
-}
-
-TEST(BytesPerTokenTest, OfExpertsThoseUsedAreRead) {
-  GgufFile file = ModelOf(kF16);
-  file.tensors.push_back(Tensor("blk.0.ffn_up_exps.weight", kF16, {64, 128, 8}));
-  const uint64_t without = BytesPerToken(ModelOf(kF16), TypesOf(ModelOf(kF16)));
-  EXPECT_EQ(BytesPerToken(file, TypesOf(file)), without + 64 * 128 * 8 * 2)
-      << "without counts: all of them";
-  file.metadata.Set("llama.expert_count", uint32_t{8});
-  file.metadata.Set("llama.expert_used_count", uint32_t{2});
-  EXPECT_EQ(BytesPerToken(file, TypesOf(file)), without + 64 * 128 * 2 * 2);
-}
-
-TEST(BytesPerTokenTest, TheTypesOfTheMixCount) {
-  const GgufFile file = ModelOf(kF16);
-  EXPECT_EQ(BytesPerToken(file, {kQ8_0, kQ4_0, kF32}), 68U * 1000 + 36 * 64 + 64 * 4);
-}
-
 TEST(UsualContextsTest, EndWithWhatTheModelWasTrainedFor) {
   using Contexts = std::vector<uint32_t>;
-  EXPECT_EQ(UsualContexts(131072), (Contexts{2048, 4096, 8192, 16384, 131072}));
+  EXPECT_EQ(UsualContexts(131072), (Contexts{2048, 4096, 8192, 16384, 32768, 131072}));
   EXPECT_EQ(UsualContexts(8192), (Contexts{2048, 4096, 8192}));
   EXPECT_EQ(UsualContexts(512), Contexts{512});
   EXPECT_EQ(UsualContexts(5000), (Contexts{2048, 4096, 5000}));
-  EXPECT_EQ(UsualContexts(0), (Contexts{2048, 4096, 8192, 16384}));
+  EXPECT_EQ(UsualContexts(0), (Contexts{2048, 4096, 8192, 16384, 32768}));
 }
 
 TEST(TrainedContextTest, ComesFromTheMetadataOrIsUnknown) {
@@ -126,39 +105,21 @@ TEST(TrainedContextTest, ComesFromTheMetadataOrIsUnknown) {
   EXPECT_EQ(TrainedContext(file), 0U);
 }
 
-TEST(PlanTest, AnUnquantisedModelIsRecommendedInTheUsualBalance) {
-  const GgufFile file = ModelOf(kF16);
-  const Plan plan =
-      MakePlan(file, WithMemory(8000), OnHost(file, {2048, 8192, 32768}, {"f16", "q8_0"}));
-  ASSERT_EQ(plan.cells.size(), 18U);
-  EXPECT_TRUE(std::all_of(plan.cells.begin(), plan.cells.end(),
-                          [](const PlanCell& cell) { return cell.fits; }));
-  EXPECT_EQ(Recommended(plan).type, "Q4_K_M");
-  EXPECT_EQ(Recommended(plan).settings.context, 8192U) << "more is memory for something else";
-  EXPECT_EQ(Recommended(plan).settings.kv_k, "f16");
-  EXPECT_NE(plan.reason.find("Q4_K_M"), std::string::npos);
-}
-
+// What to recommend is choose_test.cc's; here is what MakePlan makes of prices and machine.
 TEST(PlanTest, AQuantisedModelThatFitsStaysAsItIs) {
   const GgufFile file = ModelOf(kQ4_0);
-  const Plan plan = MakePlan(file, WithMemory(8000), OnHost(file, {4096}, {"f16"}));
+  const Plan plan = PlanOf(file, WithMemory(8000), OnHost(file, {4096}, {"f16"}));
   EXPECT_EQ(Recommended(plan).mix, 0U);
-  EXPECT_NE(plan.reason.find("quantised already"), std::string::npos) << plan.reason;
+  EXPECT_FALSE(plan.reason.empty());
+  EXPECT_FALSE(plan.refusal.has_value());
 }
 
-TEST(PlanTest, AQuantisedModelThatDoesNotFitIsMadeSmaller) {
-  const GgufFile file = ModelOf(kQ8_0);
-  const Plan plan = MakePlan(file, WithMemory(1000), OnHost(file, {4096}, {"f16"}));
-  EXPECT_EQ(Recommended(plan).type, "Q8_0") << "the first smaller one that fits";
-}
-
-TEST(PlanTest, WhenNothingFitsThereIsAReasonInsteadOfAChoice) {
+TEST(PlanTest, WhenNothingFitsThereIsARefusalInsteadOfAChoice) {
   const GgufFile file = ModelOf(kF16);
-  const Plan plan = MakePlan(file, WithMemory(300), OnHost(file, {4096}, {"f16"}));
+  const Plan plan = PlanOf(file, WithMemory(300), OnHost(file, {4096}, {"f16"}));
   EXPECT_FALSE(plan.recommended.has_value());
-  EXPECT_EQ(plan.reason,
-            "nothing fits: the smallest choice takes 388 MiB, 300 MiB of host memory are "
-            "available");
+  ASSERT_TRUE(plan.refusal.has_value());
+  EXPECT_EQ(plan.refusal->code, Code::kNoFit);
   for (const PlanCell& cell : plan.cells) EXPECT_FALSE(cell.fits || cell.pareto);
   EXPECT_TRUE(ToJson(plan)["recommended"].is_null());
 }
@@ -167,78 +128,72 @@ TEST(PlanTest, SomeHostMemoryIsAlwaysLeftFree) {
   const GgufFile file = ModelOf(kF16);
   const Pricing pricing = OnHost(file, {2048}, {"f16"});  // 1000 + 64 + 10, 574 and 324 MiB
   const uint64_t reserve = kHostReserveBytes / kMiB;
-  EXPECT_TRUE(MakePlan(file, WithMemory(1074 + reserve), pricing).cells[0].fits);
-  EXPECT_FALSE(MakePlan(file, WithMemory(1073 + reserve), pricing).cells[0].fits);
+  EXPECT_TRUE(PlanOf(file, WithMemory(1074 + reserve), pricing).cells[0].fits);
+  EXPECT_FALSE(PlanOf(file, WithMemory(1073 + reserve), pricing).cells[0].fits);
 }
 
-TEST(PlanTest, OnAGpuTheDriversMarginIsLeftFree) {
+TEST(PlanTest, OnAGpuWhatTheDriverTakesIsLeftFree) {
   const GgufFile file = ModelOf(kF16);
   Pricing pricing = OnHost(file, {2048}, {"f16"});
-  const uint64_t margin = kGpuMarginBytes / kMiB;
+  pricing.mixes.resize(1);
   pricing.cells.resize(1);
   for (const uint64_t short_of : {0, 1}) {
-    pricing.cells[0].devices = {Device("a card", 500, 64, 574 + margin - short_of),
+    pricing.cells[0].devices = {Device("a card", 500, 64, 574 + 300 - short_of),
                                 Device("host", 500, 0)};
-    EXPECT_EQ(MakePlan(file, WithMemory(8000), pricing).cells[0].fits, short_of == 0);
+    pricing.cells[0].devices[0].reserve_bytes = 300 * kMiB;
+    EXPECT_EQ(PlanOf(file, WithMemory(8000), pricing).cells[0].fits, short_of == 0);
   }
 }
 
-TEST(PlanTest, MoreLayersOnTheGpuComeFirst) {
+TEST(PlanTest, AHostThatIsTooSmallIsALimitBesideTheCard) {
   const GgufFile file = ModelOf(kF16);
-  Pricing pricing = OnHost(file, {8192}, {"f16", "q8_0"});
-  for (PricedCell& cell : pricing.cells) {
-    cell.devices.insert(cell.devices.begin(), Device("a card", 100, 100, 6000));
-    cell.settings.gpu_layers = cell.settings.kv_k == "q8_0" ? 3 : 2;
-  }
-  const Plan plan = MakePlan(file, WithMemory(8000), pricing);
-  EXPECT_EQ(Recommended(plan).settings.kv_k, "q8_0");
+  Pricing pricing = OnHost(file, {2048}, {"f16"});
+  pricing.mixes.resize(1);
+  pricing.cells.resize(1);
+  pricing.cells[0].devices = {Device("a card", 500, 64, 8000), Device("host", 500, 0)};
+  const uint64_t reserve = kHostReserveBytes / kMiB;
+  EXPECT_TRUE(PlanOf(file, WithMemory(510 + reserve), pricing).cells[0].fits);
+  EXPECT_FALSE(PlanOf(file, WithMemory(509 + reserve), pricing).cells[0].fits);
 }
 
-TEST(PlanTest, TheParetoFrontHoldsWhatNothingElseBeats) {
+TEST(PlanTest, WholeIsAllLayersAndAllTensorsOnTheCard) {
   const GgufFile file = ModelOf(kF16);
-  Pricing pricing = OnHost(file, {2048, 4096}, {"f16"});
-  // A fourth mix: as small as Q4_K_M, and yet it takes more memory.
-  Mix worse = pricing.mixes[2];
-  worse.label = "Q4_0";
-  pricing.mixes.push_back(worse);
-  PricedCell cell = pricing.cells.back();
-  cell.mix = 3;
-  cell.devices[0].compute_bytes += kMiB;
-  pricing.cells.push_back(cell);
-  const Plan plan = MakePlan(file, WithMemory(900), pricing);
-  for (const PlanCell& c : plan.cells) {
-    const bool fits = c.type != "F16";
-    EXPECT_EQ(c.fits, fits) << c.type;
-    EXPECT_EQ(c.pareto, fits && c.type != "Q4_0") << c.type << " " << c.settings.context;
-  }
+  Pricing pricing = OnHost(file, {2048}, {"f16"});
+  pricing.mixes.resize(1);
+  pricing.cells.resize(1);
+  EXPECT_TRUE(PlanOf(file, WithMemory(8000), pricing).cells[0].whole) << "a host alone";
+  PricedCell& cell = pricing.cells[0];
+  cell.devices = {Device("a card", 500, 64, 8000), Device("host", 500, 0)};
+  cell.settings.gpu_layers = pricing.layers;
+  EXPECT_TRUE(PlanOf(file, WithMemory(8000), pricing).cells[0].whole);
+  cell.settings.gpu_layers = pricing.layers - 1;
+  EXPECT_FALSE(PlanOf(file, WithMemory(8000), pricing).cells[0].whole);
+  cell.settings.gpu_layers = pricing.layers;
+  cell.settings.host_tensors = {"exps"};
+  EXPECT_FALSE(PlanOf(file, WithMemory(8000), pricing).cells[0].whole);
 }
 
-TEST(PlanTest, DecodingIsBoundByTheBytesReadWhereTheBandwidthIsKnown) {
-  const GgufFile file = ModelOf(kF16);
+TEST(PlanTest, SpeedIsPredictedWhereTheHostWasMeasured) {
+  GgufFile file = ModelOf(kF16);
   const Pricing pricing = OnHost(file, {2048}, {"f16"});
-  Machine machine = WithMemory(8000);
-  const Plan unknown = MakePlan(file, machine, pricing);
+  const Plan unknown = PlanOf(file, WithMemory(8000), pricing);
   EXPECT_FALSE(unknown.cells[0].decode_tps.has_value());
-  EXPECT_NE(unknown.notes[0].find("bandwidth was not measured"), std::string::npos);
-  machine.memory.bandwidth_bytes_per_s = 10e9;
-  const Plan known = MakePlan(file, machine, pricing);
-  const double bytes = static_cast<double>(BytesPerToken(file, TypesOf(file))) + 32.0 * kMiB;
-  ASSERT_TRUE(known.cells[0].decode_tps.has_value());
-  EXPECT_NEAR(*known.cells[0].decode_tps, 10e9 / bytes, 1e-6);
-  EXPECT_TRUE(known.notes.empty());
+  EXPECT_TRUE(std::any_of(unknown.notes.begin(), unknown.notes.end(), [](const std::string& n) {
+    return n.find("scan --bench") != std::string::npos;
+  }));
 }
 
 TEST(PlanTest, NotesOfAMixAreShownUnderItsName) {
   const GgufFile file = ModelOf(kF16);
   Pricing pricing = OnHost(file, {2048}, {"f16"});
   pricing.mixes[2].assignment.notes = {"2 tensors are odd"};
-  const Plan plan = MakePlan(file, WithMemory(8000), pricing);
+  const Plan plan = PlanOf(file, WithMemory(8000), pricing);
   EXPECT_EQ(plan.notes.back(), "Q4_K_M: 2 tensors are odd");
 }
 
 TEST(PlanTest, JsonHasTheFieldsOfTheContract) {
   const GgufFile file = ModelOf(kF16);
-  const Json json = ToJson(MakePlan(file, WithMemory(8000), OnHost(file, {2048}, {"f16"})));
+  const Json json = ToJson(PlanOf(file, WithMemory(8000), OnHost(file, {2048}, {"f16"})));
   EXPECT_EQ(json["schema"], "trimma.plan/1");
   ASSERT_EQ(json["cells"].size(), 3U);
   for (const char* key : {"type", "file_bytes", "context", "kv_k", "kv_v", "gpu_layers", "devices",
@@ -248,7 +203,7 @@ TEST(PlanTest, JsonHasTheFieldsOfTheContract) {
        {"name", "weights_bytes", "kv_bytes", "compute_bytes", "total_bytes", "free_bytes"})
     EXPECT_TRUE(json["cells"][0]["devices"][0].contains(key)) << key;
   EXPECT_EQ(json["cells"][0]["devices"][0]["total_bytes"], 1074 * kMiB);
-  EXPECT_EQ(json["recommended"], 2);
+  EXPECT_TRUE(json["recommended"].is_number());
 }
 
 }  // namespace

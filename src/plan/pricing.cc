@@ -1,16 +1,10 @@
 #include "plan/pricing.h"
 
+#include "engine/ghost.h"
+#include "plan/pricing_json.h"
+
 namespace trimma {
 namespace {
-
-Result<std::vector<DeviceBytes>> DevicesFromJson(const Json& json) {
-  std::vector<DeviceBytes> devices;
-  for (const Json& d : json) {
-    devices.push_back({d.at("name"), d.at("weights_bytes"), d.at("kv_bytes"), d.at("compute_bytes"),
-                       d.at("free_bytes")});
-  }
-  return devices;
-}
 
 Json NamesOf(const std::vector<const FileType*>& recipes) {
   Json names = Json::array();
@@ -25,49 +19,82 @@ std::vector<TensorType> TypesFromJson(const Json& json, const GgufFile& file) {
   return types;
 }
 
+Mix MixFromJson(const Json& json, const GgufFile& file) {
+  Mix mix;
+  if (!json.at("recipe").is_null()) mix.recipe = FindFileType(json["recipe"].get<std::string>());
+  mix.label = mix.recipe != nullptr ? mix.recipe->name : TypeLabel(file);
+  mix.assignment.types = TypesFromJson(json.at("types"), file);
+  mix.assignment.notes = json.at("notes").get<std::vector<std::string>>();
+  mix.assignment.changes = mix.recipe != nullptr;
+  return mix;
+}
+
+// The headers of all mixes are of one size, and laying out a large vocabulary takes a while.
+class FileSizes {
+ public:
+  explicit FileSizes(const GgufFile& file) : file_(file) {}
+
+  Result<uint64_t> Of(const Mix& mix) {
+    if (mix.recipe == nullptr) return file_.file_bytes;
+    if (!header_bytes_) {
+      TRY(const GgufLayout layout, LayOutOutput(file_, mix.assignment, *mix.recipe));
+      header_bytes_ = layout.header.size();
+    }
+    uint64_t bytes = *header_bytes_;
+    for (size_t i = 0; i < file_.tensors.size(); ++i) {
+      const TensorInfo& tensor = file_.tensors[i];
+      const uint64_t row = RowBytes(mix.assignment.types[i], tensor.row_length()).value_or(0);
+      bytes += (row * tensor.rows() + file_.alignment - 1) / file_.alignment * file_.alignment;
+    }
+    return bytes;
+  }
+
+ private:
+  const GgufFile& file_;
+  std::optional<uint64_t> header_bytes_;
+};
+
 }  // namespace
 
 Result<std::vector<std::vector<TensorType>>> AskRecipes(
     const GgufFile& file, const std::vector<const FileType*>& recipes) {
   TRY(const Json answer,
-      RunChild("recipes", {{"source", file.paths[0]}, {"recipes", NamesOf(recipes)}}));
+      RunChild("recipes", {{"ghost", GhostToJson(file)}, {"recipes", NamesOf(recipes)}}));
   std::vector<std::vector<TensorType>> types;
   for (const Json& list : answer.at("types")) types.push_back(TypesFromJson(list, file));
   return types;
 }
 
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
-                                               const RuntimeSettings& settings) {
-  TRY(const Json answer,
-      RunChild("price", {{"source", file.paths[0]}, {"settings", ToJson(settings)}}));
-  return DevicesFromJson(answer.at("devices"));
+                                               const RuntimeSettings& settings,
+                                               const PricingTarget& target) {
+  TRY(const Json answer, RunChild("price", {{"ghost", GhostToJson(file)},
+                                            {"settings", ToJson(settings)},
+                                            {"target", ToJson(target)}}));
+  std::vector<DeviceBytes> devices;
+  for (const Json& device : answer.at("devices")) devices.push_back(DeviceBytesFromJson(device));
+  return devices;
 }
 
 Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request) {
-  const Json message = {{"source", file.paths[0]},
-                        {"recipes", NamesOf(request.recipes)},
-                        {"contexts", request.contexts},
-                        {"kv_types", request.kv_types},
-                        {"bench_outputs", request.bench_outputs},
-                        {"gpu_margin_bytes", request.gpu_margin_bytes}};
+  Json kv = Json::array();
+  for (const KvTypes& types : request.kv) kv.push_back({types.k, types.v});
+  const Json message = {{"ghost", GhostToJson(file)},   {"recipes", NamesOf(request.recipes)},
+                        {"contexts", request.contexts}, {"kv", kv},
+                        {"base", ToJson(request.base)}, {"target", ToJson(request.target)}};
   TRY(const Json answer, RunChild("pricing", message));
   Pricing pricing;
   pricing.layers = answer.at("layers");
+  pricing.composed = answer.at("composed");
+  pricing.checked = answer.at("checked");
+  FileSizes sizes(file);
   for (const Json& item : answer.at("mixes")) {
-    Mix mix;
-    if (!item.at("recipe").is_null()) mix.recipe = FindFileType(item["recipe"].get<std::string>());
-    mix.label = mix.recipe != nullptr ? mix.recipe->name : TypeLabel(file);
-    mix.assignment.types = TypesFromJson(item.at("types"), file);
-    mix.assignment.notes = item.at("notes").get<std::vector<std::string>>();
-    mix.assignment.changes = mix.recipe != nullptr;
-    mix.file_bytes = item.at("file_bytes");
+    Mix mix = MixFromJson(item, file);
+    TRY(mix.file_bytes, sizes.Of(mix));
     pricing.mixes.push_back(std::move(mix));
   }
   for (const Json& item : answer.at("cells")) {
-    PricedCell cell;
-    cell.mix = item.at("mix");
-    TRY(cell.settings, RuntimeSettingsFromJson(item.at("settings")));
-    TRY(cell.devices, DevicesFromJson(item.at("devices")));
+    TRY(PricedCell cell, PricedCellFromJson(item));
     pricing.cells.push_back(std::move(cell));
   }
   return pricing;

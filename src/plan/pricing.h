@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "base/child.h"
+#include "engine/phantom.h"
 #include "engine/price.h"
 #include "engine/runtime.h"
 #include "gguf/file_type.h"
+#include "hardware/overhead.h"
 #include "plan/assignment.h"
 
 namespace trimma {
@@ -25,34 +27,55 @@ struct Mix {
 // The memory of one mix under one setting.
 struct PricedCell {
   size_t mix = 0;
-  RuntimeSettings settings;  // gpu_layers filled in as placed
+  RuntimeSettings settings;  // gpu_layers and host_tensors filled in as placed
   std::vector<DeviceBytes> devices;
+};
+
+struct KvTypes {
+  std::string k = "f16";
+  std::string v = "f16";
+  bool operator==(const KvTypes&) const = default;
+};
+
+// Where a model is to run.
+struct PricingTarget {
+  // Cards to imagine; nullopt: the GPUs that this machine has; empty: none, the host alone.
+  std::optional<std::vector<PhantomCard>> cards;
+  // What is not free for buffers, of each GPU in order; GPUs beyond the list take the last one.
+  std::vector<Overhead> overheads;
+  // Logits for every token, as the engine's tools reserve; else one row a slot, as llama-server.
+  bool bench_outputs = false;
 };
 
 struct PricingRequest {
   std::vector<const FileType*> recipes;  // besides the file as it is
   std::vector<uint32_t> contexts;
-  std::vector<std::string> kv_types;  // the same for K and V
-  bool bench_outputs =
-      false;  // logits for every token, as the engine's tools reserve; else one slot
-  uint64_t gpu_margin_bytes = 0;  // kept free on each GPU when placing layers
+  std::vector<KvTypes> kv;
+  // The rest of the settings. gpu_layers: exactly so many; nullopt: as many as fit.
+  RuntimeSettings base;
+  PricingTarget target;
 };
 
 struct Pricing {
   std::vector<Mix> mixes;  // [0] is the file as it is; recipes that change nothing are left out
-  std::vector<PricedCell> cells;  // every mix x context x KV type, in this order
+  std::vector<PricedCell> cells;  // every mix x context x KV types, in this order
   int layers = 0;                 // as -ngl counts
+  size_t composed = 0;            // cells whose weights were put together with another cell's rest
+  size_t checked = 0;             // of which were priced as a whole too, to the same bytes
 };
 
-// KV cache and compute buffers are priced by the engine for every context and KV type; a mix's
-// weights are priced once, since what the others take doesn't depend on the weights' types while
-// the placement is the same (pricing_test.cc holds this against direct pricing of every cell).
-// Where layers are split between a GPU and the host, every cell is priced by itself.
+// KV cache and compute buffers are priced by the engine for every context and KV type, a mix's
+// weights once: what the others take doesn't depend on the weights' types while all layers lie on
+// one side. Every twentieth such cell is priced as a whole too; should one differ, all are.
+// Where layers are split between GPU and host, every cell is priced by itself, and it takes the
+// most layers on the GPU that leave the overhead free. A mixture of experts keeps its attention on
+// the GPU first, and gives up the experts of one layer after the other.
 Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request);
 
-// The memory of a file under exactly these settings, as llama-server runs it (one slot).
+// The memory of a file under exactly these settings.
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
-                                               const RuntimeSettings& settings);
+                                               const RuntimeSettings& settings,
+                                               const PricingTarget& target = {});
 
 // Recipe types of a source, [recipe][tensor].
 Result<std::vector<std::vector<TensorType>>> AskRecipes(

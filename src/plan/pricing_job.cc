@@ -1,96 +1,57 @@
-// The child's side of pricing: ghosts of every mix, priced by the engine.
+// The child's side of pricing: which cells are asked of the engine, and which are put together.
 #include <algorithm>
-#include <map>
+#include <atomic>
+#include <thread>
 
 #include "base/interrupt.h"
 #include "engine/engine.h"
-#include "engine/ghost.h"
 #include "engine/recipe.h"
 #include "gguf/soundness.h"
-#include "plan/pricing.h"
+#include "plan/pricer.h"
+#include "plan/pricing_json.h"
 
 namespace trimma {
 namespace {
 
-Result<std::vector<Mix>> MakeMixes(const GgufFile& file, const Model& ghost, const Json& recipes) {
+Result<std::vector<Mix>> MakeMixes(const GgufFile& file, const Json& recipes) {
   std::vector<Mix> mixes(1);
   for (const TensorInfo& tensor : file.tensors) mixes[0].assignment.types.push_back(tensor.type);
-  mixes[0].file_bytes = file.file_bytes;
+  if (recipes.empty()) return mixes;
+  TRY(const Model ghost, LoadGhost(file, {}, {.gpu_layers = 0}));
   for (const Json& name : recipes) {
     Mix mix;
     mix.recipe = FindFileType(name.get<std::string>());
     CHECK(mix.recipe != nullptr);
     mix.assignment = Assign(file, *mix.recipe, RecipeTypes(ghost, file, *mix.recipe));
     if (!mix.assignment.changes) continue;
-    TRY(const GgufLayout layout, LayOutOutput(file, mix.assignment, *mix.recipe));
-    mix.file_bytes = layout.file_bytes;
     mixes.push_back(std::move(mix));
   }
   return mixes;
 }
 
-// Prices cells of one file; ghosts are loaded once per (mix, layers on the GPU).
-class Pricer {
- public:
-  Pricer(const GgufFile& file, const std::vector<Mix>& mixes, uint32_t outputs, uint64_t margin)
-      : file_(file), mixes_(mixes), outputs_(outputs), margin_(margin) {}
-
-  Result<PricedCell> At(size_t mix, const RuntimeSettings& settings) {
-    TRY(const Model* ghost, Ghost(mix, settings.gpu_layers));
-    TRY(std::vector<DeviceBytes> devices, Price(*ghost, settings, outputs_));
-    return PricedCell{mix, settings, std::move(devices)};
-  }
-
-  // The most layers on the GPUs that leave the margin free; by bisection, since a GPU's total
-  // never falls with more layers. Without a GPU: 0.
-  Result<PricedCell> Placed(size_t mix, RuntimeSettings settings, int layers) {
-    settings.gpu_layers = has_gpu_ ? layers : 0;
-    TRY(PricedCell best, At(mix, settings));
-    if (!has_gpu_ || Fits(best)) return best;
-    int low = 0;
-    int high = layers;
-    settings.gpu_layers = 0;
-    TRY(best, At(mix, settings));
-    while (high - low > 1) {
-      settings.gpu_layers = (low + high) / 2;
-      TRY(PricedCell cell, At(mix, settings));
-      if (Fits(cell)) {
-        low = *settings.gpu_layers;
-        best = std::move(cell);
-      } else {
-        high = *settings.gpu_layers;
-      }
+// Runs work(0 .. n-1) on the processors; the first error ends it.
+Status InParallel(size_t n, const std::function<Status(size_t)>& work) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  Status first;
+  const auto run = [&] {
+    for (size_t i = next++; i < n; i = next++) {
+      Status status = CheckInterrupted();
+      if (status.ok()) status = work(i);
+      if (status.ok()) continue;
+      next = n;
+      const std::lock_guard<std::mutex> lock(mutex);
+      if (first.ok()) first = status;
     }
-    return best;
-  }
-
- private:
-  bool Fits(const PricedCell& cell) const {
-    return std::all_of(cell.devices.begin(), cell.devices.end() - 1, [&](const DeviceBytes& gpu) {
-      return gpu.total_bytes() + margin_ <= gpu.free_bytes;
-    });
-  }
-
-  Result<const Model*> Ghost(size_t mix, std::optional<int> layers) {
-    const std::pair key(mix, layers);
-    auto found = ghosts_.find(key);
-    if (found == ghosts_.end()) {
-      TRY(Model ghost, LoadGhost(file_,
-                                 mixes_[mix].recipe == nullptr ? std::vector<TensorType>{}
-                                                               : mixes_[mix].assignment.types,
-                                 layers));
-      found = ghosts_.emplace(key, std::move(ghost)).first;
-    }
-    return &found->second;
-  }
-
-  const GgufFile& file_;
-  const std::vector<Mix>& mixes_;
-  uint32_t outputs_;
-  uint64_t margin_;
-  bool has_gpu_ = !EngineGpus().empty();
-  std::map<std::pair<size_t, std::optional<int>>, Model> ghosts_;
-};
+  };
+  const size_t threads =
+      std::clamp<size_t>(static_cast<size_t>(DefaultThreads()), 1, std::min<size_t>(n, 8));
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < threads; ++i) others.emplace_back(run);
+  run();
+  others.clear();
+  return first;
+}
 
 // The cell of another mix with the same placement: only the weights differ.
 PricedCell WithWeightsOf(const PricedCell& weights, const PricedCell& rest) {
@@ -101,83 +62,171 @@ PricedCell WithWeightsOf(const PricedCell& weights, const PricedCell& rest) {
   return cell;
 }
 
-Json DevicesToJson(const std::vector<DeviceBytes>& devices) {
-  Json list = Json::array();
-  for (const DeviceBytes& device : devices) list.push_back(ToJson(device));
-  return list;
+bool SameBytes(const PricedCell& a, const PricedCell& b) {
+  return std::equal(a.devices.begin(), a.devices.end(), b.devices.begin(), b.devices.end(),
+                    [](const DeviceBytes& x, const DeviceBytes& y) {
+                      return x.weights_bytes == y.weights_bytes && x.kv_bytes == y.kv_bytes &&
+                             x.compute_bytes == y.compute_bytes;
+                    });
 }
 
-Json CellToJson(const PricedCell& cell) {
-  return {{"mix", cell.mix},
-          {"settings", ToJson(cell.settings)},
-          {"devices", DevicesToJson(cell.devices)}};
-}
+constexpr size_t kCheckEvery = 20;
 
-Json MixToJson(const Mix& mix) {
-  Json types = Json::array();
-  for (const TensorType type : mix.assignment.types) types.push_back(static_cast<uint32_t>(type));
-  return {{"recipe", mix.recipe == nullptr ? Json() : Json(mix.recipe->name)},
-          {"types", types},
-          {"notes", mix.assignment.notes},
-          {"file_bytes", mix.file_bytes}};
+// The grid of one request, cell by cell.
+class Grid {
+ public:
+  // `settings`: context by context, each with every one of `caches` KV types.
+  Grid(Pricer& pricer, size_t mixes, size_t caches, std::vector<RuntimeSettings> settings)
+      : pricer_(pricer), mixes_(mixes), caches_(caches), settings_(std::move(settings)) {}
+
+  // The settings' own placement: every cell by itself.
+  Status AsAsked() {
+    cells_.resize(mixes_ * settings_.size());
+    return InParallel(cells_.size(), [&](size_t i) -> Status {
+      TRY(cells_[i], pricer_.At(i / settings_.size(), settings_[i % settings_.size()]));
+      return {};
+    });
+  }
+
+  Status Placed() {
+    for (RuntimeSettings& s : settings_)
+      s = pricer_.placements().At(pricer_.has_gpu() ? 0 : pricer_.placements().size() - 1, s);
+    TRY_STATUS(PriceWhole());
+    TRY_STATUS(Check());
+    return pricer_.has_gpu() ? PlaceTheRest() : Status();
+  }
+
+  const std::vector<PricedCell>& cells() const { return cells_; }
+  size_t composed() const { return composed_; }
+  size_t checked() const { return checked_; }
+
+ private:
+  // All layers on one side: mix 0 at every setting, every mix at the first setting.
+  Status PriceWhole() {
+    const size_t n = settings_.size();
+    std::vector<PricedCell> rest(n);
+    std::vector<PricedCell> weights(mixes_);
+    TRY_STATUS(InParallel(n + mixes_ - 1, [&](size_t i) -> Status {
+      if (i < n) {
+        TRY(rest[i], pricer_.At(0, settings_[i]));
+      } else {
+        TRY(weights[i - n + 1], pricer_.At(i - n + 1, settings_[0]));
+      }
+      return {};
+    }));
+    weights[0] = rest[0];
+    for (size_t mix = 0; mix < mixes_; ++mix) {
+      for (size_t i = 0; i < n; ++i) cells_.push_back(WithWeightsOf(weights[mix], rest[i]));
+    }
+    composed_ = (mixes_ - 1) * (n - 1);
+    return {};
+  }
+
+  // Some of the composed cells against the engine's own price of the whole.
+  Status Check() {
+    const size_t n = settings_.size();
+    std::vector<size_t> composed;
+    for (size_t c = n; c < cells_.size(); ++c) {
+      if (c % n != 0) composed.push_back(c);
+    }
+    if (composed.empty()) return {};
+    std::vector<size_t> some;
+    for (size_t i = 0; i < composed.size(); i += kCheckEvery) some.push_back(composed[i]);
+    std::atomic<bool> differs = false;
+    const auto check = [&](size_t c) -> Status {
+      TRY(const PricedCell whole, pricer_.At(c / n, settings_[c % n]));
+      if (!SameBytes(whole, cells_[c])) differs = true;
+      cells_[c] = whole;
+      return {};
+    };
+    TRY_STATUS(InParallel(some.size(), [&](size_t i) { return check(some[i]); }));
+    checked_ = some.size();
+    if (!differs) return {};
+    composed_ = checked_ = 0;
+    return InParallel(composed.size(), [&](size_t i) { return check(composed[i]); });
+  }
+
+  // Cells that don't fit whole. Contexts of one mix and cache after each other: the one before
+  // gives the guess.
+  Status PlaceTheRest() {
+    const size_t n = settings_.size();
+    return InParallel(mixes_ * caches_, [&](size_t task) -> Status {
+      const size_t mix = task / caches_;
+      std::optional<size_t> guess;
+      for (size_t i = task % caches_; i < n; i += caches_) {
+        PricedCell& cell = cells_[mix * n + i];
+        if (Pricer::Fits(cell)) continue;
+        RuntimeSettings bare = settings_[i];
+        bare.host_tensors.clear();
+        TRY_STATUS(CheckInterrupted());
+        TRY(cell, pricer_.Place(mix, bare, guess.value_or(pricer_.GuessPlace(cell))));
+        guess = pricer_.PlaceOf(cell.settings);
+      }
+      return {};
+    });
+  }
+
+  Pricer& pricer_;
+  size_t mixes_;
+  size_t caches_;
+  std::vector<RuntimeSettings> settings_;
+  std::vector<PricedCell> cells_;
+  size_t composed_ = 0;
+  size_t checked_ = 0;
+};
+
+Result<GgufFile> Source(const Json& request) {
+  TRY_STATUS(StartEngine());
+  TRY(GgufFile file, GhostFromJson(request.at("ghost")));
+  TRY_STATUS(CheckModel(file));
+  return file;
 }
 
 }  // namespace
 
 Result<Json> PricingJob(const Json& request, const Emit&) {
-  TRY(const GgufFile file, ReadGguf(request.at("source").get<std::string>()));
-  TRY_STATUS(CheckModel(file));
-  TRY(const Model ghost, LoadGhost(file, {}, std::nullopt));
-  TRY(const std::vector<Mix> mixes, MakeMixes(file, ghost, request.at("recipes")));
-  const int layers = ghost.layers();
-  Pricer pricer(file, mixes, request.at("bench_outputs").get<bool>() ? 0 : 1,
-                request.at("gpu_margin_bytes"));
-
-  std::vector<RuntimeSettings> grid;
+  TRY(const GgufFile file, Source(request));
+  TRY(const std::vector<Mix> mixes, MakeMixes(file, request.at("recipes")));
+  TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
+  TRY(const RuntimeSettings base, RuntimeSettingsFromJson(request.at("base")));
+  Pricer pricer(file, mixes, target);
+  TRY_STATUS(pricer.Start());
+  std::vector<RuntimeSettings> settings;
   for (const Json& context : request.at("contexts")) {
-    for (const Json& kv : request.at("kv_types")) {
-      RuntimeSettings settings;
-      settings.context = context;
-      settings.kv_k = settings.kv_v = kv;
-      grid.push_back(settings);
+    for (const Json& kv : request.at("kv")) {
+      settings.push_back(base);
+      settings.back().context = context;
+      settings.back().kv_k = kv.at(0);
+      settings.back().kv_v = kv.at(1);
     }
   }
   Json cells = Json::array();
-  std::vector<PricedCell> first_mix;
-  for (size_t mix = 0; mix < mixes.size(); ++mix) {
-    std::optional<PricedCell> weights;
-    for (size_t i = 0; i < grid.size(); ++i) {
-      TRY_STATUS(CheckInterrupted());
-      std::optional<PricedCell> cell;
-      if (mix > 0 && weights && weights->settings.gpu_layers == first_mix[i].settings.gpu_layers) {
-        cell = WithWeightsOf(*weights, first_mix[i]);
-      } else {
-        TRY(cell, pricer.Placed(mix, grid[i], layers));
-        const bool whole = *cell->settings.gpu_layers == 0 || *cell->settings.gpu_layers == layers;
-        if (whole) weights = cell;
-      }
-      cells.push_back(CellToJson(*cell));
-      if (mix == 0) first_mix.push_back(*std::move(cell));
-    }
-  }
+  Grid grid(pricer, mixes.size(), request.at("kv").size(), settings);
+  if (!settings.empty())
+    TRY_STATUS(base.gpu_layers || !base.host_tensors.empty() ? grid.AsAsked() : grid.Placed());
+  for (const PricedCell& cell : grid.cells()) cells.push_back(ToJson(cell));
   Json mixes_json = Json::array();
-  for (const Mix& mix : mixes) mixes_json.push_back(MixToJson(mix));
-  return Json{{"layers", layers}, {"mixes", mixes_json}, {"cells", cells}};
+  for (const Mix& mix : mixes) mixes_json.push_back(ToJson(mix));
+  return Json{{"layers", pricer.layers()},
+              {"mixes", mixes_json},
+              {"cells", cells},
+              {"composed", grid.composed()},
+              {"checked", grid.checked()}};
 }
 
 Result<Json> PriceJob(const Json& request, const Emit&) {
-  TRY(const GgufFile file, ReadGguf(request.at("source").get<std::string>()));
-  TRY_STATUS(CheckModel(file));
+  TRY(const GgufFile file, Source(request));
   TRY(const RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
-  TRY(const Model ghost, LoadGhost(file, {}, settings.gpu_layers));
-  TRY(const std::vector<DeviceBytes> devices, Price(ghost, settings, 1));
-  return Json{{"devices", DevicesToJson(devices)}};
+  TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
+  const std::vector<Mix> as_is(1);
+  Pricer pricer(file, as_is, target);
+  TRY(const PricedCell cell, pricer.At(0, settings));
+  return Json{{"devices", ToJson(cell).at("devices")}};
 }
 
 Result<Json> RecipesJob(const Json& request, const Emit&) {
-  TRY(const GgufFile file, ReadGguf(request.at("source").get<std::string>()));
-  TRY_STATUS(CheckModel(file));
-  TRY(const Model ghost, LoadGhost(file, {}, std::nullopt));
+  TRY(const GgufFile file, Source(request));
+  TRY(const Model ghost, LoadGhost(file, {}, {.gpu_layers = 0}));
   Json answers = Json::array();
   for (const Json& name : request.at("recipes")) {
     const FileType* recipe = FindFileType(name.get<std::string>());

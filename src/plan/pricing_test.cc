@@ -35,7 +35,8 @@ std::vector<const FileType*> Recipes(const std::vector<const char*>& names) {
 // The price of a cell asked of the engine itself, nothing composed.
 std::vector<DeviceBytes> Direct(const GgufFile& file, const Mix& mix, const PricedCell& cell,
                                 uint32_t outputs) {
-  const auto ghost = LoadGhost(file, mix.assignment.types, cell.settings.gpu_layers);
+  const auto ghost =
+      LoadGhost(file, mix.assignment.types, {.gpu_layers = cell.settings.gpu_layers});
   CHECK(ghost.ok());
   const auto devices = Price(*ghost, cell.settings, outputs);
   CHECK(devices.ok());
@@ -46,10 +47,10 @@ void ExpectComposedEqualsDirect(const GgufFile& file, const PricingRequest& requ
   const auto pricing = PriceMixes(file, request);
   ASSERT_TRUE(pricing.ok()) << pricing.error().what;
   ASSERT_EQ(pricing->cells.size(),
-            pricing->mixes.size() * request.contexts.size() * request.kv_types.size());
+            pricing->mixes.size() * request.contexts.size() * request.kv.size());
   for (const PricedCell& cell : pricing->cells) {
     const Mix& mix = pricing->mixes[cell.mix];
-    const auto direct = Direct(file, mix, cell, request.bench_outputs ? 0 : 1);
+    const auto direct = Direct(file, mix, cell, request.target.bench_outputs ? 0 : 1);
     ASSERT_EQ(cell.devices.size(), direct.size());
     for (size_t d = 0; d < direct.size(); ++d) {
       const std::string where = mix.label + " " + std::to_string(cell.settings.context) + " " +
@@ -68,9 +69,9 @@ TEST(PricingTest, ComposedCellsCostWhatEachCellCostsAlone) {
     PricingRequest request;
     request.recipes = Recipes({"Q8_0", "Q4_K_M", "Q4_0"});
     request.contexts = {2048, 8192};
-    request.kv_types = {"f16", "q8_0"};
+    request.kv = {{"f16", "f16"}, {"q8_0", "q8_0"}, {"q8_0", "f16"}};
     ExpectComposedEqualsDirect(file, request);
-    request.bench_outputs = true;
+    request.target.bench_outputs = true;
     request.recipes = Recipes({"IQ4_XS"});
     ExpectComposedEqualsDirect(file, request);
   }
@@ -82,19 +83,18 @@ TEST(PricingTest, CellsComeInTheOrderOfTheRequest) {
   PricingRequest request;
   request.recipes = Recipes({"Q8_0"});
   request.contexts = {4096, 2048};
-  request.kv_types = {"q8_0", "f16"};
+  request.kv = {{"q8_0", "q8_0"}, {"f16", "f16"}};
   const auto pricing = PriceMixes(file, request);
   ASSERT_TRUE(pricing.ok()) << pricing.error().what;
   EXPECT_EQ(pricing->layers, 3);
   size_t i = 0;
   for (const size_t mix : {0, 1}) {
     for (const uint32_t context : request.contexts) {
-      for (const std::string& kv : request.kv_types) {
+      for (const KvTypes& kv : request.kv) {
         const PricedCell& cell = pricing->cells.at(i++);
         EXPECT_EQ(cell.mix, mix);
         EXPECT_EQ(cell.settings.context, context);
-        EXPECT_EQ(cell.settings.kv_k, kv);
-        EXPECT_EQ(cell.settings.kv_v, kv);
+        EXPECT_EQ((KvTypes{cell.settings.kv_k, cell.settings.kv_v}), kv);
         EXPECT_TRUE(cell.settings.gpu_layers.has_value());
       }
     }
@@ -107,7 +107,7 @@ TEST(PricingTest, TheFileAsItIsComesFirstAndRecipesThatChangeNothingAreLeftOut) 
   PricingRequest request;
   request.recipes = Recipes({"F16", "Q8_0"});
   request.contexts = {2048};
-  request.kv_types = {"f16"};
+  request.kv = {{}};
   const auto pricing = PriceMixes(file, request);
   ASSERT_TRUE(pricing.ok());
   ASSERT_EQ(pricing->mixes.size(), 2U);
@@ -123,7 +123,7 @@ TEST(PricingTest, AnnouncedBytesAreThoseOfTheFileToBe) {
   PricingRequest request;
   request.recipes = Recipes({"Q8_0", "Q5_K_M", "Q4_0"});
   request.contexts = {2048};
-  request.kv_types = {"f16"};
+  request.kv = {{}};
   const auto pricing = PriceMixes(file, request);
   const auto types = AskRecipes(file, request.recipes);
   ASSERT_TRUE(pricing.ok() && types.ok());
@@ -146,22 +146,119 @@ TEST(PricingTest, OneSettingIsPricedAsTheEnginePricesIt) {
   settings.gpu_layers = 0;
   const auto devices = PriceSettings(file, settings);
   ASSERT_TRUE(devices.ok()) << devices.error().what;
-  const auto ghost = LoadGhost(file, {}, 0);
+  const auto ghost = LoadGhost(file, {}, {.gpu_layers = 0});
   const auto direct = Price(*ghost, settings, 1);
   ASSERT_EQ(devices->size(), direct->size());
   EXPECT_EQ(ToJson(devices->back()), ToJson(direct->back()));
 }
 
-TEST(PricingTest, ErrorsOfTheChildKeepTheirCodes) {
-  GgufFile missing;
-  missing.paths = {"/nonexistent/model.gguf"};
-  EXPECT_EQ(PriceSettings(missing, {}).error().code, Code::kNotFound);
-  EXPECT_EQ(AskRecipes(missing, Recipes({"Q8_0"})).error().code, Code::kNotFound);
+// A card of this size; half of the tiny model's bytes are more than it has.
+PricingTarget OnCard(uint64_t free_bytes) {
+  PricingTarget target;
+  target.cards = {PhantomCard{"a card", 750, free_bytes, free_bytes}};
+  Overhead overhead;
+  overhead.fixed_bytes = 1 << 20;
+  overhead.pool_bytes_per_activation = 1;
+  target.overheads = {overhead};
+  return target;
+}
+
+// What a card must have for everything, reserve included.
+uint64_t NeededForAll(const GgufFile& file, const RuntimeSettings& settings) {
+  const auto devices = PriceSettings(file, settings, OnCard(1ULL << 40));
+  CHECK(devices.ok());
+  return devices->at(0).total_bytes() + devices->at(0).reserve_bytes;
+}
+
+TEST(PricingTest, ACardThatIsNotThereTakesWhatItCanHold) {
   const TempTree tree;
-  tree.Write("text.gguf", "no model at all, whatever its name says");
-  GgufFile text;
-  text.paths = {tree / "text.gguf"};
-  EXPECT_EQ(PriceMixes(text, {}).error().code, Code::kInvalid);
+  TinyModelOptions shape = Shape("llama");
+  shape.layers = 6;
+  const GgufFile file = Written(tree, shape);
+  RuntimeSettings all;
+  all.context = 2048;
+  const uint64_t needed = NeededForAll(file, all);
+  int before = 99;
+  for (const uint64_t missing : {0, 1, 2'000'000, 1 << 30}) {
+    PricingRequest request;
+    request.contexts = {2048};
+    request.kv = {{}};
+    request.target = OnCard(needed > missing ? needed - missing : 0);
+    const auto pricing = PriceMixes(file, request);
+    ASSERT_TRUE(pricing.ok()) << pricing.error().what;
+    const PricedCell& cell = pricing->cells.at(0);
+    ASSERT_EQ(cell.devices.size(), 2U);
+    EXPECT_EQ(cell.devices[0].name, "a card");
+    const int layers = *cell.settings.gpu_layers;
+    EXPECT_EQ(layers == pricing->layers, missing == 0) << missing;
+    EXPECT_LE(layers, before);
+    before = layers;
+    if (layers == 0) continue;  // takes what is never there: nothing was left to choose
+    EXPECT_LE(cell.devices[0].total_bytes() + cell.devices[0].reserve_bytes,
+              cell.devices[0].free_bytes);
+    if (layers == pricing->layers) continue;
+    // One layer more would not have fitted.
+    RuntimeSettings more = cell.settings;
+    more.gpu_layers = layers + 1;
+    const auto priced = PriceSettings(file, more, request.target);
+    ASSERT_TRUE(priced.ok());
+    EXPECT_GT(priced->at(0).total_bytes() + priced->at(0).reserve_bytes, priced->at(0).free_bytes);
+  }
+}
+
+TEST(PricingTest, TwoCardsShareTheLayersAndNoCardLeavesThemOnTheHost) {
+  const TempTree tree;
+  TinyModelOptions shape = Shape("llama");
+  shape.layers = 6;
+  const GgufFile file = Written(tree, shape);
+  PricingRequest request;
+  request.contexts = {2048};
+  request.kv = {{}};
+  const PhantomCard card{"a card", 860, 8ULL << 30, 8ULL << 30};
+  request.target.cards = {card, card};
+  const auto two = PriceMixes(file, request);
+  ASSERT_TRUE(two.ok()) << two.error().what;
+  ASSERT_EQ(two->cells.at(0).devices.size(), 3U);
+  EXPECT_GT(two->cells[0].devices[0].kv_bytes, 0U);
+  EXPECT_GT(two->cells[0].devices[1].kv_bytes, 0U);
+  request.target.cards.emplace();
+  const auto none = PriceMixes(file, request);
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(none->cells.at(0).devices.size(), 1U);
+  EXPECT_EQ(none->cells[0].settings.gpu_layers, 0);
+}
+
+TEST(PricingTest, SequencesSideBySideAndTensorsOnTheHostAreInThePrice) {
+  const TempTree tree;
+  const GgufFile file = Written(tree, Shape("gemma3"));
+  RuntimeSettings settings;
+  settings.context = 8192;
+  const auto one = PriceSettings(file, settings, OnCard(1ULL << 40));
+  settings.parallel = 4;
+  const auto four = PriceSettings(file, settings, OnCard(1ULL << 40));
+  ASSERT_TRUE(one.ok() && four.ok());
+  // Behind a sliding window every sequence keeps a window of its own.
+  EXPECT_GT(four->at(0).kv_bytes, one->at(0).kv_bytes);
+  settings.parallel = 1;
+  settings.host_tensors = {"ffn_"};
+  const auto apart = PriceSettings(file, settings, OnCard(1ULL << 40));
+  ASSERT_TRUE(apart.ok());
+  EXPECT_LT(apart->at(0).weights_bytes, one->at(0).weights_bytes);
+  EXPECT_EQ(apart->at(0).weights_bytes + apart->at(1).weights_bytes,
+            one->at(0).weights_bytes + one->at(1).weights_bytes);
+}
+
+TEST(PricingTest, ErrorsOfTheChildKeepTheirCodesAndNameTheFile) {
+  const TempTree tree;
+  GgufFile lacking = Written(tree, Shape("llama"));
+  lacking.tensors.pop_back();
+  for (const Error& error : {PriceMixes(lacking, {}).error(), PriceSettings(lacking, {}).error(),
+                             AskRecipes(lacking, Recipes({"Q8_0"})).error()}) {
+    EXPECT_EQ(error.code, Code::kInvalid);
+    EXPECT_NE(error.what.find("tiny.gguf"), std::string::npos) << error.what;
+  }
+  GgufFile empty;
+  EXPECT_EQ(PriceMixes(empty, {}).error().code, Code::kInvalid);
 }
 
 TEST(PricingTest, AnUnknownJobIsABugNotACrash) {

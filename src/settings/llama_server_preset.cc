@@ -22,7 +22,7 @@ std::vector<std::pair<const char*, std::string>> Options(const Applied& applied)
       {"ctx-size", std::to_string(settings.context)},
       // By default there are 4 slots, and sliding-window caches grow with them: for one sequence
       // was measured.
-      {"parallel", "1"},
+      {"parallel", std::to_string(settings.parallel)},
       {"batch-size", std::to_string(settings.batch)},
       {"ubatch-size", std::to_string(settings.ubatch)},
   };
@@ -35,6 +35,12 @@ std::vector<std::pair<const char*, std::string>> Options(const Applied& applied)
   options.emplace_back("cache-type-v", settings.kv_v);
   if (settings.gpu_layers) {
     options.emplace_back("n-gpu-layers", std::to_string(*settings.gpu_layers));
+  }
+  if (!settings.host_tensors.empty()) {
+    std::string places;
+    for (const std::string& pattern : settings.host_tensors)
+      places += fmt::format("{}{}=CPU", places.empty() ? "" : ",", pattern);
+    options.emplace_back("override-tensor", places);
   }
   options.emplace_back("temp", FloatText(applied.sampling.temperature));
   options.emplace_back("top-p", FloatText(applied.sampling.top_p));

@@ -16,12 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tools"))
+from lib.figures import (  # noqa: E402
+    MISSED, OK, ROOT, SKIPPED, UNCLEAR, BenchError, Figures, Peers, chosen_of, run, say)
 
 import fetch_model  # noqa: E402
 import judging_text  # noqa: E402
@@ -33,35 +32,6 @@ PLAN_SECONDS, PLAN_CELLS = 0.5, 60
 START_SECONDS = 0.020
 PROMPT_TOKENS, DECODE_TOKENS = 512, 64  # llama-bench's usual test, a shorter answer
 CHUNKS = 16
-
-OK, MISSED, UNCLEAR, SKIPPED = "ok", "MISSED", "unclear: too noisy, try more --rounds", "skipped"
-
-
-@dataclass
-class Row:
-    figure: str
-    ours: str = "-"
-    peer: str = "-"
-    ratio: str = "-"
-    goal: str = "-"
-    verdict: str = OK
-
-
-class BenchError(Exception):
-    pass
-
-
-def say(words):
-    print(f"==> {words}", file=sys.stderr, flush=True)
-
-
-def run(command, **options):
-    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["(no words)"])[-1]
-        raise BenchError(f"{Path(command[0]).name} {command[1]}: status {done.returncode}: {last}")
-    return done.stdout
 
 
 def ratio_with_interval(ours, theirs):
@@ -81,12 +51,12 @@ def verdict_on_speed(ratio, low, high):
     return MISSED if low > 1 + SPEED_TOLERANCE or high < 1 - SPEED_TOLERANCE else UNCLEAR
 
 
-class Bench:
+class Bench(Figures):
     def __init__(self, wishes):
+        super().__init__()
         self.trimma = wishes.trimma
         self.rounds = wishes.rounds
         self.calibration = wishes.calibration
-        self.rows = []
         self.directory = Path(tempfile.mkdtemp(prefix="trimma-bench-"))
         self.models = {}
         for name in ("gemma3-270m", "smollm2-135m"):
@@ -98,17 +68,7 @@ class Bench:
             self.models["manpage-26m-f16"] = manpage
         if self.calibration is None and (folder.parent / "corpus/calibration.txt").is_file():
             self.calibration = folder.parent / "corpus/calibration.txt"
-        self._peers = None
-
-    def peer(self, program):
-        if self._peers is None:
-            words = subprocess.run(["cmake", "-P", str(ROOT / "cmake/peers.cmake")], text=True,
-                                   stdout=subprocess.PIPE)
-            found = re.findall(r"^-- peers: (/.*)$", words.stdout, re.MULTILINE)
-            if words.returncode != 0 or not found:
-                raise BenchError("the peers' programs can't be built; see ./dev peers")
-            self._peers = Path(found[-1])
-        return self._peers / program
+        self.peer = Peers()
 
     def run_trimma(self, *words):
         # Its records go where they can't mix with the user's, nor answer for a measurement.
@@ -124,11 +84,6 @@ class Bench:
                 self.run_trimma(*words)
             best = min(best, time.perf_counter() - started)
         return best
-
-    def add(self, **fields):
-        row = Row(**fields)
-        self.rows.append(row)
-        say(f"{row.figure}: {row.ours} against {row.peer}, goal {row.goal}: {row.verdict}")
 
     # ---- the figures -------------------------------------------------------------------------
 
@@ -247,13 +202,6 @@ class Bench:
         self.add(figure="start (--help)", ours=f"{best * 1000:.1f} ms",
                  goal=f"<= {START_SECONDS * 1000:.0f} ms", verdict=OK if best <= START_SECONDS else MISSED)
 
-    def table(self):
-        head = Row("figure", "trimma", "peer", "ratio", "goal", "verdict")
-        lines = [(r.figure, r.ours, r.peer, r.ratio, r.goal, r.verdict) for r in [head, *self.rows]]
-        widths = [max(len(line[i]) for line in lines) for i in range(6)]
-        for line in lines:
-            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-
 
 FIGURES = ("start", "plan", "divergence", "speed", "optimize")
 
@@ -265,20 +213,12 @@ def main():
     parser.add_argument("--calibration", type=Path, help="text whose lines must not be judged on")
     parser.add_argument("--trimma", type=Path, default=ROOT / "build/release/trimma")
     wishes = parser.parse_args()
-    chosen = wishes.only.split(",")
-    if unknown := set(chosen) - set(FIGURES):
-        parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
+    chosen = chosen_of(parser, wishes.only, FIGURES)
     bench = Bench(wishes)
-    for name in chosen:
-        try:
-            getattr(bench, name)()
-        except (BenchError, KeyError, ValueError, OSError) as error:
-            bench.add(figure=name, verdict=f"FAILED: {error}")
+    bench.collect(chosen, lambda name: getattr(bench, name))
     subprocess.run(["rm", "-rf", "--", str(bench.directory)])
-    bench.table()
-    if any(row.verdict.startswith("FAILED") for row in bench.rows):
-        return 1
-    return 5 if any(row.verdict in (MISSED, UNCLEAR) for row in bench.rows) else 0
+    bench.print()
+    return bench.status()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+// The observer and the loads that it observes.
+#include <fmt/format.h>
+#include <ggml-backend.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/interrupt.h"
+#include "engine/engine.h"
+#include "engine/learn.h"
+#include "engine/model.h"
+#include "engine/price.h"
+
+namespace trimma {
+namespace {
+
+// How long a child stays as it is after its word, so that it can be looked at.
+constexpr std::chrono::milliseconds kLookedAt(700);
+
+uint64_t Drop(uint64_t before, uint64_t now) { return before > now ? before - now : 0; }
+
+std::vector<uint64_t> FreeBytes() {
+  std::vector<uint64_t> free;
+  for (const Gpu& gpu : EngineGpus()) free.push_back(gpu.free_bytes);
+  return free;
+}
+
+// Any tokens do: what is computed doesn't change what is taken.
+Status Fill(const Model& model, const RuntimeSettings& settings, Context& context) {
+  const int last = std::max(model.vocabulary() - 1, 1);
+  std::vector<Token> tokens;
+  uint32_t filled = 0;
+  // Decoding one token at a time runs other kernels than the prompt does.
+  constexpr uint32_t kDecoded = 8;
+  while (filled + kDecoded < settings.context) {
+    const uint32_t n = std::min(settings.batch, settings.context - kDecoded - filled);
+    tokens.resize(n);
+    for (uint32_t i = 0; i < n; ++i)
+      tokens[i] = static_cast<Token>((filled + i) * 7919ULL % static_cast<uint64_t>(last));
+    TRY_STATUS(context.Append(tokens));
+    filled += n;
+  }
+  tokens.resize(1);
+  for (uint32_t i = 0; i < kDecoded; ++i) TRY_STATUS(context.Append(tokens));
+  context.Synchronize();
+  return {};
+}
+
+Status Ignored(const Result<Json>& result) {
+  if (!result.ok()) return result.error();
+  return {};
+}
+
+}  // namespace
+
+// {"buffers": []}: a process that looked at its GPUs and does nothing else.
+Result<Json> IdleJob(const Json&, const Emit& emit) {
+  TRY_STATUS(StartEngine());
+  (void)FreeBytes();
+  emit({{"buffers", Json::array()}});
+  std::this_thread::sleep_for(kLookedAt);
+  return Json::object();
+}
+
+// {"buffers": [bytes per GPU]} as soon as the context is full; stays long enough to be looked at.
+Result<Json> FillJob(const Json& request, const Emit& emit) {
+  TRY(const RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
+  Model::Options options;
+  options.gpu_layers = settings.gpu_layers;
+  options.host_tensors = settings.host_tensors;
+  TRY(const Model model, Model::Load(request.at("source").get<std::string>(), options));
+  Context::Options with;
+  with.settings = settings;
+  with.outputs = static_cast<uint32_t>(settings.parallel);
+  TRY(Context context, Context::Create(model, with));
+  TRY_STATUS(Fill(model, settings, context));
+  Json buffers = Json::array();
+  const std::vector<DeviceBytes> devices = BytesOf(model, context);
+  for (size_t i = 0; i + 1 < devices.size(); ++i) buffers.push_back(devices[i].total_bytes());
+  emit({{"buffers", buffers}});
+  std::this_thread::sleep_for(kLookedAt);
+  return Json::object();
+}
+
+Result<Json> LearnJob(const Json& request, const Emit& emit) {
+  TRY_STATUS(StartEngine());
+  // The first look makes this process's own context, which is there before and after.
+  (void)FreeBytes();
+  std::vector<uint64_t> contexts;
+  const std::vector<uint64_t> alone = FreeBytes();
+  const auto look_at_context = [&](const Json&) {
+    const std::vector<uint64_t> now = FreeBytes();
+    for (size_t gpu = 0; gpu < now.size(); ++gpu) contexts.push_back(Drop(alone[gpu], now[gpu]));
+  };
+  TRY_STATUS(Ignored(RunChild("idle", Json::object(), look_at_context)));
+  Json samples = Json::array();
+  std::optional<Error> failure;
+  const Json& loads = request.at("loads");
+  for (size_t i = 0; i < loads.size(); ++i) {
+    TRY_STATUS(CheckInterrupted());
+    const std::vector<uint64_t> before = FreeBytes();
+    const auto look = [&](const Json& event) {
+      const std::vector<uint64_t> now = FreeBytes();
+      const auto buffers = event.at("buffers").get<std::vector<uint64_t>>();
+      for (size_t gpu = 0; gpu < std::min(buffers.size(), now.size()); ++gpu) {
+        samples.push_back({{"gpu", gpu},
+                           {"load", i},
+                           {"context_bytes", contexts.at(gpu)},
+                           {"buffer_bytes", buffers[gpu]},
+                           {"used_bytes", Drop(before[gpu], now[gpu])}});
+      }
+    };
+    const auto done =
+        RunChild("fill", {{"source", request.at("source")}, {"settings", loads[i]}}, look);
+    if (!done.ok()) failure = done.error();
+    emit({{"share", static_cast<double>(i + 1) / static_cast<double>(loads.size())}});
+  }
+  if (samples.empty()) {
+    return failure ? *failure
+                   : Error{Code::kNotFound, "there is no GPU to learn from", "see trimma scan"};
+  }
+  return Json{{"samples", samples}};
+}
+
+}  // namespace trimma

@@ -1,0 +1,119 @@
+#include "plan/pricer.h"
+
+#include <algorithm>
+
+#include "engine/engine.h"
+
+namespace trimma {
+
+Pricer::Pricer(const GgufFile& file, const std::vector<Mix>& mixes, const PricingTarget& target)
+    : file_(file), mixes_(mixes), target_(target), widest_row_(WidestRow(file)) {
+  if (target.cards) devices_ = PhantomDevices(*target.cards);
+  has_gpu_ = target.cards ? !target.cards->empty() : !EngineGpus().empty();
+}
+
+Status Pricer::Start() {
+  RuntimeSettings settings;
+  if (!has_gpu_) settings.gpu_layers = 0;
+  TRY(const Model* ghost, Load(0, settings));
+  layers_ = ghost->layers();
+  placements_ = std::make_unique<Placements>(file_, layers_);
+  return {};
+}
+
+Result<const Model*> Pricer::Load(size_t mix, const RuntimeSettings& settings) {
+  Ghost* ghost = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::unique_ptr<Ghost>& entry = ghosts_[{mix, settings.gpu_layers, settings.host_tensors}];
+    if (!entry) entry = std::make_unique<Ghost>();
+    ghost = entry.get();
+  }
+  std::call_once(ghost->once, [&] {
+    Model::Options options;
+    options.gpu_layers = settings.gpu_layers;
+    options.host_tensors = settings.host_tensors;
+    options.devices = devices_;
+    const bool as_is = mixes_.empty() || mixes_[mix].recipe == nullptr;
+    ghost->model =
+        LoadGhost(file_, as_is ? std::vector<TensorType>{} : mixes_[mix].assignment.types, options);
+  });
+  if (!ghost->model->ok()) return ghost->model->error();
+  return &ghost->model->value();
+}
+
+Result<PricedCell> Pricer::At(size_t mix, const RuntimeSettings& settings) {
+  TRY(const Model* ghost, Load(mix, settings));
+  const auto slots = static_cast<uint32_t>(settings.parallel);
+  TRY(std::vector<DeviceBytes> devices, Price(*ghost, settings, target_.bench_outputs ? 0 : slots));
+  for (size_t i = 0; i + 1 < devices.size() && !target_.overheads.empty(); ++i) {
+    const Overhead& overhead = target_.overheads[std::min(i, target_.overheads.size() - 1)];
+    const bool split =
+        !settings.host_tensors.empty() || settings.gpu_layers.value_or(layers_) < layers_;
+    devices[i].reserve_bytes = ReserveBytes(overhead, {settings.ubatch, widest_row_, split});
+    // This process has a context on a real card, which the load's own will take the place of.
+    if (!target_.cards) devices[i].free_bytes += overhead.context_bytes;
+  }
+  return PricedCell{mix, settings, std::move(devices)};
+}
+
+bool Pricer::Fits(const PricedCell& cell) {
+  return std::all_of(cell.devices.begin(), cell.devices.end() - 1, [](const DeviceBytes& gpu) {
+    return gpu.total_bytes() + gpu.reserve_bytes <= gpu.free_bytes;
+  });
+}
+
+size_t Pricer::GuessPlace(const PricedCell& whole) const {
+  uint64_t movable = 0;
+  uint64_t missing = 0;
+  for (size_t i = 0; i + 1 < whole.devices.size(); ++i) {
+    const DeviceBytes& gpu = whole.devices[i];
+    const uint64_t needed = gpu.total_bytes() + gpu.reserve_bytes;
+    movable += gpu.weights_bytes + gpu.kv_bytes;
+    missing += needed > gpu.free_bytes ? needed - gpu.free_bytes : 0;
+  }
+  const uint64_t share = movable / std::max<size_t>(placements_->size() - 1, 1);
+  return share > 0 ? static_cast<size_t>(missing / share) + 1 : 1;
+}
+
+size_t Pricer::PlaceOf(const RuntimeSettings& settings) const {
+  RuntimeSettings bare = settings;
+  bare.host_tensors.clear();
+  for (size_t place = 0; place < placements_->size(); ++place) {
+    const RuntimeSettings at = placements_->At(place, bare);
+    if (at.gpu_layers == settings.gpu_layers && at.host_tensors == settings.host_tensors)
+      return place;
+  }
+  return 0;
+}
+
+// A GPU's total grows with what lies on it, so the first place that fits is found from any guess:
+// steps that double until one place fits and another doesn't, then halves in between.
+Result<PricedCell> Pricer::Place(size_t mix, const RuntimeSettings& settings, size_t guess) {
+  const size_t last = placements_->size() - 1;
+  size_t low = 0;  // doesn't fit
+  size_t high = last;
+  bool low_is_priced = false;
+  std::optional<PricedCell> best;  // of place `high`
+  size_t at = std::clamp<size_t>(guess, 1, last);
+  for (size_t step = 1;; step *= 2) {
+    TRY(PricedCell cell, At(mix, placements_->At(at, settings)));
+    if (at == last || Fits(cell)) {
+      high = at;
+      best = std::move(cell);
+    } else {
+      low = at;
+      low_is_priced = true;
+    }
+    if (best && high - low <= 1) return *std::move(best);
+    if (!best) {
+      at = std::min(low + step, last);
+    } else if (low_is_priced) {
+      at = low + (high - low) / 2;
+    } else {
+      at = high > low + step ? high - step : low + 1;
+    }
+  }
+}
+
+}  // namespace trimma

@@ -1,0 +1,246 @@
+#include "plan/speed.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "plan/cell.h"
+
+namespace trimma {
+namespace {
+
+using tensor_type::kF16;
+using tensor_type::kF32;
+using tensor_type::kQ4_K;
+using tensor_type::kQ8_0;
+
+struct Shape {
+  uint32_t layers = 8, embedding = 2048, heads = 32, kv_heads = 8, feed_forward = 8192;
+  uint32_t vocabulary = 32000, experts = 0, used = 0, window = 0;
+  bool tied = false;
+  const char* architecture = "llama";
+};
+
+GgufFile Model(const Shape& shape, TensorType type) {
+  GgufFile file;
+  const std::string arch = shape.architecture;
+  file.metadata.Set("general.architecture", arch);
+  file.metadata.Set(arch + ".block_count", shape.layers);
+  file.metadata.Set(arch + ".embedding_length", shape.embedding);
+  file.metadata.Set(arch + ".attention.head_count", shape.heads);
+  file.metadata.Set(arch + ".attention.head_count_kv", shape.kv_heads);
+  if (shape.window > 0) {
+    file.metadata.Set(arch + ".attention.sliding_window", shape.window);
+    file.metadata.Set(arch + ".attention.sliding_window_pattern", uint32_t{6});
+  }
+  if (shape.experts > 0) {
+    file.metadata.Set(arch + ".expert_count", shape.experts);
+    file.metadata.Set(arch + ".expert_used_count", shape.used);
+  }
+  const auto add = [&](const std::string& name, TensorType t, std::vector<uint64_t> dims) {
+    file.tensors.push_back({name, t, std::move(dims)});
+    file.tensors.back().bytes =
+        *RowBytes(t, file.tensors.back().row_length()) * file.tensors.back().rows();
+  };
+  const uint64_t d = shape.embedding;
+  const uint64_t kv = d / shape.heads * shape.kv_heads;
+  const uint64_t f = shape.feed_forward;
+  add("token_embd.weight", type, {d, shape.vocabulary});
+  if (!shape.tied) add("output.weight", type, {d, shape.vocabulary});
+  add("output_norm.weight", kF32, {d});
+  for (uint32_t i = 0; i < shape.layers; ++i) {
+    const std::string blk = "blk." + std::to_string(i) + ".";
+    add(blk + "attn_norm.weight", kF32, {d});
+    add(blk + "ffn_norm.weight", kF32, {d});
+    add(blk + "attn_q.weight", type, {d, d});
+    add(blk + "attn_k.weight", type, {d, kv});
+    add(blk + "attn_v.weight", type, {d, kv});
+    add(blk + "attn_output.weight", type, {d, d});
+    const bool moe = shape.experts > 0;
+    const std::string exps = moe ? "_exps.weight" : ".weight";
+    const auto dims = [&](uint64_t a, uint64_t b) {
+      return moe ? std::vector<uint64_t>{a, b, shape.experts} : std::vector<uint64_t>{a, b};
+    };
+    if (moe) add(blk + "ffn_gate_inp.weight", kF32, {d, shape.experts});
+    add(blk + "ffn_gate" + exps, type, dims(d, f));
+    add(blk + "ffn_up" + exps, type, dims(d, f));
+    add(blk + "ffn_down" + exps, type, dims(f, d));
+  }
+  return file;
+}
+
+DeviceKernels Host() {
+  DeviceKernels host;
+  host.name = "host";
+  host.backend = "CPU";
+  host.threads = 8;
+  for (const char* type : {"f32", "f16", "q8_0", "q4_K"})
+    host.weights[type] = {4e-6, 4e10, 8e10, 2e-5, 5e11, 4e11};
+  for (const char* kv : {"f16", "q8_0"}) host.attention[kv] = {2e-6, 1e-9, 1e-10, 5e-10, 1e-11};
+  host.elements = {1e-10, 1e-10, 1e-10, 1e-10, 1e-10};
+  host.memory = {{1e6, 8e10}, {2.5e8, 4e10}};
+  host.op_seconds = 2e-6;
+  host.norm_op_seconds = 2e-6;
+  host.new_op_seconds = 2e-6;
+  host.graph_seconds = 1e-5;
+  return host;
+}
+
+DeviceKernels Gpu() {
+  DeviceKernels gpu = Host();
+  gpu.name = "GPU";
+  gpu.backend = "CUDA";
+  gpu.threads = 0;
+  for (auto& [name, k] : gpu.weights) k = {3e-6, 8e11, 8e11, 5e-6, 5e13, 1e13};
+  for (auto& [name, k] : gpu.attention) k = {4e-6, 1e-11, 1e-12, 1e-12, 1e-14};
+  gpu.memory.clear();
+  gpu.copy_bytes_per_s = 1.2e10;
+  gpu.sync_seconds = 2e-5;
+  return gpu;
+}
+
+RuntimeSettings At(uint32_t context, std::optional<int> gpu_layers = 0) {
+  RuntimeSettings settings;
+  settings.context = context;
+  settings.gpu_layers = gpu_layers;
+  return settings;
+}
+
+double Decode(const SpeedModel& model, const RuntimeSettings& settings) {
+  const auto p = model.Predict(settings);
+  return p.decode_tps ? p.decode_tps->value : 0;
+}
+
+TEST(SpeedModelTest, ATokenTakesItsBytesOverTheRate) {
+  const SpeedModel model(Model({}, kQ8_0), {}, {}, Host());
+  // 8 layers of (2 * 2048 + 2 * 512 + 3 * 8192) * 2048 weights and 32000 * 2048, 34 bytes for 32.
+  const double bytes = (8.0 * (2 * 2048 + 2 * 512 + 3 * 8192) + 32000) * 2048 * 34 / 32;
+  const double seconds = *model.TokenSeconds(At(4096), 0);
+  EXPECT_GT(seconds, bytes / 4e10);
+  EXPECT_LT(seconds, bytes / 4e10 * 1.15);  // starts and small operations
+}
+
+TEST(SpeedModelTest, FewerBytesAndLessDepthAreFaster) {
+  const GgufFile file = Model({}, kF16);
+  const SpeedModel f16(file, {}, {}, Host());
+  std::vector<TensorType> types;
+  for (const TensorInfo& t : file.tensors) types.push_back(t.type == kF16 ? kQ4_K : t.type);
+  const SpeedModel q4(file, types, {}, Host());
+  EXPECT_GT(Decode(q4, At(4096)), 2 * Decode(f16, At(4096)));
+  double before = 1e9;
+  for (const uint32_t context : {1024U, 4096U, 16384U, 65536U}) {
+    const double now = Decode(q4, At(context));
+    EXPECT_LT(now, before);
+    before = now;
+  }
+}
+
+TEST(SpeedModelTest, ASlidingWindowBoundsWhatDepthCosts) {
+  Shape shape;
+  shape.window = 512;
+  shape.architecture = "gemma3";
+  const SpeedModel windowed(Model(shape, kQ8_0), {}, {}, Host());
+  const SpeedModel full(Model({}, kQ8_0), {}, {}, Host());
+  const auto growth = [](const SpeedModel& m) {
+    return *m.TokenSeconds(At(4096), 32000) - *m.TokenSeconds(At(4096), 1000);
+  };
+  EXPECT_LT(growth(windowed), growth(full) / 4);  // 1 of 6 layers sees everything
+  EXPECT_GT(growth(windowed), growth(full) / 12);
+  EXPECT_LT(*windowed.PromptSeconds(At(32768), 32768), *full.PromptSeconds(At(32768), 32768));
+}
+
+TEST(SpeedModelTest, EveryLayerOnTheGpuMakesItFaster) {
+  const SpeedModel model(Model({}, kQ4_K), {}, {Gpu()}, Host());
+  double decode = 0;
+  for (int layers = 1; layers <= 9; ++layers) {
+    const double now = Decode(model, At(4096, layers));
+    EXPECT_GT(now, decode) << layers;
+    decode = now;
+  }
+  EXPECT_EQ(decode, Decode(model, At(4096, std::nullopt)));
+  EXPECT_EQ(decode, Decode(model, At(4096, 99)));
+}
+
+TEST(SpeedModelTest, WeightsOnTheHostCrossTheBusInEveryBatch) {
+  const GgufFile file = Model({}, kQ4_K);
+  DeviceKernels slow = Gpu();
+  slow.copy_bytes_per_s /= 4;
+  const SpeedModel fast_bus(file, {}, {Gpu()}, Host());
+  const SpeedModel slow_bus(file, {}, {slow}, Host());
+  EXPECT_GT(*slow_bus.PromptSeconds(At(4096, 4), 512),
+            2 * *fast_bus.PromptSeconds(At(4096, 4), 512));
+  EXPECT_EQ(*slow_bus.PromptSeconds(At(4096, 9), 512), *fast_bus.PromptSeconds(At(4096, 9), 512));
+  RuntimeSettings large = At(4096, 4);
+  large.ubatch = 2048;  // a quarter of the crossings
+  EXPECT_LT(*slow_bus.PromptSeconds(large, 2048), *slow_bus.PromptSeconds(At(4096, 4), 2048));
+}
+
+TEST(SpeedModelTest, ExpertsOnTheHostCostLessThanWholeLayersThere) {
+  Shape shape;
+  shape.experts = 16;
+  shape.used = 2;
+  shape.feed_forward = 4096;
+  const SpeedModel model(Model(shape, kQ4_K), {}, {Gpu()}, Host());
+  RuntimeSettings experts = At(16384, 9);
+  experts.host_tensors = {"ffn_.*_exps"};
+  EXPECT_GT(Decode(model, experts), Decode(model, At(16384, 0)));
+  EXPECT_LT(Decode(model, experts), Decode(model, At(16384, 9)));
+}
+
+TEST(SpeedModelTest, OnlyTheExpertsInUseAreRead) {
+  Shape few;
+  few.experts = 8;
+  few.used = 2;
+  few.feed_forward = 1024;
+  Shape many = few;
+  many.experts = 64;
+  const double a = Decode(SpeedModel(Model(few, kQ4_K), {}, {}, Host()), At(2048));
+  const double b = Decode(SpeedModel(Model(many, kQ4_K), {}, {}, Host()), At(2048));
+  EXPECT_NEAR(a / b, 1, 0.15);
+}
+
+TEST(SpeedModelTest, AWaitIsThePromptOverItsSpeed) {
+  const auto p = SpeedModel(Model({}, kQ4_K), {}, {}, Host()).Predict(At(4096));
+  ASSERT_TRUE(p.prefill_tps && p.ttft_ms);
+  EXPECT_NEAR(p.ttft_ms->value, 1000 * PromptTokens(4096) / p.prefill_tps->value, 1e-6);
+  EXPECT_LT(p.ttft_ms->low, p.ttft_ms->value);
+  EXPECT_GT(p.ttft_ms->high, p.ttft_ms->value);
+  EXPECT_TRUE(p.ttft_ms->measured);
+}
+
+TEST(SpeedModelTest, NothingIsSaidWhereItWouldBeAGuess) {
+  GgufFile recurrent = Model({}, kQ4_K);
+  recurrent.metadata.Set("llama.ssm.state_size", uint32_t{16});
+  EXPECT_FALSE(SpeedModel(recurrent, {}, {}, Host()).Predict(At(4096)).decode_tps);
+  DeviceKernels host = Host();
+  host.weights.erase("q4_K");
+  EXPECT_FALSE(SpeedModel(Model({}, kQ4_K), {}, {}, host).Predict(At(4096)).decode_tps);
+  RuntimeSettings odd = At(4096);
+  odd.kv_k = "q4_0";  // not among the measured
+  EXPECT_FALSE(SpeedModel(Model({}, kQ4_K), {}, {}, Host()).Predict(odd).decode_tps);
+}
+
+TEST(SpeedModelTest, BandwidthAloneGivesDecodingOnly) {
+  const auto p =
+      SpeedModel(Model({}, kQ4_K), {}, {}, KernelsOfBandwidth(2e10, 4)).Predict(At(4096));
+  ASSERT_TRUE(p.decode_tps);
+  EXPECT_FALSE(p.decode_tps->measured);
+  EXPECT_GE(p.decode_tps->high / p.decode_tps->value, 1.3);
+  EXPECT_FALSE(p.prefill_tps);
+}
+
+TEST(SpeedModelTest, AThousandCellsCostMilliseconds) {
+  Shape shape;
+  shape.layers = 80;
+  const SpeedModel model(Model(shape, kQ4_K), {}, {Gpu()}, Host());
+  const auto start = std::chrono::steady_clock::now();
+  double sum = 0;
+  for (int i = 0; i < 1000; ++i) sum += Decode(model, At(2048 + static_cast<uint32_t>(i), i % 82));
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_GT(sum, 0);
+  EXPECT_LT(seconds, 2);  // with sanitizers and on a busy machine; 0.05 s without
+}
+
+}  // namespace
+}  // namespace trimma

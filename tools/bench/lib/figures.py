@@ -1,0 +1,102 @@
+"""What all benchmarks share: figures and their table, running programs, the peers' own."""
+
+import re
+import subprocess
+import sys
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
+
+OK, MISSED, UNCLEAR, SKIPPED = "ok", "MISSED", "unclear: too noisy, try more --rounds", "skipped"
+
+
+@dataclass
+class Row:
+    figure: str
+    ours: str = "-"
+    peer: str = "-"
+    ratio: str = "-"
+    goal: str = "-"
+    verdict: str = OK
+
+
+class BenchError(Exception):
+    pass
+
+
+def say(words):
+    print(f"==> {words}", file=sys.stderr, flush=True)
+
+
+def run(command, **options):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["(no words)"])[-1]
+        raise BenchError(f"{Path(command[0]).name} {command[1]}: status {done.returncode}: {last}")
+    return done.stdout
+
+
+def met(is_met):
+    return OK if is_met else MISSED
+
+
+def print_columns(lines):
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+class Peers:
+    """llama.cpp's own programs of the pinned commit, built where they are missing."""
+
+    def __init__(self):
+        self._folder = None
+
+    def __call__(self, program):
+        if self._folder is None:
+            words = subprocess.run(["cmake", "-P", str(ROOT / "cmake/peers.cmake")], text=True,
+                                   stdout=subprocess.PIPE)
+            found = re.findall(r"^-- peers: (/.*)$", words.stdout, re.MULTILINE)
+            if words.returncode != 0 or not found:
+                raise BenchError("the peers' programs can't be built; see ./dev peers")
+            self._folder = Path(found[-1])
+        return self._folder / program
+
+
+class Figures:
+    """The rows of one benchmark, said as they come and printed at its end."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, **fields):
+        row = Row(**fields)
+        self.rows.append(row)
+        say(f"{row.figure}: {row.ours} against {row.peer}, goal {row.goal}: {row.verdict}")
+
+    def collect(self, chosen, part_of):
+        """Runs the chosen parts; one that breaks is a row too."""
+        for name in chosen:
+            try:
+                part_of(name)()
+            except (BenchError, KeyError, ValueError, OSError) as error:
+                self.add(figure=name, verdict=f"FAILED: {error}")
+
+    def print(self):
+        print_columns([astuple(row) for row in
+                       (Row("figure", "trimma", "peer", "ratio", "goal", "verdict"), *self.rows)])
+
+    def status(self):
+        if any(row.verdict.startswith("FAILED") for row in self.rows):
+            return 1
+        return 5 if any(row.verdict in (MISSED, UNCLEAR) for row in self.rows) else 0
+
+
+def chosen_of(parser, words, known):
+    chosen = words.split(",")
+    if unknown := set(chosen) - set(known):
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return chosen

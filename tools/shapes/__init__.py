@@ -1,0 +1,1 @@
+"""Shapes of real models, written as GGUF files: what tools/shapes.py is made of."""
