@@ -32,17 +32,18 @@ constexpr Share kShares[] = {
 
 // An H100 has more bandwidth per processor than cards for desktops, whose kernels are therefore
 // less often limited by arithmetic: their share lies between the H100's own and this, that of its
-// plainest type. The geometric middle gives gemma3 4B Q4_K_M 171 tok/s on an RTX 3090, where
-// calebcoffie.com/benchmarks measured 189, and llama 7B Q4_0 62 on a P40, where pull request 4766
-// of llama.cpp measured 57.
+// plainest type, and the geometric middle is taken. It gives gemma3 4B Q4_K_M 169 tok/s on an RTX
+// 3090, where calebcoffie.com/benchmarks measured 189, and llama 8B Q4_0 56 on a P40, where pull
+// request 4766 of llama.cpp measured 57 of a 7B.
 constexpr double kBestShare = 0.84;
 
-// Desktop cards do four times as many 8-bit operations in their matrix units as the FP16 (with FP32
-// sums) of their data sheet, those for datacentres twice as many; quantised weights are multiplied
-// in 8 bits. RTX 3090, llama 8B Q6_K, 3491 tok/s (pull request 7860): 0.74 of 71 TFLOP/s; RTX 4090,
-// llama 8B Q2_K, 7639 tok/s (pull request 7921): 0.69 of 165.
-constexpr double kDesktopTensor = 0.72;
-constexpr double kDatacentreQ4K = 0.177;  // the H100's own share of q4_K, as above
+// Quantised weights are multiplied in 8 bits. Of those operations the matrix units of desktop cards
+// do four times as many as of FP16 with FP32 sums, those of datacentre cards twice as many, and the
+// engine's kernels come nearer to them. With this share for q4_K, and the others in proportion, an
+// RTX 3090 should prefill llama 8B Q6_K at 3028 tok/s, and pull request 7860 measured 3491; a P40
+// llama 8B Q4_0 at 788, and pull request 4766 measured 912 of a 7B.
+constexpr double kDesktopTensor = 1.0;
+constexpr double kDatacentreQ4K = 0.176;  // the H100's own share of q4_K, as above
 bool IsDatacentre(int compute_capability) {
   return compute_capability == 700 || compute_capability == 800 || compute_capability == 900 ||
          compute_capability == 1000 || compute_capability == 1030;
@@ -69,7 +70,8 @@ DeviceKernels KernelsOfCard(const CardSpeed& card) {
     kernel.matvec_bytes_per_s = bandwidth * card.bandwidth_bytes_per_s;
     kernel.cached_bytes_per_s = kernel.matvec_bytes_per_s;
     // No card multiplies unquantised weights faster than its data sheet says.
-    kernel.matmul_flops = std::min(share.tensor * tensor, 0.9 * card.tensor_flops);
+    const bool plain = share.type[0] == 'f' || share.type[0] == 'b';
+    kernel.matmul_flops = std::min(share.tensor * tensor, plain ? card.tensor_flops : 1e300);
     kernel.small_matmul_flops = std::min(share.small_tensor * tensor, kernel.matmul_flops);
     kernel.matmul_seconds = 2.5e-5;
   }

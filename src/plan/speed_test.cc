@@ -116,8 +116,8 @@ TEST(SpeedModelTest, ATokenTakesItsBytesOverTheRate) {
   // 8 layers of (2 * 2048 + 2 * 512 + 3 * 8192) * 2048 weights and 32000 * 2048, 34 bytes for 32.
   const double bytes = (8.0 * (2 * 2048 + 2 * 512 + 3 * 8192) + 32000) * 2048 * 34 / 32;
   const double seconds = *model.TokenSeconds(At(4096), 0);
-  EXPECT_GT(seconds, bytes / 4e10);
-  EXPECT_LT(seconds, bytes / 4e10 * 1.15);  // starts and small operations
+  EXPECT_GT(seconds, bytes / 4e10 / 1.1);  // models are read a little faster than matrices in turn
+  EXPECT_LT(seconds, bytes / 4e10 * 1.1);  // starts and small operations
 }
 
 TEST(SpeedModelTest, FewerBytesAndLessDepthAreFaster) {
@@ -169,7 +169,8 @@ TEST(SpeedModelTest, WeightsOnTheHostCrossTheBusInEveryBatch) {
   const SpeedModel slow_bus(file, {}, {slow}, Host());
   EXPECT_GT(*slow_bus.PromptSeconds(At(4096, 4), 512),
             2 * *fast_bus.PromptSeconds(At(4096, 4), 512));
-  EXPECT_EQ(*slow_bus.PromptSeconds(At(4096, 9), 512), *fast_bus.PromptSeconds(At(4096, 9), 512));
+  const double whole = *fast_bus.PromptSeconds(At(4096, 9), 512);
+  EXPECT_NEAR(*slow_bus.PromptSeconds(At(4096, 9), 512), whole, whole / 50);  // the mask crosses
   RuntimeSettings large = At(4096, 4);
   large.ubatch = 2048;  // a quarter of the crossings
   EXPECT_LT(*slow_bus.PromptSeconds(large, 2048), *slow_bus.PromptSeconds(At(4096, 4), 2048));
@@ -227,6 +228,45 @@ TEST(SpeedModelTest, BandwidthAloneGivesDecodingOnly) {
   EXPECT_FALSE(p.decode_tps->measured);
   EXPECT_GE(p.decode_tps->high / p.decode_tps->value, 1.3);
   EXPECT_FALSE(p.prefill_tps);
+}
+
+// What llama.cpp's users measured on cards that nobody here has; the sources stand in
+// card_speed.cc.
+TEST(SpeedModelTest, ADataSheetGivesPublishedSpeedsWithinItsInterval) {
+  Shape llama8b;
+  llama8b.layers = 32;
+  llama8b.embedding = 4096;
+  llama8b.feed_forward = 14336;
+  llama8b.vocabulary = 128256;
+  const auto q6 = *TensorTypeByName("q6_K");
+  const CardSpeed rtx3090{"RTX 3090", 936e9, 71e12, 860};
+  const SpeedModel a(Model(llama8b, q6), {}, {KernelsOfCard(rtx3090)}, KernelsOfBandwidth(3e10, 8));
+  const auto p = a.Predict(At(8192, std::nullopt));  // a prompt of 2048
+  ASSERT_TRUE(p.prefill_tps && p.decode_tps);
+  EXPECT_LT(p.prefill_tps->low, 3491);
+  EXPECT_GT(p.prefill_tps->high, 3491);
+  EXPECT_FALSE(p.prefill_tps->measured);
+  EXPECT_GE(p.decode_tps->high / p.decode_tps->value, 1.3);
+
+  const auto q4 = *TensorTypeByName("q4_0");
+  Shape llama7b = llama8b;
+  llama7b.kv_heads = 32;
+  llama7b.feed_forward = 11008;
+  llama7b.vocabulary = 32000;
+  const CardSpeed p40{"P40", 347e9, 11.8e12, 610};
+  const SpeedModel b(Model(llama7b, q4), {}, {KernelsOfCard(p40)}, KernelsOfBandwidth(3e10, 8));
+  const auto old = b.Predict(At(256, std::nullopt));
+  ASSERT_TRUE(old.prefill_tps && old.decode_tps);
+  EXPECT_LT(old.decode_tps->low, 56.8);
+  EXPECT_GT(old.decode_tps->high, 56.8);
+  EXPECT_LT(1 / *b.PromptSeconds(At(512, std::nullopt), 512) * 512, 912 * 1.7);
+  EXPECT_GT(1 / *b.PromptSeconds(At(512, std::nullopt), 512) * 512, 912 / 1.7);
+}
+
+TEST(SpeedModelTest, NothingIsKnownOfACardWithoutBandwidth) {
+  const SpeedModel model(Model({}, kQ4_K), {}, {KernelsOfCard({"unknown", 0, 0, 0})}, Host());
+  EXPECT_FALSE(model.Predict(At(4096, 99)).decode_tps);
+  EXPECT_TRUE(model.Predict(At(4096, 0)).decode_tps);
 }
 
 TEST(SpeedModelTest, AThousandCellsCostMilliseconds) {

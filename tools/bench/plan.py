@@ -50,7 +50,7 @@ CARD = "RTX 2060"
 THOUSAND_SECONDS, ONE_SECONDS = 2.0, 0.050
 MANY = {"types": ("Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q3_K_M",
                   "Q2_K"),
-        "context": range(2048, 2048 + 20 * 6144, 6144),
+        "context": tuple(range(2048, 2048 + 20 * 6144, 6144)),
         "kv": ("f16", "q8_0", "q4_0", "q8_0/q4_0", "q5_1")}
 ONE = {"types": "as-is", "context": 4096, "kv": "f16"}
 

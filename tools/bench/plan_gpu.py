@@ -32,7 +32,7 @@ FREE_GIB = (3.75, 4.00, 4.25, 4.50, 5.00)
 OLLAMA_MARGIN_MIB = 1024 + 2 * 796
 SHAPES = ("llama3.2-3b", "gemma3-1b", "qwen3-4b", "qwen3moe", "phi3.5-mini", "deepseek-v2-lite",
           "mamba-2.8b", "granite4-h-tiny", "gpt-oss-20b", "command-r7b")
-CELLS = ((512, 512, "f16", 99), (4096, 512, "f16", 99), (4096, 128, "q8_0", 99), (8192, 1024, "f16", 99),
+CELLS = ((512, 512, "f16", 99), (4096, 512, "f16", 99), (4096, 128, "q8_0", 99), (3072, 1024, "f16", 99),
          (4096, 512, "f16", 2), (2048, 512, "q8_0", 3))  # context, ubatch, cache, layers on the card
 
 
@@ -92,7 +92,10 @@ class Bench:
                  "--ubatch", ubatch, "--json"]
         if layers is not None:
             words += ["--gpu-layers", layers]
-        return json.loads(self.trimma(*words))["cells"][0]
+        document = json.loads(self.trimma(*words))
+        if "cells" not in document:
+            raise RuntimeError(f"trimma plan {model}: {document['error']['what']}")
+        return document["cells"][0]
 
     def fill(self, cell, ubatch=512, model=None):
         """Loads exactly this and fills the context: the driver's count meanwhile, the bytes of the
