@@ -108,8 +108,8 @@ std::vector<size_t> Shown(const Plan& plan, bool all) {
   // Nothing fits: the nearest few are still worth seeing.
   if (shown.empty()) {
     for (size_t i = 0; i < plan.cells.size(); ++i) shown.push_back(i);
-    std::stable_sort(shown.begin(), shown.end(), [&](size_t a, size_t b) {
-      return AllBytes(plan.cells[a]) < AllBytes(plan.cells[b]);
+    std::sort(shown.begin(), shown.end(), [&](size_t a, size_t b) {
+      return std::pair(AllBytes(plan.cells[a]), a) < std::pair(AllBytes(plan.cells[b]), b);
     });
     if (shown.size() > 8) shown.resize(8);
   }
