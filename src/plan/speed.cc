@@ -15,11 +15,14 @@ constexpr double kOffloadTokens = 32;
 // Rates are known for so many tokens (hardware/kernels.h), and in between by interpolation.
 constexpr double kFewTokens = 32;
 constexpr double kPromptTokens = 512;
-// The host's work for one token and one cell of the mask, in one thread, and what it is then.
-constexpr double kMaskSeconds = 1e-9;
+// The host writes out which cells each token sees: for those of the batch itself a loop with
+// comparisons, the others are copied from the token before. Seconds a cell, read off such loops on a
+// Xeon at 2.6 GHz (0.35 ns in all at 2048 cells and 512 tokens), and a cell's bytes.
+constexpr double kMaskSeconds = 1.1e-9;
+constexpr double kMaskCopySeconds = 0.08e-9;
 constexpr double kMaskBytes = 2;
-// Half-widths of the intervals, as ratios: they hold 9 of 10 cells that were held out (25 on an
-// H100, 8 on 4 threads of its host), those between GPU and host theirs.
+// Half-widths of the intervals, as ratios: chosen so that they hold at least 9 of 10 of the cells
+// measured so far (24 of 25 on an H100, 8 of 8 on 4 threads of its host; ./dev bench plan_speed).
 constexpr double kDecodeWidth = 0.25;
 constexpr double kPrefillWidth = 0.35;
 constexpr double kSplitWidth = 0.4;
@@ -238,7 +241,8 @@ std::optional<double> SpeedModel::BatchSeconds(const RuntimeSettings& settings,
   }
   // Which cells each token sees is written out for every batch, once more for layers with a window.
   const double mask = tokens * (before + tokens) * (windowed ? 2 : 1);
-  seconds += mask * kMaskSeconds;
+  seconds += (windowed ? 2 : 1) * tokens *
+             (tokens * kMaskSeconds + (before + tokens) * kMaskCopySeconds);
   if (placement.uses_gpu && gpus_[0].copy_bytes_per_s > 0)
     seconds += mask * kMaskBytes / gpus_[0].copy_bytes_per_s;
   return seconds;
