@@ -4,7 +4,7 @@
 
 #include "base/build_info.h"
 #include "base/file.h"
-#include "base/text.h"
+#include "cli/overheads.h"
 #include "engine/engine.h"
 #include "hardware/bandwidth.h"
 
@@ -24,13 +24,11 @@ std::string KernelsPath() { return StateDirectory() + "/kernels.json"; }
 Json KernelsKey(const MachineScan& scan) {
   Json gpus = Json::array();
   for (const Gpu& gpu : scan.machine.gpus) gpus.push_back(gpu.name);
-  // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.105.08 ..."; absent without such a card.
-  const auto driver = ReadPseudoFile("/proc/driver/nvidia/version");
   return {{"machine", MachineKey(scan.machine)},
           {"engine", build_info::kEngineCommit},
           {"backends", build_info::kEngineBackends},
           {"gpus", gpus},
-          {"driver", driver.ok() ? SafeText(driver->substr(0, driver->find('\n'))) : ""}};
+          {"driver", DriverVersion()}};
 }
 
 void AddKernels(MachineScan& scan) {

@@ -173,7 +173,7 @@ TEST(PlanTest, WholeIsAllLayersAndAllTensorsOnTheCard) {
   EXPECT_FALSE(PlanOf(file, WithMemory(8000), pricing).cells[0].whole);
 }
 
-TEST(PlanTest, SpeedIsPredictedWhereTheHostWasMeasured) {
+TEST(PlanTest, WithoutMeasuredKernelsThereIsNoSpeedAndANoteSaysHowToGetIt) {
   GgufFile file = ModelOf(kF16);
   const Pricing pricing = OnHost(file, {2048}, {"f16"});
   const Plan unknown = PlanOf(file, WithMemory(8000), pricing);

@@ -7,8 +7,8 @@
 // In order of trust:
 //   1. measured on this machine for exactly this mix of this file;
 //   2. the published ladder of types (quality_fit.h), anchored where another type of this file was
-//      measured: about 1.6 times either way;
-//   3. the ladder, anchored in published figures of the same architecture and size: 3 times;
+//      measured: about 1.9 times either way;
+//   3. the ladder, anchored in published figures of the same architecture and size: about 3 times;
 //   4. the ladder at this size: about 4 times either way, since models differ that much.
 #pragma once
 
