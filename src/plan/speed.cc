@@ -16,8 +16,8 @@ constexpr double kOffloadTokens = 32;
 constexpr double kFewTokens = 32;
 constexpr double kPromptTokens = 512;
 // The host writes out which cells each token sees: for those of the batch itself a loop with
-// comparisons, the others are copied from the token before. Seconds a cell, read off such loops on a
-// Xeon at 2.6 GHz (0.35 ns in all at 2048 cells and 512 tokens), and a cell's bytes.
+// comparisons, the others are copied from the token before. Seconds a cell, read off such loops on
+// a Xeon at 2.6 GHz (0.35 ns in all at 2048 cells and 512 tokens), and a cell's bytes.
 constexpr double kMaskSeconds = 1.1e-9;
 constexpr double kMaskCopySeconds = 0.08e-9;
 constexpr double kMaskBytes = 2;
@@ -241,8 +241,8 @@ std::optional<double> SpeedModel::BatchSeconds(const RuntimeSettings& settings,
   }
   // Which cells each token sees is written out for every batch, once more for layers with a window.
   const double mask = tokens * (before + tokens) * (windowed ? 2 : 1);
-  seconds += (windowed ? 2 : 1) * tokens *
-             (tokens * kMaskSeconds + (before + tokens) * kMaskCopySeconds);
+  seconds +=
+      (windowed ? 2 : 1) * tokens * (tokens * kMaskSeconds + (before + tokens) * kMaskCopySeconds);
   if (placement.uses_gpu && gpus_[0].copy_bytes_per_s > 0)
     seconds += mask * kMaskBytes / gpus_[0].copy_bytes_per_s;
   return seconds;
