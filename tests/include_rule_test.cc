@@ -50,7 +50,7 @@ std::string IncludedName(std::string_view line) {
 bool IsEngineHeader(const std::string& name) {
   const std::string file = fs::path(name).filename().string();
   return file == "llama.h" || file == "llama-cpp.h" || file == "llama-ext.h" || file == "gguf.h" ||
-         (file.starts_with("ggml") && file.ends_with(".h"));
+         file == "mtmd.h" || (file.starts_with("ggml") && file.ends_with(".h"));
 }
 
 // Why the file of src/`folder` may not include `name`; empty if it may.

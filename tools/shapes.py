@@ -18,8 +18,9 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from shapes import architectures, gguf, recipes, vocabulary  # noqa: E402
+from shapes import architectures, gguf, projectors, recipes, vocabulary  # noqa: E402
 from shapes.catalogue import SHAPES  # noqa: E402
+from shapes.projectors import PROJECTORS  # noqa: E402
 from shapes.values import Filler  # noqa: E402
 
 SMALL_LAYERS = 4
@@ -32,6 +33,8 @@ def in_file_order(name):
 
 def lay_out(shape, recipe, with_vocabulary=False):
     """The file's metadata and its tensors, in order."""
+    if shape.name in PROJECTORS:
+        return projectors.lay_out(shape)
     draft = architectures.draft(shape)
     dims = {name: draft.dims[name] for name in sorted(draft.dims, key=in_file_order)}
     types = recipes.assign(recipe, shape, dims)
@@ -80,6 +83,9 @@ def list_shapes():
             f"{shape.name:20} {shape.arch:14} {shape.recipe:10} {parameters / 1e9:7.2f} B"
             f" {size / 2**20:8.0f} MiB  {shape.about}"
         )
+    for projector in PROJECTORS.values():
+        size = gguf.data_bytes(lay_out(projector, projector.recipe)[1])
+        print(f"{projector.name:20} clip {size / 2**20:34.0f} MiB  {projector.about}")
 
 
 def main():
@@ -88,7 +94,7 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", choices=SHAPES, metavar="NAME")
+    parser.add_argument("name", nargs="?", choices={**SHAPES, **PROJECTORS}, metavar="NAME")
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT")
     parser.add_argument("--list", action="store_true", help="list the shapes")
     parser.add_argument("--all", type=Path, metavar="DIR", help="write every shape")
@@ -106,15 +112,16 @@ def main():
         jobs = [(shape, options.all / f"{shape.name}.gguf") for shape in SHAPES.values()]
         options.all.mkdir(parents=True, exist_ok=True)
     elif options.name and options.out:
-        jobs = [(SHAPES[options.name], options.out)]
+        jobs = [({**SHAPES, **PROJECTORS}[options.name], options.out)]
     else:
         parser.error("give --list, NAME OUT or --all DIR")
 
     for shape, path in jobs:
         try:
+            is_model = shape.name in SHAPES
             layers = options.layers or (min(shape.layers, SMALL_LAYERS) if options.small else None)
             shape = shape.small() if options.small else shape
-            shape = shape.with_layers(layers) if layers else shape
+            shape = shape.with_layers(layers) if layers and is_model else shape
             recipe = options.type or shape.recipe
             size = write(path, shape, recipe, options.vocabulary, options.random)
         except (ValueError, OSError) as error:

@@ -16,6 +16,7 @@ struct Options {
   std::string purpose = "chat";
   std::string runtime = "llama-server";
   std::string flash_attention = "auto";
+  std::optional<std::string> projector;
   bool all = false;
   TargetOptions target;
   PlanOptions plan;
@@ -26,6 +27,7 @@ Status RunPlan(Options& options, const Shared& shared) {
   options.target.bench_outputs = options.runtime == "bench";
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
   TRY(const OpenedModel model, OpenModel(options.model));
+  TRY(options.plan.projector, OpenProjector(model, options.projector));
   const MachineScan scan = ScanMachine();
   TRY(const PlanTarget target, ChooseTarget(scan.machine, options.target));
   TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan));
@@ -95,6 +97,9 @@ Action DefinePlan(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(0, 10000));
   app.add_option("--on-host", o.plan.base.host_tensors,
                  "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)");
+  app.add_option("--mmproj", o.projector,
+                 "A vision or audio projector loaded beside the model, or none (default: the one "
+                 "in the model's store)");
   app.add_option("--runtime", o.runtime,
                  "llama-server (logits for its slots) or bench (logits for every token)")
       ->check(CLI::IsMember({"llama-server", "bench"}))

@@ -18,6 +18,15 @@ Result<OpenedModel> OpenModel(const std::string& name) {
   return model;
 }
 
+Result<std::optional<GgufFile>> OpenProjector(const OpenedModel& model,
+                                              const std::optional<std::string>& wish) {
+  const std::string path = wish.value_or(model.local.projector_path);
+  if (path.empty() || ToLower(path) == "none") return std::optional<GgufFile>();
+  TRY(GgufFile projector, ReadGguf(path));
+  TRY_STATUS(CheckProjector(projector));
+  return std::optional<GgufFile>(std::move(projector));
+}
+
 Result<const FileType*> ParseFileType(const std::string& name) {
   const FileType* type = FindFileType(name);
   if (type != nullptr) return type;

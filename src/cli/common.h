@@ -1,6 +1,7 @@
 // What several commands share: opening a model, reading option values.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,11 @@ struct OpenedModel {
 
 // Finds MODEL, reads its header and checks that it is a sound language model.
 Result<OpenedModel> OpenModel(const std::string& name);
+
+// The projector to plan for: the file or name that `wish` gives, none for "none"; nullopt: what the
+// model's store has with it, for the applications that own the store load it.
+Result<std::optional<GgufFile>> OpenProjector(const OpenedModel& model,
+                                              const std::optional<std::string>& wish);
 
 // "Q4_K_M": kUsage with the nearest valid name.
 Result<const FileType*> ParseFileType(const std::string& name);

@@ -1,12 +1,6 @@
 #include "engine/ghost.h"
 
-#include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cerrno>
-
-#include "base/file.h"
+#include "engine/memory_file.h"
 #include "gguf/writer.h"
 
 namespace trimma {
@@ -50,32 +44,6 @@ std::string Unhex(const std::string& text) {
   return bytes;
 }
 
-class MemoryFile {
- public:
-  MemoryFile() : fd_(memfd_create("trimma-ghost", MFD_CLOEXEC)) {}
-  ~MemoryFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  std::string path() const { return fmt::format("/proc/self/fd/{}", fd_); }
-  Status Fill(const std::string& header, uint64_t bytes) const {
-    if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(bytes)) != 0)
-      return ErrnoError("create", "a ghost model", errno);
-    size_t done = 0;
-    while (done < header.size()) {
-      const ssize_t n =
-          pwrite(fd_, header.data() + done, header.size() - done, static_cast<off_t>(done));
-      if (n <= 0) return ErrnoError("write", "a ghost model", errno);
-      done += static_cast<size_t>(n);
-    }
-    return {};
-  }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 Json GhostToJson(const GgufFile& file) {
@@ -110,18 +78,12 @@ Result<Model> LoadGhost(const GgufFile& file, const std::vector<TensorType>& typ
     plans.push_back({tensor.name, types.empty() ? tensor.type : types[i], tensor.shape});
   }
   TRY(const GgufLayout layout, LayOutGguf(StripTokenizer(file), plans));
-  const MemoryFile memory;
-  TRY_STATUS(memory.Fill(layout.header, layout.file_bytes));
+  TRY(const MemoryFile memory, MemoryFile::Create(layout.header, layout.file_bytes));
   GgufFile ghost;
   ghost.paths = {memory.path()};
   options.no_alloc = true;
   auto model = Model::Load(ghost, options);
-  // The user knows the file by its own name.
-  if (!model.ok()) {
-    std::string& what = model.error().what;
-    const size_t at = what.find(memory.path());
-    if (at != std::string::npos) what.replace(at, memory.path().size(), file.paths[0]);
-  }
+  if (!model.ok()) return UnderItsName(model.error(), memory, file.paths[0]);
   return model;
 }
 

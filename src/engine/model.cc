@@ -8,6 +8,7 @@
 
 #include "base/interrupt.h"
 #include "engine/engine.h"
+#include "engine/flash_attention.h"
 #include "engine/ggml_types.h"
 #include "gguf/soundness.h"
 #include "hardware/machine.h"
@@ -18,18 +19,6 @@ namespace {
 std::string EngineSays() {
   const std::string words = TakeEngineWords();
   return words.empty() ? "" : fmt::format(" (the engine says: {})", words);
-}
-
-llama_flash_attn_type ToEngine(FlashAttention flash_attention) {
-  switch (flash_attention) {
-    case FlashAttention::kOn:
-      return LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    case FlashAttention::kOff:
-      return LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    case FlashAttention::kAuto:
-      break;
-  }
-  return LLAMA_FLASH_ATTN_TYPE_AUTO;
 }
 
 bool AbortOnInterrupt(void*) { return InterruptSignal() != 0; }

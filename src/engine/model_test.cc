@@ -92,7 +92,10 @@ TEST(ModelTest, VocabulariesAreComparedByTheirTexts) {
   EXPECT_FALSE(a.SameVocabulary(larger));
   TinyModel tiny = MakeTinyModel();
   Array tokens = *tiny.metadata.FindArray("tokenizer.ggml.tokens");
-  std::get<std::vector<std::string>>(tokens.elements)[280] = "another";
+  const Strings words = std::get<Strings>(tokens.elements);
+  Strings others;
+  for (size_t i = 0; i < words.size(); ++i) others.push_back(i == 280 ? "another" : words[i]);
+  tokens.elements = others;
   tiny.metadata.Set("tokenizer.ggml.tokens", tokens);
   tree.Write("other.gguf", Assemble(tiny));
   EXPECT_FALSE(a.SameVocabulary(Loaded(tree / "other.gguf")));

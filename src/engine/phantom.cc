@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -61,6 +62,8 @@ struct Phantom {
   ggml_backend_buffer_type memory{};
   ggml_backend_cuda_buffer_type_context memory_context;
   ggml_backend_buffer_type pinned{};
+  std::atomic<uint64_t> held_bytes = 0;
+  std::atomic<uint64_t> most_bytes = 0;  // since CountPhantomBytes
 };
 
 std::array<Phantom, kMostPhantoms> g_phantoms;
@@ -81,6 +84,14 @@ ggml_backend_buffer_t AllocateNothing(ggml_backend_buffer_type_t type, size_t by
   nothing.get_tensor = [](ggml_backend_buffer_t, const ggml_tensor*, void* to, size_t,
                           size_t size) { std::memset(to, 0, size); };
   nothing.clear = [](ggml_backend_buffer_t, uint8_t) {};
+  nothing.free_buffer = [](ggml_backend_buffer_t buffer) {
+    Of(buffer->buft->device).held_bytes -= buffer->size;
+  };
+  Phantom& phantom = Of(type->device);
+  const uint64_t held = phantom.held_bytes += bytes;
+  uint64_t most = phantom.most_bytes;
+  while (most < held && !phantom.most_bytes.compare_exchange_weak(most, held)) {
+  }
   return ggml_backend_buffer_init(type, nothing, nullptr, bytes);
 }
 
@@ -214,6 +225,12 @@ std::vector<ggml_backend_device*> PhantomDevices(const std::vector<PhantomCard>&
   }
   return devices;
 }
+
+void CountPhantomBytes(ggml_backend_device* phantom) {
+  Of(phantom).most_bytes = Of(phantom).held_bytes.load();
+}
+
+uint64_t CountedPhantomBytes(ggml_backend_device* phantom) { return Of(phantom).most_bytes; }
 
 Json ToJson(const PhantomCard& card) {
   return {{"name", card.name},

@@ -24,9 +24,9 @@ std::vector<DeviceBytes> BytesOf(const Model& model, const Context& context) {
     size_t total = 0;
     ggml_backend_dev_memory(device, &free, &total);
     gpus.push_back(device);
-    devices.push_back({ggml_backend_dev_description(device), 0, 0, 0, free});
+    devices.push_back({.name = ggml_backend_dev_description(device), .free_bytes = free});
   }
-  devices.push_back({"host", 0, 0, 0, 0});
+  devices.push_back({.name = "host"});
 
   for (const auto& [buffer_type, bytes] : llama_get_memory_breakdown(context.get())) {
     // Pinned host buffers belong to a GPU's backend but to the host's memory; repacked weights
@@ -49,14 +49,16 @@ Json ToJson(const DeviceBytes& device) {
           {"weights_bytes", device.weights_bytes},
           {"kv_bytes", device.kv_bytes},
           {"compute_bytes", device.compute_bytes},
+          {"projector_bytes", device.projector_bytes},
           {"total_bytes", device.total_bytes()},
           {"free_bytes", device.free_bytes},
           {"reserve_bytes", device.reserve_bytes}};
 }
 
 DeviceBytes DeviceBytesFromJson(const Json& json) {
-  return {json.at("name"),          json.at("weights_bytes"), json.at("kv_bytes"),
-          json.at("compute_bytes"), json.at("free_bytes"),    json.at("reserve_bytes")};
+  return {json.at("name"),          json.at("weights_bytes"),   json.at("kv_bytes"),
+          json.at("compute_bytes"), json.at("projector_bytes"), json.at("free_bytes"),
+          json.at("reserve_bytes")};
 }
 
 }  // namespace trimma

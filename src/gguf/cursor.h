@@ -34,6 +34,13 @@ class HeaderCursor {
     return taken;
   }
 
+  // What of the rest is in memory already, and a step over some of it.
+  std::string_view at_hand() const { return head_.substr(position_); }
+  void Skip(uint64_t bytes) {
+    CHECK(bytes <= head_.size() - position_);
+    position_ += bytes;
+  }
+
   template <typename T>
   Result<T> Read(const char* what) {
     static_assert(std::is_arithmetic_v<T>);

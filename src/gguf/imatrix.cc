@@ -82,7 +82,9 @@ Status ReadTensor(const InputFile& input, const TensorInfo& tensor, Importance* 
 Metadata MetadataOf(const Importance& importance) {
   Metadata metadata;
   metadata.Set("general.type", std::string("imatrix"));
-  metadata.Set(kDatasets, Array{importance.datasets});
+  Strings datasets;
+  for (const std::string& name : importance.datasets) datasets.push_back(name);
+  metadata.Set(kDatasets, Array{std::move(datasets)});
   metadata.Set(kChunkCount, importance.chunk_count);
   metadata.Set(kChunkSize, importance.chunk_size);
   return metadata;
@@ -118,10 +120,10 @@ Result<Importance> ReadImportance(const std::string& path) {
   TRY(importance.chunk_count, OptionalCount(file, kChunkCount));
   TRY(importance.chunk_size, OptionalCount(file, kChunkSize));
   if (const Array* datasets = file.metadata.FindArray(kDatasets)) {
-    const auto* names = std::get_if<std::vector<std::string>>(&datasets->elements);
+    const auto* names = std::get_if<Strings>(&datasets->elements);
     if (names == nullptr)
       return Invalid(path, fmt::format("{} is not an array of text", kDatasets));
-    importance.datasets = *names;
+    for (const std::string_view name : *names) importance.datasets.emplace_back(name);
   }
   TRY(const InputFile input, InputFile::Open(path));
   for (const TensorInfo& tensor : file.tensors) TRY_STATUS(ReadTensor(input, tensor, &importance));

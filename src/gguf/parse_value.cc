@@ -12,7 +12,8 @@ namespace {
 
 using format::Kind;
 
-Result<std::string> ParseString(HeaderCursor& cursor) {
+// Valid until the cursor goes on.
+Result<std::string_view> ParseString(HeaderCursor& cursor) {
   const uint64_t at = cursor.position();
   TRY(const uint64_t bytes, cursor.Read<uint64_t>("a string's length"));
   if (bytes > cursor.remaining()) {
@@ -24,8 +25,7 @@ Result<std::string> ParseString(HeaderCursor& cursor) {
     return cursor.Invalid(at, fmt::format("a string has {} bytes, at most {} are allowed", bytes,
                                           format::kMaxStringBytes));
   }
-  TRY(const std::string_view text, cursor.Take(bytes, "a string"));
-  return std::string(text);
+  return cursor.Take(bytes, "a string");
 }
 
 Result<uint8_t> ParseBool(HeaderCursor& cursor) {
@@ -54,17 +54,34 @@ Result<Array> ParseBools(HeaderCursor& cursor, uint64_t count) {
   return Array{std::move(bools), true};
 }
 
+// Up to `count` strings that are in memory and beyond doubt: a vocabulary has a million of them,
+// and a Result for each takes longer than all else. ParseString judges the one where this stops.
+void TakeSoundStrings(HeaderCursor& cursor, uint64_t count, Strings& strings) {
+  const std::string_view bytes = cursor.at_hand();
+  uint64_t at = 0;
+  while (strings.size() < count) {
+    uint64_t length = 0;
+    if (bytes.size() - at < sizeof length) break;
+    std::memcpy(&length, bytes.data() + at, sizeof length);
+    if (length > format::kMaxStringBytes || length > bytes.size() - at - sizeof length) break;
+    strings.push_back(bytes.substr(at + sizeof length, length));
+    at += sizeof length + length;
+  }
+  cursor.Skip(at);
+}
+
 Result<Array> ParseStrings(HeaderCursor& cursor, uint64_t count) {
   if (count > format::kMaxStrings) {
     return cursor.Invalid(
         cursor.position(),
         fmt::format("an array of {} strings, at most {} are allowed", count, format::kMaxStrings));
   }
-  std::vector<std::string> strings;
+  Strings strings;
   strings.reserve(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    TRY(std::string text, ParseString(cursor));
-    strings.push_back(std::move(text));
+  for (TakeSoundStrings(cursor, count, strings); strings.size() < count;
+       TakeSoundStrings(cursor, count, strings)) {
+    TRY(const std::string_view text, ParseString(cursor));
+    strings.push_back(text);
   }
   return Array{std::move(strings)};
 }
@@ -182,8 +199,8 @@ Result<Value> ParseValue(HeaderCursor& cursor) {
       return Value(value != 0);
     }
     case Kind::kString: {
-      TRY(std::string text, ParseString(cursor));
-      return Value(std::move(text));
+      TRY(const std::string_view text, ParseString(cursor));
+      return Value(std::string(text));
     }
   }
   return cursor.Invalid(at, fmt::format("{} is no type of a value", id));
@@ -193,7 +210,8 @@ Result<Value> ParseValue(HeaderCursor& cursor) {
 
 Result<Metadata::Entry> ParseEntry(HeaderCursor& cursor) {
   const uint64_t at = cursor.position();
-  TRY(std::string key, ParseString(cursor));
+  TRY(const std::string_view name, ParseString(cursor));
+  std::string key(name);
   const std::string fault = format::FaultOfName(key, format::kMaxKeyBytes);
   if (!fault.empty()) return cursor.Invalid(at, fmt::format("a metadata key {}", fault));
   Result<Value> value = ParseValue(cursor);

@@ -24,7 +24,7 @@ TinyModel SmallModel() {
   options.vocab = 260;
   TinyModel model = MakeTinyModel(options);
   // A vocabulary for one, for the sweeps try every bit.
-  model.metadata.Set("tokenizer.ggml.tokens", Array{std::vector<std::string>{"<unk>"}});
+  model.metadata.Set("tokenizer.ggml.tokens", Array{Strings{"<unk>"}});
   model.metadata.Set("tokenizer.ggml.scores", Array{std::vector<float>{0}});
   model.metadata.Set("tokenizer.ggml.token_type", Array{std::vector<int32_t>{2}});
   return model;

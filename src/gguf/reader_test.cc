@@ -62,7 +62,7 @@ TEST(ReaderTest, ReadsEveryKindOfValueInBothVersions) {
   metadata.Set("a.i32", Array{std::vector<int32_t>{-1}});
   metadata.Set("a.f32", Array{std::vector<float>{0.5F}});
   metadata.Set("a.bool", Array{std::vector<uint8_t>{1, 0}, true});
-  metadata.Set("a.text", Array{std::vector<std::string>{"", "x"}});
+  metadata.Set("a.text", Array{Strings{"", "x"}});
   metadata.Set("a.u64", Array{std::vector<uint64_t>{1}});
   metadata.Set("a.i64", Array{std::vector<int64_t>{-1}});
   metadata.Set("a.f64", Array{std::vector<double>{0.5}});

@@ -129,11 +129,12 @@ class Tokenizer {
 
   Status Check() {
     constexpr const char* kTokens = "tokenizer.ggml.tokens";
-    TRY_STATUS(IsArrayOf<std::string>("tokenizer.ggml.merges"));
-    TRY_STATUS(IsArrayOf<std::string>(kTokens));
-    TRY_STATUS((IsArrayOf<float, int32_t>("tokenizer.ggml.scores")));
-    TRY_STATUS(IsArrayOf<int32_t>("tokenizer.ggml.token_type"));
-    TRY_STATUS((IsArrayOf<uint8_t, int8_t>("tokenizer.ggml.precompiled_charsmap")));
+    TRY_STATUS(IsArrayOf<Strings>("tokenizer.ggml.merges"));
+    TRY_STATUS(IsArrayOf<Strings>(kTokens));
+    TRY_STATUS((IsArrayOf<std::vector<float>, std::vector<int32_t>>("tokenizer.ggml.scores")));
+    TRY_STATUS(IsArrayOf<std::vector<int32_t>>("tokenizer.ggml.token_type"));
+    TRY_STATUS((IsArrayOf<std::vector<uint8_t>, std::vector<int8_t>>(
+        "tokenizer.ggml.precompiled_charsmap")));
     const Array* tokens = file_.metadata.FindArray(kTokens);
     for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
       const Array* array = file_.metadata.FindArray(key);
@@ -151,8 +152,8 @@ class Tokenizer {
   Status IsArrayOf(const char* key) {
     if (!file_.metadata.Has(key)) return {};
     const Array* array = file_.metadata.FindArray(key);
-    const bool fits = array != nullptr && !array->is_bool &&
-                      (std::holds_alternative<std::vector<Ts>>(array->elements) || ...);
+    const bool fits =
+        array != nullptr && !array->is_bool && (std::holds_alternative<Ts>(array->elements) || ...);
     if (!fits) return Invalid(file_, fmt::format("{} has a wrong type", key));
     return {};
   }
@@ -161,6 +162,12 @@ class Tokenizer {
 };
 
 }  // namespace
+
+Status CheckProjector(const GgufFile& file) {
+  if (file.architecture() == "clip" && !file.tensors.empty()) return {};
+  return Error{Code::kInvalid, fmt::format("{} is no vision or audio projector", NameOf(file)),
+               "name the mmproj file that lies beside the model"};
+}
 
 Status CheckModel(const GgufFile& file) {
   TRY_STATUS(CheckKind(file));

@@ -14,4 +14,7 @@ namespace trimma {
 // (a ghost model has none).
 Status CheckModel(const GgufFile& file);
 
+// The same of a projector (mmproj): "x.gguf is a language model, not a projector".
+Status CheckProjector(const GgufFile& file);
+
 }  // namespace trimma

@@ -22,7 +22,7 @@ std::optional<std::vector<int64_t>> FirstIntegers(const Array& array, uint64_t n
   if (array.is_bool || array.size() < n) return std::nullopt;
   return std::visit(
       [n](const auto& elements) -> std::optional<std::vector<int64_t>> {
-        using T = typename std::decay_t<decltype(elements)>::value_type;
+        using T = std::decay_t<decltype(elements[0])>;
         if constexpr (!kIsInteger<T>) {
           return std::nullopt;
         } else {

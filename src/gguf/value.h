@@ -11,13 +11,15 @@
 #include <variant>
 #include <vector>
 
+#include "gguf/strings.h"
+
 namespace trimma {
 
 // An array keeps its element type. bool is stored as uint8_t, one byte an element, as in the file.
 using ArrayValue = std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>,
                                 std::vector<int16_t>, std::vector<uint32_t>, std::vector<int32_t>,
                                 std::vector<float>, std::vector<uint64_t>, std::vector<int64_t>,
-                                std::vector<double>, std::vector<std::string>>;
+                                std::vector<double>, Strings>;
 
 struct Array {
   ArrayValue elements;

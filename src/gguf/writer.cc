@@ -48,10 +48,7 @@ class HeaderBuilder {
     }
   }
   void Put(const bool& value) { Put(uint8_t{value}); }
-  void Put(const std::string& text) {
-    Put(uint64_t{text.size()});
-    bytes_.append(text);
-  }
+  void Put(const std::string& text) { PutText(text); }
   void Put(std::string_view raw) { bytes_.append(raw); }
 
   void PutEntry(const Metadata::Entry& entry) {
@@ -72,11 +69,16 @@ class HeaderBuilder {
   void PutElements(const std::vector<T>& elements, bool is_bool) {
     Put(is_bool ? Kind::kBool : KindOf<T>());
     Put(uint64_t{elements.size()});
-    if constexpr (std::is_same_v<T, std::string>) {
-      for (const std::string& text : elements) Put(text);
-    } else {
-      bytes_.append(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(T));
-    }
+    bytes_.append(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(T));
+  }
+  void PutElements(const Strings& strings, bool /*is_bool*/) {
+    Put(Kind::kString);
+    Put(uint64_t{strings.size()});
+    for (const std::string_view text : strings) PutText(text);
+  }
+  void PutText(std::string_view text) {
+    Put(uint64_t{text.size()});
+    bytes_.append(text);
   }
   std::string bytes_;
 };

@@ -21,6 +21,11 @@ Status Pricer::Start() {
   return {};
 }
 
+Status Pricer::AddProjector(const GgufFile& projector, FlashAttention flash_attention) {
+  TRY(projector_, PriceProjector(projector, {devices_, flash_attention}));
+  return {};
+}
+
 Result<const Model*> Pricer::Load(size_t mix, const RuntimeSettings& settings) {
   Ghost* ghost = nullptr;
   {
@@ -46,6 +51,8 @@ Result<PricedCell> Pricer::At(size_t mix, const RuntimeSettings& settings) {
   TRY(const Model* ghost, Load(mix, settings));
   const auto slots = static_cast<uint32_t>(settings.parallel);
   TRY(std::vector<DeviceBytes> devices, Price(*ghost, settings, target_.bench_outputs ? 0 : slots));
+  devices.front().projector_bytes += projector_.gpu_bytes;
+  devices.back().projector_bytes += projector_.host_bytes;
   for (size_t i = 0; i + 1 < devices.size() && !target_.overheads.empty(); ++i) {
     const Overhead& overhead = target_.overheads[std::min(i, target_.overheads.size() - 1)];
     const bool split =

@@ -11,6 +11,7 @@
 
 #include "engine/ghost.h"
 #include "engine/price.h"
+#include "engine/projector.h"
 #include "plan/placement.h"
 #include "plan/pricing.h"
 
@@ -25,6 +26,9 @@ class Pricer {
   const Placements& placements() const { return *placements_; }
   // Loads the first ghost; the others below may be called once it is there.
   Status Start();
+
+  // Every cell from now on holds this projector too. Before At() and Place().
+  Status AddProjector(const GgufFile& projector, FlashAttention flash_attention);
 
   // A mix under exactly these settings. Thread-safe.
   Result<PricedCell> At(size_t mix, const RuntimeSettings& settings);
@@ -61,6 +65,7 @@ class Pricer {
   int layers_ = 0;
   std::unique_ptr<Placements> placements_;
   uint64_t widest_row_;
+  ProjectorBytes projector_;
   std::mutex mutex_;
   std::map<Key, std::unique_ptr<Ghost>> ghosts_;
 };

@@ -48,6 +48,7 @@ struct PricingTarget {
 };
 
 struct PricingRequest {
+  const GgufFile* projector = nullptr;   // loaded beside the model, onto the first GPU
   std::vector<const FileType*> recipes;  // besides the file as it is
   std::vector<uint32_t> contexts;
   std::vector<KvTypes> kv;

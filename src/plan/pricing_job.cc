@@ -191,6 +191,10 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
   TRY(const RuntimeSettings base, RuntimeSettingsFromJson(request.at("base")));
   Pricer pricer(file, mixes, target);
   TRY_STATUS(pricer.Start());
+  if (!request.at("projector").is_null()) {
+    TRY(const GgufFile projector, GhostFromJson(request["projector"]));
+    TRY_STATUS(pricer.AddProjector(projector, base.flash_attention));
+  }
   std::vector<RuntimeSettings> settings;
   for (const Json& context : request.at("contexts")) {
     for (const Json& kv : request.at("kv")) {

@@ -187,9 +187,12 @@ std::string Devices(const PlanCell& cell, const Machine& machine) {
     out += fmt::format("{} {} of {} free: {}\n", Bar(share, 20),
                        FormatBytes(d.total_bytes() + reserve), FormatBytes(free),
                        SafeText(d.name, 40));
-    out += Wrapped("    ", fmt::format("weights {}, KV cache {}, compute {}, kept free {}",
-                                       FormatBytes(d.weights_bytes), FormatBytes(d.kv_bytes),
-                                       FormatBytes(d.compute_bytes), FormatBytes(reserve)));
+    const std::string projector =
+        d.projector_bytes > 0 ? fmt::format(", projector {}", FormatBytes(d.projector_bytes)) : "";
+    out +=
+        Wrapped("    ", fmt::format("weights {}, KV cache {}, compute {}{}, kept free {}",
+                                    FormatBytes(d.weights_bytes), FormatBytes(d.kv_bytes),
+                                    FormatBytes(d.compute_bytes), projector, FormatBytes(reserve)));
   }
   return out;
 }

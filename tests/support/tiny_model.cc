@@ -82,7 +82,7 @@ class ModelMaker {
 
   void AddTokenizer() {
     enum : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6 };
-    std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+    Strings tokens = {"<unk>", "<s>", "</s>"};
     std::vector<int32_t> types = {kUnknown, kControl, kControl};
     for (uint32_t byte = 0; byte < kBytes; ++byte) {
       tokens.push_back(fmt::format("<0x{:02X}>", byte));
