@@ -26,6 +26,9 @@ Action DefineOptimize(CLI::App& app, const Shared& shared) {
                  "A better original of the same model to quantise from (F16 or BF16)");
   app.add_option("-o,--output", o->output,
                  "A directory for what is written (default ./MODEL-trimma)");
+  app.add_option("--mmproj", o->projector,
+                 "A vision or audio projector that stays beside the model, or none (default: the "
+                 "one in the model's store)");
   app.add_option("--text", o->text,
                  "Judge quality on this text (default: text the model generates)");
   app.add_option("--calibration", o->calibration,

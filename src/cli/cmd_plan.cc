@@ -27,9 +27,9 @@ Status RunPlan(Options& options, const Shared& shared) {
   options.target.bench_outputs = options.runtime == "bench";
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
   TRY(const OpenedModel model, OpenModel(options.model));
-  TRY(options.plan.projector, OpenProjector(model, options.projector));
   const MachineScan scan = ScanMachine();
-  TRY(const PlanTarget target, ChooseTarget(scan.machine, options.target));
+  TRY(PlanTarget target, ChooseTarget(scan.machine, options.target));
+  TRY(target.pricing.projector, OpenProjector(model, options.projector));
   TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan));
   const Plan& plan = planned.plan;
   if (shared.json) {

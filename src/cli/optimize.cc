@@ -48,9 +48,10 @@ struct Run {
   const OptimizeOptions& options;
   Progress& progress;
   OptimizeRecord record;
-  OpenedModel model;   // as the user named it
-  OpenedModel source;  // to quantise from: the model itself, or --source
-  Planned planned;     // of the source
+  OpenedModel model;                  // as the user named it
+  OpenedModel source;                 // to quantise from: the model itself, or --source
+  Planned planned;                    // of the source
+  std::optional<GgufFile> projector;  // that stays beside the model
   RuntimeSettings defaults;
   std::string directory;
   std::string work;  // a folder of the directory for what is thrown away
@@ -81,6 +82,11 @@ Status Open(Run& run) {
   TRY_STATUS(MakeDirectories(run.directory));
   if (access(run.directory.c_str(), W_OK) != 0)
     return ErrnoError("write into", run.directory, errno);
+  TRY(run.projector, OpenProjector(run.model, run.options.projector));
+  if (run.projector) {
+    const std::filesystem::path path = run.projector->paths[0];
+    run.record.files.projector = std::filesystem::absolute(path, error).string();
+  }
   run.record.model_name = DisplayName(run.model);
   run.record.model_argument = run.options.model;
   run.record.model_path = absolute;
@@ -120,7 +126,8 @@ Status MakeThePlan(Run& run) {
       options.contexts.push_back(*run.options.context);
     }
   }
-  TRY(const PlanTarget target, ChooseTarget(scan.machine, {}));
+  TRY(PlanTarget target, ChooseTarget(scan.machine, {}));
+  target.pricing.projector = run.projector;
   TRY(run.planned, MakePlanFor(run.source.file, scan, target, options));
   const Plan& plan = run.planned.plan;
   if (plan.refusal) return *plan.refusal;
@@ -133,7 +140,7 @@ Status MakeThePlan(Run& run) {
   return {};
 }
 
-Result<Outcome> Describe(const GgufFile& file, const RuntimeSettings& settings,
+Result<Outcome> Describe(const Run& run, const GgufFile& file, const RuntimeSettings& settings,
                          const std::string& label) {
   Outcome outcome;
   outcome.label = label;
@@ -141,7 +148,9 @@ Result<Outcome> Describe(const GgufFile& file, const RuntimeSettings& settings,
   outcome.file_bytes = file.file_bytes;
   outcome.bits_per_weight = file.bits_per_weight();
   outcome.settings = settings;
-  TRY(const auto devices, PriceSettings(file, settings));
+  PricingTarget target;
+  target.projector = run.projector;
+  TRY(const auto devices, PriceSettings(file, settings, target));
   outcome.memory_bytes = Total(devices);
   return outcome;
 }
@@ -281,10 +290,10 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 
-  TRY(Outcome before, Describe(run.model.file, run.defaults,
+  TRY(Outcome before, Describe(run, run.model.file, run.defaults,
                                fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));
-  TRY(Outcome after,
-      Describe(after_file, tuned.best_settings, fmt::format("{}, tuned", TypeLabel(after_file))));
+  TRY(Outcome after, Describe(run, after_file, tuned.best_settings,
+                              fmt::format("{}, tuned", TypeLabel(after_file))));
   after.quality = run.record.after.quality;
   after.speed = tuned.best_speed;
   if (same_weights) {

@@ -94,7 +94,6 @@ Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const
     }
   }
   request.base = options.base;
-  if (options.projector) request.projector = &*options.projector;
   request.target = target.pricing;
   Planned planned;
   TRY(planned.pricing, PriceMixes(file, request));

@@ -16,7 +16,6 @@ struct PlanOptions {
   std::vector<std::string> kv;     // "f16", or K and V apart: "q8_0/f16"; empty: f16, q8_0, q4_0
   RuntimeSettings base;            // the rest of the settings; gpu_layers only where asked for
   Wishes wishes;
-  std::optional<GgufFile> projector;  // loaded beside the model
 };
 
 struct Planned {

@@ -63,6 +63,8 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
     if (json.at("schema") != "trimma.optimize/1") return invalid;
     Applied applied;
     applied.model_path = json.at("files").at("model");
+    const Json projector = json["files"].value("projector", Json());
+    if (projector.is_string()) applied.projector_path = projector;
     applied.name =
         ServedName(json.at("model").at("argument"),
                    json.at("model").at("path") == applied.model_path, applied.model_path);
@@ -81,6 +83,7 @@ Applied AppliedFrom(const OptimizeRecord& record) {
   const bool kept = record.files.model == record.model_path;
   return {ServedName(record.model_argument, kept, record.files.model),
           record.files.model,
+          record.files.projector,
           record.after.settings,
           record.sampling,
           record.trimma_version,

@@ -12,17 +12,15 @@ Pricer::Pricer(const GgufFile& file, const std::vector<Mix>& mixes, const Pricin
   has_gpu_ = target.cards ? !target.cards->empty() : !EngineGpus().empty();
 }
 
-Status Pricer::Start() {
+Status Pricer::Start(FlashAttention flash_attention) {
   RuntimeSettings settings;
   if (!has_gpu_) settings.gpu_layers = 0;
   TRY(const Model* ghost, Load(0, settings));
   layers_ = ghost->layers();
   placements_ = std::make_unique<Placements>(file_, layers_);
-  return {};
-}
-
-Status Pricer::AddProjector(const GgufFile& projector, FlashAttention flash_attention) {
-  TRY(projector_, PriceProjector(projector, {devices_, flash_attention}));
+  if (target_.projector) {
+    TRY(projector_, PriceProjector(*target_.projector, {devices_, flash_attention}));
+  }
   return {};
 }
 

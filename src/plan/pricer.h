@@ -24,11 +24,9 @@ class Pricer {
 
   bool has_gpu() const { return has_gpu_; }
   const Placements& placements() const { return *placements_; }
-  // Loads the first ghost; the others below may be called once it is there.
-  Status Start();
-
-  // Every cell from now on holds this projector too. Before At() and Place().
-  Status AddProjector(const GgufFile& projector, FlashAttention flash_attention);
+  // Loads the first ghost and prices the projector; the others below may be called once it is
+  // there. All settings have this flash attention.
+  Status Start(FlashAttention flash_attention);
 
   // A mix under exactly these settings. Thread-safe.
   Result<PricedCell> At(size_t mix, const RuntimeSettings& settings);

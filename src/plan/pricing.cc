@@ -79,14 +79,9 @@ Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
 Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request) {
   Json kv = Json::array();
   for (const KvTypes& types : request.kv) kv.push_back({types.k, types.v});
-  const Json message = {
-      {"ghost", GhostToJson(file)},
-      {"projector", request.projector == nullptr ? Json() : GhostToJson(*request.projector)},
-      {"recipes", NamesOf(request.recipes)},
-      {"contexts", request.contexts},
-      {"kv", kv},
-      {"base", ToJson(request.base)},
-      {"target", ToJson(request.target)}};
+  const Json message = {{"ghost", GhostToJson(file)},   {"recipes", NamesOf(request.recipes)},
+                        {"contexts", request.contexts}, {"kv", kv},
+                        {"base", ToJson(request.base)}, {"target", ToJson(request.target)}};
   TRY(const Json answer, RunChild("pricing", message));
   Pricing pricing;
   pricing.layers = answer.at("layers");

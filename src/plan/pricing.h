@@ -11,6 +11,7 @@
 #include "engine/price.h"
 #include "engine/runtime.h"
 #include "gguf/file_type.h"
+#include "gguf/reader.h"
 #include "hardware/overhead.h"
 #include "plan/assignment.h"
 
@@ -45,10 +46,11 @@ struct PricingTarget {
   std::vector<Overhead> overheads;
   // Logits for every token, as the engine's tools reserve; else one row a slot, as llama-server.
   bool bench_outputs = false;
+  // A vision or audio projector beside the model, on the first GPU or else the host.
+  std::optional<GgufFile> projector;
 };
 
 struct PricingRequest {
-  const GgufFile* projector = nullptr;   // loaded beside the model, onto the first GPU
   std::vector<const FileType*> recipes;  // besides the file as it is
   std::vector<uint32_t> contexts;
   std::vector<KvTypes> kv;

@@ -1,5 +1,7 @@
 #include "plan/pricing_json.h"
 
+#include "engine/ghost.h"
+
 namespace trimma {
 
 Json ToJson(const PricedCell& cell) {
@@ -32,7 +34,10 @@ Json ToJson(const PricingTarget& target) {
   }
   Json overheads = Json::array();
   for (const Overhead& overhead : target.overheads) overheads.push_back(ToJson(overhead));
-  return {{"cards", cards}, {"overheads", overheads}, {"bench_outputs", target.bench_outputs}};
+  return {{"cards", cards},
+          {"overheads", overheads},
+          {"bench_outputs", target.bench_outputs},
+          {"projector", target.projector ? GhostToJson(*target.projector) : Json()}};
 }
 
 Result<PricingTarget> PricingTargetFromJson(const Json& json) {
@@ -45,6 +50,9 @@ Result<PricingTarget> PricingTargetFromJson(const Json& json) {
   for (const Json& overhead : json.at("overheads"))
     target.overheads.push_back(OverheadFromJson(overhead));
   target.bench_outputs = json.at("bench_outputs");
+  if (!json.at("projector").is_null()) {
+    TRY(target.projector, GhostFromJson(json["projector"]));
+  }
   return target;
 }
 

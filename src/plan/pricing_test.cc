@@ -5,6 +5,7 @@
 #include "engine/ghost.h"
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
+#include "support/tiny_projector.h"
 
 namespace trimma {
 namespace {
@@ -274,6 +275,35 @@ TEST(PricingTest, ARequestWithoutItsFieldsIsInternalNotACrash) {
     const auto result = RunChild(job, Json::object());
     ASSERT_FALSE(result.ok()) << job;
     EXPECT_EQ(result.error().code, Code::kInternal) << job;
+  }
+}
+
+TEST(PricingTest, AProjectorTakesItsBytesOfTheFirstDeviceInEveryCell) {
+  const TempTree tree;
+  const GgufFile file = Written(tree, Shape("gemma3"));
+  tree.Write("mmproj.gguf", Assemble(TinyProjector(224)));
+  PricingRequest request;
+  request.recipes = Recipes({"Q8_0"});
+  request.contexts = {512, 4096};
+  request.kv = {{"f16", "f16"}};
+  for (const size_t cards : {0U, 2U}) {
+    request.target.cards = std::vector<PhantomCard>(cards, {"card", 750, 6ULL << 30, 6ULL << 30});
+    request.target.projector.reset();
+    const auto without = PriceMixes(file, request);
+    const auto projector = ReadGguf(tree / "mmproj.gguf");
+    ASSERT_TRUE(projector.ok());
+    request.target.projector = *projector;
+    const auto with = PriceMixes(file, request);
+    ASSERT_TRUE(without.ok() && with.ok());
+    const uint64_t bytes = with->cells[0].devices[0].projector_bytes;
+    EXPECT_GT(bytes, projector->file_bytes / 2);
+    for (size_t i = 0; i < with->cells.size(); ++i) {
+      const auto& devices = with->cells[i].devices;
+      EXPECT_EQ(devices[0].total_bytes(), without->cells[i].devices[0].total_bytes() + bytes);
+      if (cards > 1) {
+        EXPECT_EQ(devices[1].projector_bytes, 0);
+      }
+    }
   }
 }
 

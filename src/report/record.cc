@@ -64,6 +64,7 @@ Json TrialJson(const TuneTrial& trial) {
 
 Json FilesJson(const WrittenFiles& files) {
   return {{"model", TextOrNull(files.model)},
+          {"projector", TextOrNull(files.projector)},
           {"config", TextOrNull(files.config)},
           {"modelfile", TextOrNull(files.modelfile)},
           {"env", TextOrNull(files.env)},

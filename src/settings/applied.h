@@ -10,8 +10,9 @@
 namespace trimma {
 
 struct Applied {
-  std::string name;        // what the application calls the model: "gemma3:4b", "m.gguf"
-  std::string model_path;  // absolute path of the GGUF
+  std::string name;            // what the application calls the model: "gemma3:4b", "m.gguf"
+  std::string model_path;      // absolute path of the GGUF
+  std::string projector_path;  // of its vision or audio projector; "" if none is to be loaded
   RuntimeSettings settings;
   Sampling sampling;
   std::string trimma_version;

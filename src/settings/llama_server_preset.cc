@@ -26,6 +26,7 @@ std::vector<std::pair<const char*, std::string>> Options(const Applied& applied)
       {"batch-size", std::to_string(settings.batch)},
       {"ubatch-size", std::to_string(settings.ubatch)},
   };
+  if (!applied.projector_path.empty()) options.emplace_back("mmproj", applied.projector_path);
   if (settings.threads) options.emplace_back("threads", std::to_string(*settings.threads));
   if (settings.threads_batch) {
     options.emplace_back("threads-batch", std::to_string(*settings.threads_batch));
@@ -76,12 +77,12 @@ bool FitsAlias(const std::string& name) {
 
 Result<std::string> RenderLlamaServerPreset(const Applied& applied) {
   TRY_STATUS(CheckApplied(applied));
-  if (!FitsPreset(applied.model_path)) {
-    return Error{
-        Code::kInvalid,
-        fmt::format("a llama-server preset can't name this path: {}", SafeText(applied.model_path)),
-        "move or link the model to a path without ';', '#', control characters, and "
-        "without a blank or backslash at its end"};
+  for (const std::string& path : {applied.model_path, applied.projector_path}) {
+    if (path.empty() || FitsPreset(path)) continue;
+    return Error{Code::kInvalid,
+                 fmt::format("a llama-server preset can't name this path: {}", SafeText(path)),
+                 "move or link the file to a path without ';', '#', control characters, and "
+                 "without a blank or backslash at its end"};
   }
   const std::string section = SectionName(applied.name);
   std::string text = fmt::format(

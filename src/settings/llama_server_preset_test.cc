@@ -116,5 +116,16 @@ TEST(LlamaServerCommandTest, QuotesForBash) {
       "llama-server --model '/m/it'\\''s $(rm) `x`;.gguf' --ctx-size"));
 }
 
+TEST(RenderLlamaServerPresetTest, LoadsTheProjectorThatBelongsToTheModel) {
+  Applied applied = Example();
+  applied.projector_path = "/models/mmproj g.gguf";
+  EXPECT_NE(RenderLlamaServerPreset(applied)->find("\nmmproj = /models/mmproj g.gguf\n"),
+            std::string::npos);
+  EXPECT_NE(LlamaServerCommand(applied).find(" --mmproj '/models/mmproj g.gguf' "),
+            std::string::npos);
+  applied.projector_path = "/models/a;b.gguf";
+  EXPECT_EQ(RenderLlamaServerPreset(applied).error().code, Code::kInvalid);
+}
+
 }  // namespace
 }  // namespace trimma
