@@ -6,16 +6,10 @@
 
 #include <cmath>
 
+#include "engine/input_tap.h"
+
 namespace trimma {
 namespace {
-
-// The scheduler names copies of weights "CUDA0#blk.0.attn_k.weight#0".
-std::string WeightName(const char* name) {
-  const std::string full = name;
-  const size_t begin = full.find('#');
-  if (begin == std::string::npos) return full;
-  return full.substr(begin + 1, full.find('#', begin + 1) - begin - 1);
-}
 
 void AddSquares(const char* row, uint64_t columns, double* sums) {
   const auto* x = reinterpret_cast<const float*>(row);
@@ -25,14 +19,12 @@ void AddSquares(const char* row, uint64_t columns, double* sums) {
 }  // namespace
 
 bool ActivationTap::See(ggml_tensor* node, bool ask) {
+  const std::string name = MultipliedWeights(node);
+  if (name.empty()) return false;
+  if (ask) return true;
   const bool experts = node->op == GGML_OP_MUL_MAT_ID;
-  if (!experts && node->op != GGML_OP_MUL_MAT) return false;
   const ggml_tensor* weights = node->src[0];
   const ggml_tensor* input = node->src[1];
-  const std::string name = WeightName(weights->name);
-  // Products of two activations (attention scores) have no weight to quantise.
-  if (!name.ends_with(".weight") || input->type != GGML_TYPE_F32) return false;
-  if (ask) return true;
 
   const char* data = static_cast<const char*>(input->data);
   if (!ggml_backend_buffer_is_host(input->buffer)) {

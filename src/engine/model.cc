@@ -43,7 +43,8 @@ Result<Model> Model::Load(const GgufFile& file, const Options& options) {
   (void)TakeEngineWords();
   llama_model_params params = llama_model_default_params();
   if (options.gpu_layers) params.n_gpu_layers = *options.gpu_layers;
-  params.use_extra_bufts = options.repack;
+  params.use_extra_bufts = options.repack && !options.writable;
+  if (options.writable) params.load_mode = LLAMA_LOAD_MODE_NONE;
   if (options.no_alloc) {
     params.no_alloc = true;
     params.load_mode = LLAMA_LOAD_MODE_NONE;

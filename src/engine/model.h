@@ -26,6 +26,8 @@ class Model {
   struct Options {
     std::optional<int> gpu_layers;  // nullopt: all
     bool no_alloc = false;          // price only: nothing is read, no weights exist
+    bool writable =
+        false;           // weights in memory of our own, as in the file: not mapped, not repacked
     bool repack = true;  // weights rearranged for the CPU's kernels, as the engine's default
     std::vector<std::string> host_tensors;  // RuntimeSettings::host_tensors
     // The GPUs to use; nullopt: all that the engine sees. Phantoms (engine/phantom.h) only with

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <thread>
 
+#include "base/divergence.h"
 #include "base/interrupt.h"
 #include "engine/model.h"
 #include "engine/token_text.h"
-#include "measure/divergence.h"
 #include "measure/quality.h"
 
 namespace trimma {

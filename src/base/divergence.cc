@@ -1,4 +1,4 @@
-#include "measure/divergence.h"
+#include "base/divergence.h"
 
 #include <algorithm>
 #include <cmath>

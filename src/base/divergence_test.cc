@@ -1,4 +1,4 @@
-#include "measure/divergence.h"
+#include "base/divergence.h"
 
 #include <gtest/gtest.h>
 
