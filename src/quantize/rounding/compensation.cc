@@ -1,0 +1,72 @@
+#include "quantize/rounding/compensation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "quantize/rounding/factor.h"
+
+namespace trimma {
+namespace {
+
+constexpr double kMostDamping = 1000;
+
+}  // namespace
+
+Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threads) {
+  Compensation result(moment);
+  result.importance_ = moment.Diagonal();
+  double sum = 0;
+  for (const float d : result.importance_) sum += d;
+  if (!std::isfinite(sum))
+    return Error{Code::kInvalid, "the second moment of an input is not finite", ""};
+  result.mean_ = sum / static_cast<double>(moment.n());
+  if (!(result.mean_ >= std::numeric_limits<float>::min())) {
+    result.is_zero_ = true;
+    result.damping_ = 0;
+    return result;
+  }
+  result.factor_.resize(moment.blocks() * result.MatrixSize());
+  while (true) {
+    TRY(const bool done, result.TryFactors(threads));
+    if (done) break;
+    result.damping_ *= 10;
+    if (result.damping_ > kMostDamping)
+      return Error{Code::kInvalid, "the second moment of an input is not positive definite", ""};
+  }
+  result.added_ = static_cast<float>(result.damping_ * result.mean_);
+  for (float& d : result.importance_) d += result.added_;
+  result.Invert();
+  return result;
+}
+
+// The factor of H over its mean diagonal, which keeps floats in their range.
+Result<bool> Compensation::TryFactors(int threads) {
+  const auto scale = static_cast<float>(1 / mean_);
+  const uint64_t size = moment_->block();
+  for (uint64_t i = 0; i < moment_->blocks(); ++i) {
+    float* to = factor_.data() + i * MatrixSize();
+    const float* from = moment_->Matrix(i);
+    for (size_t k = 0; k < MatrixSize(); ++k) to[k] = from[k] * scale;
+    for (uint64_t j = 0; j < size; ++j)
+      to[j * (moment_->stride() + 1)] += static_cast<float>(damping_);
+    TRY(const bool done, FactorFromTheEnd({to, size, moment_->stride()}, threads));
+    if (!done) return false;
+  }
+  return true;
+}
+
+void Compensation::Invert() {
+  const uint64_t size = moment_->block();
+  inverses_.resize(moment_->blocks() * BlocksOfMatrix() * kBlock * kBlock);
+  for (uint64_t i = 0; i < moment_->blocks(); ++i) {
+    for (uint64_t j = 0; j < size; j += kBlock) {
+      float* m = factor_.data() + i * MatrixSize() + j * (moment_->stride() + 1);
+      float* to = inverses_.data() + (i * BlocksOfMatrix() + j / kBlock) * kBlock * kBlock;
+      const uint64_t width = std::min(kBlock, size - j);
+      InvertUpper({m, width, moment_->stride()}, {to, width, kBlock});
+    }
+  }
+}
+
+}  // namespace trimma
