@@ -35,7 +35,7 @@ Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threa
       return Error{Code::kInvalid, "the second moment of an input is not positive definite", ""};
   }
   result.added_ = static_cast<float>(result.damping_ * result.mean_);
-  for (float& d : result.importance_) d += result.added_;
+  for (float& d : result.importance_) d = static_cast<float>(d / result.mean_ + result.damping_);
   result.Invert();
   return result;
 }

@@ -29,7 +29,8 @@ class Compensation {
   double damping() const { return damping_; }  // as a share of the mean diagonal
   float added() const { return added_; }       // to each element of the diagonal
 
-  // The diagonal with the damping, [n]: never 0 unless is_zero(). Weights for a plain quantiser.
+  // The diagonal over its mean plus the damping, [n]: never 0 unless is_zero(). Weights for a plain
+  // quantiser.
   const std::vector<float>& importance() const { return importance_; }
 
   // M of the moment's matrix i, upper triangular, rows moment().stride() apart: H = M M^T up to a
