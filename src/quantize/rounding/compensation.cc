@@ -13,8 +13,11 @@ constexpr double kMostDamping = 1000;
 
 }  // namespace
 
-Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threads) {
+Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threads,
+                                           double damping) {
+  CHECK(damping > 0);
   Compensation result(moment);
+  result.damping_ = damping;
   result.importance_ = moment.Diagonal();
   double sum = 0;
   for (const float d : result.importance_) sum += d;
@@ -31,6 +34,7 @@ Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threa
     TRY(const bool done, result.TryFactors(threads));
     if (done) break;
     result.damping_ *= 10;
+    result.damping_was_raised_ = true;
     if (result.damping_ > kMostDamping)
       return Error{Code::kInvalid, "the second moment of an input is not positive definite", ""};
   }

@@ -66,6 +66,7 @@ TEST(CompensationTest, DampingIsRaisedWhereItMustBe) {
   const Result<Compensation> c = Compensation::Prepare(moment, 1);
   ASSERT_TRUE(c.ok());
   EXPECT_GT(c->damping(), 0.05);
+  EXPECT_TRUE(c->damping_was_raised());
 }
 
 TEST(CompensationTest, NothingSeenIsNothingToCompensate) {
