@@ -13,8 +13,11 @@ constexpr double kMostDamping = 1000;
 
 }  // namespace
 
-Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threads) {
+Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threads,
+                                           double damping) {
+  CHECK(damping > 0);
   Compensation result(moment);
+  result.damping_ = damping;
   result.importance_ = moment.Diagonal();
   double sum = 0;
   for (const float d : result.importance_) sum += d;
@@ -31,11 +34,12 @@ Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threa
     TRY(const bool done, result.TryFactors(threads));
     if (done) break;
     result.damping_ *= 10;
+    result.damping_was_raised_ = true;
     if (result.damping_ > kMostDamping)
       return Error{Code::kInvalid, "the second moment of an input is not positive definite", ""};
   }
   result.added_ = static_cast<float>(result.damping_ * result.mean_);
-  for (float& d : result.importance_) d += result.added_;
+  for (float& d : result.importance_) d = static_cast<float>(d / result.mean_ + result.damping_);
   result.Invert();
   return result;
 }

@@ -19,17 +19,20 @@ class Compensation {
   static constexpr uint64_t kBlock = 256;
 
   // Keeps a reference to `moment`, which must stay and stay as it is. Memory: as much again as the
-  // moment's, and a little. Damping starts at 1 % and is raised tenfold while the factorisation
-  // fails. Errors: kInvalid if the moment is not finite, or not positive semidefinite by far; an
-  // interrupt. Time: n^3 / 6 multiplications.
-  static Result<Compensation> Prepare(const SecondMoment& moment, int threads);
+  // moment's, and a little. Damping starts at `damping` and is raised tenfold while the
+  // factorisation fails. Errors: kInvalid if the moment is not finite, or not positive semidefinite
+  // by far; an interrupt. Time: n^3 / 6 multiplications.
+  static Result<Compensation> Prepare(const SecondMoment& moment, int threads,
+                                      double damping = 0.01);
 
   const SecondMoment& moment() const { return *moment_; }
   bool is_zero() const { return is_zero_; }    // no input at all: nothing to compensate
   double damping() const { return damping_; }  // as a share of the mean diagonal
-  float added() const { return added_; }       // to each element of the diagonal
+  bool damping_was_raised() const { return damping_was_raised_; }
+  float added() const { return added_; }  // to each element of the diagonal
 
-  // The diagonal with the damping, [n]: never 0 unless is_zero(). Weights for a plain quantiser.
+  // The diagonal over its mean plus the damping, [n]: never 0 unless is_zero(). Weights for a plain
+  // quantiser.
   const std::vector<float>& importance() const { return importance_; }
 
   // M of the moment's matrix i, upper triangular, rows moment().stride() apart: H = M M^T up to a
@@ -51,7 +54,8 @@ class Compensation {
   const SecondMoment* moment_;
   bool is_zero_ = false;
   double mean_ = 0;  // of the diagonal
-  double damping_ = 0.01;
+  double damping_ = 0;
+  bool damping_was_raised_ = false;
   float added_ = 0;
   std::vector<float> importance_;
   std::vector<float> factor_;

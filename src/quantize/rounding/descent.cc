@@ -24,7 +24,7 @@ class Descent {
   Descent(RoundingBatch& batch, const DescentOptions& options)
       : batch_(batch), options_(options), inverse_diagonal_(batch.size()), changes_(kLanes) {
     for (uint64_t j = 0; j < batch.size(); ++j)
-      inverse_diagonal_[j] = 1 / batch.compensation->importance()[batch.first_column() + j];
+      inverse_diagonal_[j] = 1 / (H()[j * (Stride() + 1)] + batch.compensation->added());
     moving_.assign(kLanes, 1);
   }
 

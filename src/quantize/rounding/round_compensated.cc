@@ -96,9 +96,9 @@ Status Measure(const Task& task, RoundingResult& result) {
   return {};
 }
 
-std::string NoteOn(const RoundingResult& result) {
+std::string NoteOn(const Compensation& compensation, const RoundingResult& result) {
   std::vector<std::string> notes;
-  if (result.damping > 0.011)
+  if (compensation.damping_was_raised())
     notes.push_back(fmt::format("damping had to be raised to {:.0f} %", 100 * result.damping));
   if (result.plain_rows > 0) {
     notes.push_back(fmt::format("{} rows are beyond the type's range and were rounded plainly",
@@ -139,7 +139,7 @@ Result<RoundingResult> RoundCompensated(const WeightMatrix& weights, TensorType 
   }));
   for (const uint64_t rows : plain_rows) result.plain_rows += rows;
   if (options.measure) TRY_STATUS(Measure(task, result));
-  result.note = NoteOn(result);
+  result.note = NoteOn(compensation, result);
   return result;
 }
 
