@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <map>
 
@@ -16,6 +17,11 @@ struct Options {
   std::string model;
   std::string output;
   std::string type;
+  std::string size;
+  std::optional<double> bits;
+  std::optional<double> max_kld;
+  std::string mode;
+  std::string recipe;
   std::string imatrix;
   std::string calibration;
   std::string memory = "1GiB";
@@ -38,6 +44,8 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
                 ? fmt::format("  {:4} tensors stay {}\n", count, types.first)
                 : fmt::format("  {:4} tensors {} -> {}\n", count, types.first, types.second);
   }
+  if (report.expected_loss)
+    text += fmt::format("expected loss {:.4f} nats a token\n", *report.expected_loss);
   if (!report.importance.empty())
     text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
@@ -53,12 +61,49 @@ void WarnIfQuantised(const OpenedModel& model, QuantizeReport& report) {
                   TypeLabel(model.file), "file of the same size"));
 }
 
+// --type, --size, --bpw or --max-kld: exactly one of them, or a recipe that is there.
+Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions& quantize) {
+  const int goals = int{!options.type.empty()} + int{!options.size.empty()} +
+                    int{options.bits.has_value()} + int{options.max_kld.has_value()};
+  if (!options.recipe.empty()) quantize.recipe_file = options.recipe;
+  const bool replays = !options.recipe.empty() && access(options.recipe.c_str(), F_OK) == 0;
+  if (goals > 1 || (goals == 0 && !replays)) {
+    return Error{Code::kUsage, "say what to make by one of --type, --size, --bpw, --max-kld",
+                 "for example --type Q4_K_M, or --size Q4_K_M for a better file of that size"};
+  }
+  if (!options.type.empty()) {
+    TRY(quantize.recipe, ParseFileType(options.type));
+    quantize.compensate = options.mode == "full";
+  } else if (options.mode == "plain") {
+    return Error{Code::kUsage, "--mode plain goes with --type alone",
+                 "leave it out: types are allocated by what is measured"};
+  }
+  quantize.max_loss = options.max_kld;
+  if (options.bits) {
+    quantize.size_bytes =
+        static_cast<uint64_t>(static_cast<double>(file.parameters()) * *options.bits / 8) +
+        file.data_offset;
+  }
+  if (!options.size.empty()) {
+    const FileType* like = FindFileType(options.size);
+    if (like == nullptr) {
+      TRY(quantize.size_bytes, ParseBytes(options.size));
+    } else {
+      QuantizeOptions of_the_recipe = quantize;
+      of_the_recipe.recipe = like;
+      TRY(const QuantizeReport made, PlanQuantize(of_the_recipe));
+      quantize.size_bytes = made.file_bytes;
+    }
+  }
+  return {};
+}
+
 Status RunQuantize(const Options& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model));
   QuantizeOptions quantize;
   quantize.source = model.local.path;
   quantize.output = options.output;
-  TRY(quantize.recipe, ParseFileType(options.type));
+  TRY_STATUS(ChooseGoal(options, model.file, quantize));
   TRY(quantize.memory_bytes, ParseBytes(options.memory));
   if (!options.imatrix.empty()) quantize.importance_file = options.imatrix;
   if (!options.calibration.empty()) quantize.calibration_text = options.calibration;
@@ -82,7 +127,20 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("-o,--output", o->output, "The GGUF to write")->required();
-  app.add_option("--type", o->type, "Q8_0, Q6_K, Q5_K_M, Q4_K_M, IQ4_XS, ...")->required();
+  app.add_option("--type", o->type, "llama.cpp's recipe: Q8_0, Q6_K, Q5_K_M, Q4_K_M, IQ4_XS, ...");
+  app.add_option("--size", o->size,
+                 "At most so large (2.2GiB, or as a recipe: Q4_K_M); types are allocated");
+  app.add_option("--bpw", o->bits, "At most so many bits per weight; types are allocated")
+      ->check(CLI::Range(1.0, 32.0));
+  app.add_option("--max-kld", o->max_kld,
+                 "The smallest file that is expected to lose at most so much (nats a token)")
+      ->check(CLI::PositiveNumber);
+  app.add_option(
+         "--mode", o->mode,
+         "With --type: plain rounding, or full: errors make up for each other (default plain)")
+      ->check(CLI::IsMember({"plain", "full"}));
+  app.add_option("--recipe", o->recipe,
+                 "A file that the chosen types are kept in; if it is there, they are replayed");
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");
   app.add_option("--calibration", o->calibration, "A text to collect importance data from")
       ->excludes("--imatrix");

@@ -12,6 +12,8 @@
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "plan/pricing.h"
+#include "quantize/allocation/sensitivity.h"
+#include "quantize/calibration/moments.h"
 #include "quantize/quantize.h"
 
 namespace trimma {
@@ -31,6 +33,8 @@ constexpr std::array kJobs = {
     NamedJob{"price", PriceJob},
     NamedJob{"importance", ImportanceJob},
     NamedJob{"quantize", QuantizeJob},
+    NamedJob{"moments", MomentsJob},
+    NamedJob{"sensitivity", SensitivityJob},
     NamedJob{"speed", SpeedJob},
     NamedJob{"quality", QualityJob},
     NamedJob{"learn", LearnJob},

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/divergence.h"
+#include "engine/ggml_types.h"
 
 namespace trimma {
 namespace {
@@ -52,6 +53,10 @@ Result<DivergenceProbe> DivergenceProbe::Create(const Model& model, const TokenT
     }
   }
   return probe;
+}
+
+TensorType DivergenceProbe::TypeOf(const std::string& tensor) const {
+  return FromGgml(Find(*model_, tensor)->type);
 }
 
 std::vector<char> DivergenceProbe::Read(const std::string& tensor) const {

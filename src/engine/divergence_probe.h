@@ -20,6 +20,7 @@ class DivergenceProbe {
   static Result<DivergenceProbe> Create(const Model& model, const TokenText& text,
                                         uint64_t logits_bytes);
 
+  TensorType TypeOf(const std::string& tensor) const;
   // The bytes of a tensor, in its type's blocks. The sizes match, or it is a bug.
   std::vector<char> Read(const std::string& tensor) const;
   void Write(const std::string& tensor, const std::vector<char>& bytes);

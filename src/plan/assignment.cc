@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/build_info.h"
 #include "base/text.h"
 
 namespace trimma {
@@ -25,6 +26,18 @@ void NoteFallbacks(const GgufFile& source, const FileType& recipe, Assignment& a
         "{} tensor{} with rows of {}, no multiple of {}, become {} instead of a {} type", count,
         count == 1 ? "" : "s", what.first, block, NameOf(what.second), NameOf(recipe.base)));
   }
+}
+
+void Tell(const MadeBy& made_by, Metadata& metadata) {
+  metadata.Set("quantize.trimma.version", std::string(build_info::kVersion));
+  metadata.Set("quantize.trimma.method", made_by.method);
+  if (!made_by.source_sha256.empty())
+    metadata.Set("quantize.trimma.source_sha256", made_by.source_sha256);
+  if (made_by.dataset.empty()) return;
+  metadata.Set("quantize.imatrix.file", std::string("trimma"));
+  metadata.Set("quantize.imatrix.dataset", made_by.dataset);
+  metadata.Set("quantize.imatrix.entries_count", made_by.entries);
+  metadata.Set("quantize.imatrix.chunks_count", made_by.chunks);
 }
 
 }  // namespace
@@ -59,7 +72,7 @@ Assignment Assign(const GgufFile& source, const FileType& recipe,
 }
 
 Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment,
-                                const FileType& recipe) {
+                                const FileType& recipe, const std::optional<MadeBy>& made_by) {
   Metadata metadata;
   for (const auto& [key, value] : source.metadata.entries()) {
     if (!key.starts_with("split.")) metadata.Set(key, value);
@@ -68,6 +81,7 @@ Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assign
     metadata.Set("general.file_type", recipe.id);
     metadata.Set("general.quantization_version", uint32_t{2});  // GGML_QNT_VERSION
   }
+  if (made_by) Tell(*made_by, metadata);
   std::vector<TensorPlan> plans;
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     plans.push_back({source.tensors[i].name, assignment.types[i], source.tensors[i].shape});

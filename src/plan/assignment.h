@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,20 @@ Assignment Assign(const GgufFile& source, const FileType& recipe,
 // Bits per weight of a type.
 double BitsOf(TensorType type);
 
+// What the output says of its making, for `inspect` and other tools: quantize.imatrix.* as
+// llama-quantize writes it, and keys of our own.
+struct MadeBy {
+  std::string method;         // "rounded with compensation"
+  std::string source_sha256;  // "" if it isn't known
+  std::string dataset;        // what the errors were weighed with; "": not weighed
+  uint32_t chunks = 0;        // of that text
+  uint32_t entries = 0;       // matrices that it weighed
+};
+
 // Header and places of the output file: one file, whatever the source's shards. The plan and the
 // pipeline both call this, so the announced size is the written one.
 Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assignment,
-                                const FileType& recipe);
+                                const FileType& recipe,
+                                const std::optional<MadeBy>& made_by = std::nullopt);
 
 }  // namespace trimma

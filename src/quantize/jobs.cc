@@ -11,6 +11,7 @@
 #include "engine/token_text.h"
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
+#include "quantize/made_by.h"
 #include "quantize/pipeline.h"
 #include "quantize/quantize.h"
 
@@ -110,8 +111,15 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
       }
     }
   }
-  TRY(const GgufLayout layout, LayOutOutput(source, assignment, *recipe));
+  std::optional<MomentsFile> moments;
+  if (!request.at("moments").is_null()) {
+    TRY(moments, MomentsFile::Open(request["moments"].get<std::string>()));
+  }
+  std::optional<MadeBy> made_by;
+  if (!request.at("metadata").is_null()) made_by = MadeByFromJson(request["metadata"]);
+  TRY(const GgufLayout layout, LayOutOutput(source, assignment, *recipe, made_by));
   PipelineOptions options;
+  if (moments) options.moments = &*moments;
   options.output = request.at("output");
   options.memory_bytes = request.at("memory_bytes");
   options.threads = request.at("threads");

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "engine/rows.h"
 #include "gguf/soundness.h"
+#include "quantize/compensated_tensor.h"
 #include "quantize/journal.h"
 #include "quantize/parallel.h"
 
@@ -17,6 +18,7 @@ namespace trimma {
 namespace {
 
 constexpr uint64_t kSafePointBytes = 256ULL << 20;  // synced and journalled at least this often
+constexpr uint64_t kCompensatedRows = 512;
 constexpr uint64_t kCopyBytes = 4ULL << 20;
 
 // Rows of one tensor that one thread converts at a time: within one matrix, within the memory
@@ -45,17 +47,33 @@ Slabs CutSlabs(const TensorInfo& tensor, TensorType to, uint64_t memory_bytes) {
   return slabs;
 }
 
+// What plain rounding weighs a tensor's errors with.
+struct Weighing {
+  const Importance* importance = nullptr;
+  const MomentsFile* moments = nullptr;
+
+  // [columns] or [columns, matrices]; empty: all alike.
+  Result<std::vector<float>> Of(const std::string& tensor) const {
+    if (importance != nullptr) return importance->MeanSquares(tensor);
+    const auto input = moments != nullptr ? moments->InputOf(tensor) : std::nullopt;
+    if (!input) return std::vector<float>{};
+    return moments->MeanSquares(*input);
+  }
+};
+
 class Conversion {
  public:
-  Conversion(const std::vector<InputFile>& inputs, OutputFile& output,
+  Conversion(const std::vector<InputFile>& inputs, OutputFile& output, const Weighing& weighing,
              const PipelineOptions& options)
-      : inputs_(inputs), output_(output), options_(options) {}
+      : inputs_(inputs), output_(output), weighing_(weighing), options_(options) {
+    if (options.moments != nullptr) compensated_.emplace(*options.moments, options.threads);
+  }
 
-  // `weights`: [columns] or [columns, matrices] importance of each input, or empty.
-  Status Tensor(const TensorInfo& tensor, TensorType to, uint64_t offset,
-                const std::vector<float>& weights) {
+  Status Tensor(const TensorInfo& tensor, TensorType to, uint64_t offset) {
     if (to == tensor.type) return Copy(tensor, offset);
+    if (compensated_ && compensated_->Handles(tensor, to)) return Compensated(tensor, to, offset);
     PrepareRows(to);
+    TRY(const std::vector<float> weights, weighing_.Of(tensor.name));
     const uint64_t memory = options_.memory_bytes / static_cast<uint64_t>(options_.threads);
     const Slabs slabs = CutSlabs(tensor, to, memory);
     return ParallelFor(slabs.count(), options_.threads,
@@ -80,12 +98,34 @@ class Conversion {
     const uint64_t rows = std::min(slabs.rows_per_slab, slabs.rows_per_matrix - first);
     const uint64_t row = matrix * slabs.rows_per_matrix + first;
     const uint64_t n = tensor.row_length();
-    const uint64_t from_bytes = *RowBytes(tensor.type, n);
     const uint64_t to_bytes = *RowBytes(to, n);
+    TRY(const std::vector<float> values, Rows(tensor, row, rows));
+    const float* matrix_weights = nullptr;
+    if (!weights.empty()) matrix_weights = weights.data() + (weights.size() > n ? matrix * n : 0);
+    std::vector<char> blocks(rows * to_bytes);
+    QuantizeRows(to, values.data(), rows, n, matrix_weights, blocks.data());
+    return WriteRows(tensor, to, offset, row, blocks);
+  }
 
-    std::vector<char> raw(rows * from_bytes);
+  // A slab is worked on by all threads together: its rows share the moment's factor.
+  Status Compensated(const TensorInfo& tensor, TensorType to, uint64_t offset) {
+    for (uint64_t row = 0; row < tensor.rows(); row += kCompensatedRows) {
+      TRY_STATUS(CheckInterrupted());
+      TRY(const std::vector<float> values,
+          Rows(tensor, row, std::min(kCompensatedRows, tensor.rows() - row)));
+      TRY(const std::vector<char> blocks, compensated_->Round(tensor, to, values));
+      TRY_STATUS(WriteRows(tensor, to, offset, row, blocks));
+    }
+    return {};
+  }
+
+  // [rows, n] floats of the source, all of them finite.
+  Result<std::vector<float>> Rows(const TensorInfo& tensor, uint64_t row, uint64_t rows) const {
+    const uint64_t n = tensor.row_length();
+    const uint64_t row_bytes = *RowBytes(tensor.type, n);
+    std::vector<char> raw(rows * row_bytes);
     TRY_STATUS(
-        inputs_[tensor.shard].ReadAt(tensor.offset + row * from_bytes, raw.data(), raw.size()));
+        inputs_[tensor.shard].ReadAt(tensor.offset + row * row_bytes, raw.data(), raw.size()));
     std::vector<float> values(rows * n);
     DequantizeRows(tensor.type, raw.data(), rows, n, values.data());
     for (size_t i = 0; i < values.size(); ++i) {
@@ -96,27 +136,31 @@ class Conversion {
             "the model is damaged; fetch it again"};
       }
     }
-    const float* matrix_weights = nullptr;
-    if (!weights.empty()) matrix_weights = weights.data() + (weights.size() > n ? matrix * n : 0);
-    std::vector<char> blocks(rows * to_bytes);
-    QuantizeRows(to, values.data(), rows, n, matrix_weights, blocks.data());
+    return values;
+  }
+
+  Status WriteRows(const TensorInfo& tensor, TensorType to, uint64_t offset, uint64_t row,
+                   const std::vector<char>& blocks) {
     if (!RowsAreValid(to, blocks.data(), blocks.size())) {
       return Error{Code::kInvalid,
                    fmt::format("tensor {} has values beyond the range of {} near row {}",
                                tensor.name, NameOf(to), row),
                    "choose a type with a wider range, such as BF16 or Q8_0"};
     }
-    return output_.WriteAt(offset + row * to_bytes, blocks.data(), blocks.size());
+    return output_.WriteAt(offset + row * *RowBytes(to, tensor.row_length()), blocks.data(),
+                           blocks.size());
   }
 
   const std::vector<InputFile>& inputs_;
   OutputFile& output_;
+  const Weighing weighing_;
   const PipelineOptions& options_;
+  std::optional<CompensatedTensors> compensated_;
 };
 
 // Identifies what is being made: the header, the sources as they are now, and the importance data.
 std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inputs,
-                     const Importance* importance) {
+                     const Importance* importance, const MomentsFile* moments) {
   std::string text = layout.header;
   for (const InputFile& input : inputs) {
     const FileStamp& s = input.stamp();
@@ -131,12 +175,16 @@ std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inp
                   entry.counts.size() * sizeof(float));
     }
   }
+  if (moments != nullptr) {
+    const FileStamp& s = moments->stamp();
+    text += fmt::format("\n{} {} {} {}", s.bytes, s.mtime_ns, s.device, s.inode);
+  }
   return hash_sha256_hex(text.data(), text.size());
 }
 
 Status WriteTensors(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
-                    const Importance* importance, Conversion& conversion, OutputFile& output,
-                    Journal& journal, const std::function<void(double)>& progress);
+                    Conversion& conversion, OutputFile& output, Journal& journal,
+                    const std::function<void(double)>& progress);
 
 }  // namespace
 
@@ -153,7 +201,8 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
     }
   }
   const std::string journal_path = options.output + ".trimma-journal";
-  TRY(Journal journal, Journal::Open(journal_path, PlanHash(layout, inputs, importance)));
+  TRY(Journal journal,
+      Journal::Open(journal_path, PlanHash(layout, inputs, importance, options.moments)));
   OutputFile::Options output_options;
   output_options.expect_bytes = layout.file_bytes;
   output_options.replace = options.force;
@@ -169,9 +218,8 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
     return created.error();
   }
   OutputFile output = std::move(created).value();
-  Conversion conversion(inputs, output, options);
-  Status status =
-      WriteTensors(source, assignment, layout, importance, conversion, output, journal, progress);
+  Conversion conversion(inputs, output, {importance, options.moments}, options);
+  Status status = WriteTensors(source, assignment, layout, conversion, output, journal, progress);
   if (status.ok()) {
     // What is published has passed the same reader as any foreign file.
     const auto written = ReadGguf(output.part_path());
@@ -196,15 +244,13 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
 namespace {
 
 Status WriteTensors(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
-                    const Importance* importance, Conversion& conversion, OutputFile& output,
-                    Journal& journal, const std::function<void(double)>& progress) {
+                    Conversion& conversion, OutputFile& output, Journal& journal,
+                    const std::function<void(double)>& progress) {
   TRY_STATUS(output.WriteAt(0, layout.header.data(), layout.header.size()));
   uint64_t unsynced = 0;
   for (uint64_t i = journal.finished(); i < source.tensors.size(); ++i) {
     const TensorInfo& tensor = source.tensors[i];
-    const Status status = conversion.Tensor(
-        tensor, assignment.types[i], layout.offsets[i],
-        importance != nullptr ? importance->MeanSquares(tensor.name) : std::vector<float>{});
+    const Status status = conversion.Tensor(tensor, assignment.types[i], layout.offsets[i]);
     if (!status.ok()) {
       // Interrupted: what is whole so far is made safe, the tensor at hand is done again.
       if (!CheckInterrupted().ok() && output.Sync().ok()) (void)journal.Record(i);

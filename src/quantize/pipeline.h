@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "gguf/imatrix.h"
 #include "plan/assignment.h"
+#include "quantize/calibration/moments_file.h"
 
 namespace trimma {
 
@@ -16,6 +17,9 @@ struct PipelineOptions {
   uint64_t memory_bytes = 1ULL << 30;  // buffers of all threads together
   int threads = 1;
   bool force = false;  // replace an existing output
+  // Second moments of the model's inputs: matrices are rounded with compensation where that is
+  // better, and weighed by the moments' diagonals else. nullptr: none.
+  const MomentsFile* moments = nullptr;
 };
 
 // Writes `layout` for `source` with the assigned types. `importance` may be nullptr. Publishes

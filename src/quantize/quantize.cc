@@ -12,6 +12,7 @@
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
 #include "plan/pricing.h"
+#include "quantize/craft.h"
 
 namespace trimma {
 namespace {
@@ -132,6 +133,7 @@ Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
 }
 
 Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress) {
+  if (options.recipe == nullptr || options.compensate) return CraftQuantize(options, progress);
   const auto start = std::chrono::steady_clock::now();
   const bool has_importance =
       options.importance_file || options.calibration_text || options.calibrate_on_own_text;
@@ -151,6 +153,8 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
                         {"recipe", options.recipe->name},
                         {"types", types},
                         {"importance", calibration.path() ? Json(*calibration.path()) : Json()},
+                        {"moments", Json()},
+                        {"metadata", Json()},
                         {"memory_bytes", options.memory_bytes},
                         {"threads", options.threads},
                         {"force", options.force}};
@@ -189,6 +193,7 @@ Json ToJson(const QuantizeReport& report) {
           {"file_bytes", report.file_bytes},
           {"bits_per_weight", report.bits_per_weight},
           {"seconds", report.seconds},
+          {"expected_mean_kld", report.expected_loss ? Json(*report.expected_loss) : Json()},
           {"importance", report.importance.empty() ? Json() : Json(report.importance)},
           {"notes", report.notes},
           {"tensors", tensors}};

@@ -16,7 +16,12 @@ namespace trimma {
 struct QuantizeOptions {
   std::string source;
   std::string output;
+  // What to make: a recipe's types, or else types allocated to one of these.
   const FileType* recipe = nullptr;
+  std::optional<uint64_t> size_bytes;          // of the whole file, at most
+  std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
+  bool compensate = false;                     // with a recipe: rounding with compensation
+  std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it
   std::optional<std::string> importance_file;  // an imatrix GGUF
   std::optional<std::string>
       calibration_text;                // or: a text to collect importance from in this run,
@@ -40,7 +45,8 @@ struct QuantizeReport {
   double seconds = 0;
   std::vector<TensorChange> tensors;
   std::vector<std::string> notes;
-  std::string importance;  // what the errors were weighed with; "" for none
+  std::optional<double> expected_loss;  // nats a token, where types were allocated
+  std::string importance;               // what the errors were weighed with; "" for none
 };
 
 // Stage and share done, for a progress line.

@@ -1,0 +1,59 @@
+#include "quantize/allocation/error_curve.h"
+
+#include <algorithm>
+
+#include "engine/rows.h"
+#include "quantize/parallel.h"
+#include "quantize/rounding/weighted_error.h"
+
+namespace trimma {
+
+Result<double> ErrorOf(const ErrorTerms& terms, const ErrorWeights& by, int threads) {
+  if (by.moment != nullptr)
+    return WeightedError({terms.weights, terms.rows, terms.n}, terms.values, *by.moment, threads);
+  double sum = 0;
+  for (uint64_t row = 0; row < terms.rows; ++row) {
+    for (uint64_t j = 0; j < terms.n; ++j) {
+      const double r = terms.weights[row * terms.n + j] - terms.values[row * terms.n + j];
+      sum += r * r * (by.importance != nullptr ? static_cast<double>((*by.importance)[j]) : 1.0);
+    }
+  }
+  return sum;
+}
+
+std::vector<uint64_t> SampleRows(uint64_t rows) {
+  const uint64_t count = std::min(rows, kSampledRows);
+  std::vector<uint64_t> sample(count);
+  for (uint64_t i = 0; i < count; ++i) sample[i] = i * rows / count;
+  return sample;
+}
+
+Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector<TensorType>& types,
+                                       const ErrorWeights& by, int threads) {
+  std::vector<float> diagonal;
+  if (by.moment != nullptr) diagonal = by.moment->Diagonal();
+  const float* importance = by.moment != nullptr       ? diagonal.data()
+                            : by.importance != nullptr ? by.importance->data()
+                                                       : nullptr;
+  std::vector<double> errors;
+  std::vector<float> values(rows.rows * rows.n);
+  constexpr uint64_t kSlab = 64;
+  for (const TensorType type : types) {
+    PrepareRows(type);
+    TRY_STATUS(ParallelFor((rows.rows + kSlab - 1) / kSlab, threads, [&](uint64_t i) -> Status {
+      const uint64_t first = i * kSlab;
+      const uint64_t count = std::min(kSlab, rows.rows - first);
+      std::vector<char> blocks(count * *RowBytes(type, rows.n));
+      QuantizeRows(type, rows.weights + first * rows.n, count, rows.n, importance, blocks.data());
+      DequantizeRows(type, blocks.data(), count, rows.n, values.data() + first * rows.n);
+      return {};
+    }));
+    ErrorTerms terms = rows;
+    terms.values = values.data();
+    TRY(const double error, ErrorOf(terms, by, threads));
+    errors.push_back(error);
+  }
+  return errors;
+}
+
+}  // namespace trimma

@@ -1,0 +1,82 @@
+#include "quantize/allocation/mix.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/units.h"
+
+namespace trimma {
+namespace {
+
+constexpr double kFewestBitsOfVocabulary = 4;
+
+uint64_t PaddedBytes(const GgufFile& source, const TensorInfo& tensor, TensorType type) {
+  const uint64_t bytes = *RowBytes(type, tensor.row_length()) * tensor.rows();
+  return (bytes + source.alignment - 1) / source.alignment * source.alignment;
+}
+
+bool IsVocabulary(const std::string& name) {
+  return name == "token_embd.weight" || name == "output.weight";
+}
+
+TypeChoices ChoicesOf(const GgufFile& source, const TensorInfo& tensor, const TensorWorth& worth) {
+  TypeChoices choices = {{tensor.type, PaddedBytes(source, tensor, tensor.type), 0}};
+  for (size_t i = 0; i < worth.types.size(); ++i) {
+    const TensorType type = worth.types[i];
+    if (IsVocabulary(tensor.name) && BitsOf(type) < kFewestBitsOfVocabulary) continue;
+    choices.push_back({type, PaddedBytes(source, tensor, type), worth.LossOf(i)});
+  }
+  return choices;
+}
+
+// The recipe whose base type holds most of the weights.
+const FileType* Label(const GgufFile& source, const std::vector<TensorType>& types) {
+  std::map<TensorType, uint64_t> weights;
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (InfoOf(types[i]).quantized) weights[types[i]] += source.tensors[i].elements();
+  }
+  const FileType* best = nullptr;
+  for (const FileType& recipe : FileTypes()) {
+    const auto found = weights.find(recipe.base);
+    if (found == weights.end()) continue;
+    if (best == nullptr || found->second > weights.at(best->base)) best = &recipe;
+  }
+  return best != nullptr ? best : FindFileType("F16");
+}
+
+}  // namespace
+
+Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                            const MixGoal& goal, uint64_t header_bytes) {
+  std::map<std::string, const TensorWorth*> by_name;
+  for (const TensorWorth& worth : worths) by_name[worth.name] = &worth;
+  std::vector<TypeChoices> tensors;
+  uint64_t fixed = header_bytes;
+  for (const TensorInfo& tensor : source.tensors) {
+    const auto found = by_name.find(tensor.name);
+    if (found == by_name.end()) {
+      tensors.push_back({{tensor.type, PaddedBytes(source, tensor, tensor.type), 0}});
+    } else {
+      tensors.push_back(ChoicesOf(source, tensor, *found->second));
+    }
+  }
+  Result<Allocation> allocation =
+      goal.file_bytes
+          ? AllocateWithin(tensors, *goal.file_bytes > fixed ? *goal.file_bytes - fixed : 0)
+          : AllocateUnderLoss(tensors, *goal.loss);
+  if (!allocation.ok()) return allocation.error();
+
+  ChosenMix mix;
+  mix.expected_loss = allocation->loss;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorType type = tensors[i][allocation->chosen[i]].type;
+    mix.assignment.types.push_back(type);
+    mix.assignment.changes |= type != source.tensors[i].type;
+  }
+  mix.label = Label(source, mix.assignment.types);
+  return mix;
+}
+
+}  // namespace trimma

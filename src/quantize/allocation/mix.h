@@ -1,0 +1,33 @@
+// From what the tensors are worth to the type of each. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "plan/assignment.h"
+#include "quantize/allocation/allocate.h"
+#include "quantize/allocation/sensitivity.h"
+
+namespace trimma {
+
+// What a file is to be: one of the two.
+struct MixGoal {
+  std::optional<uint64_t> file_bytes;  // at most, header and all
+  std::optional<double> loss;          // at most, nats a token
+};
+
+struct ChosenMix {
+  Assignment assignment;
+  double expected_loss = 0;         // nats a token: sum of the tensors' losses
+  const FileType* label = nullptr;  // the recipe that this comes nearest to, for general.file_type
+};
+
+// Tensors without a worth stay as they are. `fixed_bytes`: of the file besides tensor data.
+// Embeddings and output heads get at least 4 bits: rare tokens show in no average. kNoFit where the
+// goal can't be had, with the nearest that can.
+Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                            const MixGoal& goal, uint64_t header_bytes);
+
+}  // namespace trimma

@@ -1,0 +1,233 @@
+#include "quantize/allocation/sensitivity.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "base/file.h"
+#include "engine/rows.h"
+#include "quantize/allocation/candidates.h"
+#include "quantize/allocation/error_curve.h"
+#include "quantize/parallel.h"
+
+namespace trimma {
+namespace {
+
+constexpr uint64_t kSlabRows = 64;
+
+// "blk.12.attn_q.weight": its layer, and its kind "attn_q.weight".
+struct Place {
+  int layer = -1;  // -1: of no layer
+  std::string kind;
+};
+
+Place PlaceOf(const std::string& name) {
+  if (!name.starts_with("blk.")) return {-1, name};
+  int layer = -1;
+  const auto [end, error] = std::from_chars(name.data() + 4, name.data() + name.size(), layer);
+  if (error != std::errc() || end == name.data() + name.size()) return {-1, name};
+  return {layer, end + 1};
+}
+
+class Workbench {
+ public:
+  Workbench(const GgufFile& source, std::vector<InputFile> inputs, const MomentsFile& moments,
+            int threads)
+      : source_(source), inputs_(std::move(inputs)), moments_(moments), threads_(threads) {}
+
+  // Makes the moment of the tensor's input the one that errors are weighed with.
+  Status Choose(const TensorInfo& tensor) {
+    const auto input = moments_.InputOf(tensor.name);
+    if (!input) {
+      moment_.reset();
+      chosen_.reset();
+      return {};
+    }
+    if (chosen_ == input) return {};
+    TRY(moment_, moments_.Moment(*input));
+    chosen_ = input;
+    return {};
+  }
+  ErrorWeights by() const { return {moment_ ? &*moment_ : nullptr, nullptr}; }
+
+  Result<std::vector<float>> Rows(const TensorInfo& tensor, uint64_t first, uint64_t count) const {
+    const uint64_t n = tensor.row_length();
+    const uint64_t row_bytes = *RowBytes(tensor.type, n);
+    std::vector<char> raw(count * row_bytes);
+    TRY_STATUS(
+        inputs_[tensor.shard].ReadAt(tensor.offset + first * row_bytes, raw.data(), raw.size()));
+    std::vector<float> rows(count * n);
+    DequantizeRows(tensor.type, raw.data(), count, n, rows.data());
+    return rows;
+  }
+
+  // The tensor rounded to its probe type, in the carrier's type; adds its error to `error`.
+  Result<std::vector<char>> Spoilt(const TensorInfo& tensor, TensorType carrier, double& error) {
+    const TensorType type = *ProbeType(tensor);
+    const uint64_t n = tensor.row_length();
+    const uint64_t rows = tensor.rows();
+    const uint64_t slabs = (rows + kSlabRows - 1) / kSlabRows;
+    const uint64_t step = std::max<uint64_t>(1, slabs * kSlabRows / (kSampledRows + kSlabRows - 1));
+    std::vector<float> diagonal;
+    if (moment_) diagonal = moment_->Diagonal();
+    PrepareRows(type);
+    PrepareRows(carrier);
+    std::vector<char> spoilt(rows * *RowBytes(carrier, n));
+    std::vector<double> errors(slabs);
+    std::vector<uint64_t> counted(slabs);
+    TRY_STATUS(ParallelFor(slabs, threads_, [&](uint64_t i) -> Status {
+      const uint64_t first = i * kSlabRows;
+      const uint64_t count = std::min(kSlabRows, rows - first);
+      TRY(const std::vector<float> weights, Rows(tensor, first, count));
+      std::vector<char> blocks(count * *RowBytes(type, n));
+      QuantizeRows(type, weights.data(), count, n, diagonal.empty() ? nullptr : diagonal.data(),
+                   blocks.data());
+      std::vector<float> values(count * n);
+      DequantizeRows(type, blocks.data(), count, n, values.data());
+      char* to = spoilt.data() + first * *RowBytes(carrier, n);
+      QuantizeRows(carrier, values.data(), count, n, nullptr, to);
+      if (i % step != 0) return {};
+      TRY(errors[i], ErrorOf({weights.data(), values.data(), count, n}, by(), 1));
+      counted[i] = count;
+      return {};
+    }));
+    double sum = 0;
+    uint64_t sampled = 0;
+    for (uint64_t i = 0; i < slabs; ++i) sum += errors[i], sampled += counted[i];
+    error += sum * static_cast<double>(rows) / static_cast<double>(sampled);
+    return spoilt;
+  }
+
+  // Errors of all candidate types, from a sample of the rows.
+  Result<std::vector<double>> Curve(const TensorInfo& tensor,
+                                    const std::vector<TensorType>& types) {
+    const std::vector<uint64_t> sample = SampleRows(tensor.rows());
+    const uint64_t n = tensor.row_length();
+    std::vector<float> rows(sample.size() * n);
+    TRY_STATUS(ParallelFor(sample.size(), threads_, [&](uint64_t i) -> Status {
+      TRY(const std::vector<float> row, Rows(tensor, sample[i], 1));
+      std::copy(row.begin(), row.end(), rows.begin() + static_cast<ptrdiff_t>(i * n));
+      return {};
+    }));
+    TRY(std::vector<double> errors,
+        ErrorCurve({rows.data(), nullptr, sample.size(), n}, types, by(), threads_));
+    const double scale = static_cast<double>(tensor.rows()) / static_cast<double>(sample.size());
+    for (double& e : errors) e *= scale;
+    return errors;
+  }
+
+ private:
+  const GgufFile& source_;
+  std::vector<InputFile> inputs_;
+  const MomentsFile& moments_;
+  int threads_;
+  std::optional<SecondMoment> moment_;
+  std::optional<size_t> chosen_;
+};
+
+}  // namespace
+
+std::vector<std::vector<size_t>> GroupTensors(const std::vector<std::string>& names, size_t most) {
+  std::map<std::string, std::vector<std::pair<int, size_t>>> kinds;
+  std::vector<std::vector<size_t>> groups;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Place place = PlaceOf(names[i]);
+    if (place.layer < 0) {
+      groups.push_back({i});
+    } else {
+      kinds[place.kind].push_back({place.layer, i});
+    }
+  }
+  if (kinds.empty()) return groups;
+  const size_t room = most > groups.size() ? most - groups.size() : 0;
+  const size_t bands = std::max<size_t>(1, room / kinds.size());
+  for (auto& [kind, members] : kinds) {
+    std::sort(members.begin(), members.end());
+    const size_t count = std::min(bands, members.size());
+    for (size_t band = 0; band < count; ++band) {
+      std::vector<size_t>& group = groups.emplace_back();
+      for (size_t m = members.size() * band / count; m < members.size() * (band + 1) / count; ++m)
+        group.push_back(members[m].second);
+    }
+  }
+  return groups;
+}
+
+Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
+                                              const std::vector<size_t>& tensors,
+                                              const MomentsFile& moments, DivergenceProbe& probe,
+                                              const SensitivityOptions& options,
+                                              const std::function<void(double)>& progress) {
+  std::vector<InputFile> inputs;
+  for (const std::string& path : source.paths) {
+    TRY(InputFile input, InputFile::Open(path));
+    inputs.push_back(std::move(input));
+  }
+  Workbench bench(source, std::move(inputs), moments, options.threads);
+  std::vector<TensorWorth> worths(tensors.size());
+  std::vector<std::string> names;
+  for (const size_t t : tensors) names.push_back(source.tensors[t].name);
+
+  const std::vector<std::vector<size_t>> groups = GroupTensors(names, options.groups);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    double error = 0;
+    std::map<std::string, std::vector<char>> kept;
+    for (const size_t i : groups[g]) {
+      const TensorInfo& tensor = source.tensors[tensors[i]];
+      TRY_STATUS(bench.Choose(tensor));
+      std::vector<char>& original = kept[tensor.name] = probe.Read(tensor.name);
+      TRY(const std::vector<char> spoilt, bench.Spoilt(tensor, probe.TypeOf(tensor.name), error));
+      CHECK(spoilt.size() == original.size());
+      probe.Write(tensor.name, spoilt);
+    }
+    TRY(const double kld, probe.Measure());
+    for (const auto& [name, bytes] : kept) probe.Write(name, bytes);
+    for (const size_t i : groups[g]) {
+      worths[i].probe_kld = kld;
+      worths[i].sensitivity = error > 0 ? std::max(kld, 0.0) / error : 0;
+    }
+    progress(0.9 * static_cast<double>(g + 1) / static_cast<double>(groups.size()));
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorInfo& tensor = source.tensors[tensors[i]];
+    TRY_STATUS(bench.Choose(tensor));
+    worths[i].name = tensor.name;
+    worths[i].types = CandidateTypes(tensor);
+    TRY(worths[i].errors, bench.Curve(tensor, worths[i].types));
+    progress(0.9 + 0.1 * static_cast<double>(i + 1) / static_cast<double>(tensors.size()));
+  }
+  return worths;
+}
+
+Json ToJson(const TensorWorth& worth) {
+  Json types = Json::array();
+  for (const TensorType type : worth.types) types.push_back(NameOf(type));
+  return {{"name", worth.name},
+          {"probe_kld", worth.probe_kld},
+          {"sensitivity", worth.sensitivity},
+          {"types", types},
+          {"errors", worth.errors}};
+}
+
+Result<TensorWorth> TensorWorthFromJson(const Json& json) {
+  const Error damaged{Code::kInvalid, "the measured sensitivities are damaged", "start anew"};
+  try {
+    TensorWorth worth;
+    worth.name = json.at("name");
+    worth.probe_kld = json.at("probe_kld");
+    worth.sensitivity = json.at("sensitivity");
+    for (const Json& name : json.at("types")) {
+      const auto type = TensorTypeByName(name.get<std::string>());
+      if (!type) return damaged;
+      worth.types.push_back(*type);
+    }
+    worth.errors = json.at("errors").get<std::vector<double>>();
+    if (worth.errors.size() != worth.types.size()) return damaged;
+    return worth;
+  } catch (const nlohmann::json::exception&) {
+    return damaged;
+  }
+}
+
+}  // namespace trimma

@@ -1,0 +1,34 @@
+#include "base/file.h"
+#include "quantize/allocation/sensitivity.h"
+#include "quantize/calibration/calibration_text.h"
+
+namespace trimma {
+namespace {
+
+constexpr size_t kMostChunks = 8;
+constexpr uint64_t kLogitsBytes = 256ULL << 20;
+
+}  // namespace
+
+Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
+  TRY(const GgufFile source, ReadGguf(request.at("source").get<std::string>()));
+  TRY(const MomentsFile moments, MomentsFile::Open(request.at("moments").get<std::string>()));
+  TRY(const std::string tokens, ReadSmallFile(request.at("tokens").get<std::string>()));
+  TRY(CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
+  if (text.selection.chunks.size() > kMostChunks) text.selection.chunks.resize(kMostChunks);
+  Model::Options writable;
+  writable.writable = true;
+  TRY(const Model carrier, Model::Load(request.at("carrier").get<std::string>(), writable));
+  TRY(DivergenceProbe probe, DivergenceProbe::Create(carrier, text.selection, kLogitsBytes));
+  SensitivityOptions options;
+  options.groups = request.at("groups");
+  options.threads = request.at("threads");
+  TRY(const std::vector<TensorWorth> worths,
+      MeasureWorth(source, request.at("tensors").get<std::vector<size_t>>(), moments, probe,
+                   options, [&](double share) { emit({{"progress", share}}); }));
+  Json tensors = Json::array();
+  for (const TensorWorth& worth : worths) tensors.push_back(ToJson(worth));
+  return Json{{"positions", probe.positions()}, {"tensors", tensors}};
+}
+
+}  // namespace trimma

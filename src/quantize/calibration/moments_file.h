@@ -1,0 +1,76 @@
+// Second moments of a model's inputs, on disk between the run that gathers them and those that use
+// them: a GGUF whose tensors are READER.moment and READER.held_out, [block, n] floats.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "gguf/reader.h"
+#include "gguf/writer.h"
+#include "quantize/rounding/second_moment.h"
+
+namespace trimma {
+
+// An input of the model: the matrix that stands for all that read it, and its shape.
+struct ModelInput {
+  std::string reader;
+  uint64_t n = 0;
+  uint64_t block = 0;  // of the moment's diagonal blocks; n: the full matrix
+};
+
+struct MomentsIndex {
+  std::vector<ModelInput> inputs;
+  std::map<std::string, std::string> reads;  // every matrix to its reader
+  std::string dataset;                       // what the text was
+  uint32_t chunks = 0;                       // of the text, and the tokens of each
+  uint32_t chunk_tokens = 0;
+  uint64_t held_out_tokens = 0;
+};
+
+// Memory of one input's moment.
+uint64_t MomentBytes(const ModelInput& input);
+
+class MomentsWriter {
+ public:
+  static Result<MomentsWriter> Create(const std::string& path, const MomentsIndex& index);
+  // Of the index's i-th input. Every input is written once.
+  Status Write(size_t i, const SecondMoment& moment, const SecondMoment& held_out);
+  Status Publish() { return output_.Publish(); }
+
+ private:
+  MomentsWriter(OutputFile output, GgufLayout layout)
+      : output_(std::move(output)), layout_(std::move(layout)) {}
+  Status WriteOne(uint64_t offset, const SecondMoment& moment);
+  OutputFile output_;
+  GgufLayout layout_;
+};
+
+class MomentsFile {
+ public:
+  static Result<MomentsFile> Open(const std::string& path);
+
+  const FileStamp& stamp() const { return input_.stamp(); }
+  const MomentsIndex& index() const { return index_; }
+  // Which input a matrix reads; nullopt if it isn't among them.
+  std::optional<size_t> InputOf(const std::string& matrix) const;
+
+  Result<SecondMoment> Moment(size_t input) const { return Read(input, 0); }
+  Result<SecondMoment> HeldOut(size_t input) const { return Read(input, 1); }
+  // [n], mean squares of the input: the diagonal over the tokens.
+  Result<std::vector<float>> MeanSquares(size_t input) const;
+
+ private:
+  MomentsFile(GgufFile file, InputFile input) : file_(std::move(file)), input_(std::move(input)) {}
+  Result<SecondMoment> Read(size_t input, size_t which) const;
+  Status ReadIndex();
+
+  GgufFile file_;
+  InputFile input_;
+  MomentsIndex index_;
+};
+
+}  // namespace trimma

@@ -1,0 +1,65 @@
+#include <chrono>
+
+#include "base/file.h"
+#include "quantize/calibration/moments.h"
+
+namespace trimma {
+namespace {
+
+constexpr int kChunkTokens = 512;
+constexpr double kTextShare = 0.3;  // of the progress, where text is generated
+
+// Several rounds of generation: many short texts teach more than few.
+Result<TokenText> Generate(const Model& model, double seconds, size_t chunks,
+                           const std::function<void(double)>& beat) {
+  RuntimeSettings settings;
+  settings.context = settings.batch = kChunkTokens;
+  const auto start = std::chrono::steady_clock::now();
+  const auto spent = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  TokenText all;
+  for (uint32_t round = 0; all.chunks.size() < chunks && (round == 0 || spent() < seconds);
+       ++round) {
+    const GenerateOptions options = {kChunkTokens, seconds - (round == 0 ? 0 : spent()),
+                                     kCalibrationSeed + round};
+    TRY(TokenText text, GenerateText(model, settings, options,
+                                     [&](double) { beat(std::min(spent() / seconds, 1.0)); }));
+    all.description = text.description;
+    // The last round ends when the time does; shorter texts would make uneven chunks.
+    if (round > 0 && text.chunks[0].size() != all.chunks[0].size()) break;
+    for (std::vector<Token>& chunk : text.chunks) all.chunks.push_back(std::move(chunk));
+  }
+  if (all.chunks.size() > chunks) all.chunks.resize(chunks);
+  return all;
+}
+
+}  // namespace
+
+Result<Json> MomentsJob(const Json& request, const Emit& emit) {
+  TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
+  const bool generates = request.at("text_file").is_null();
+  const size_t chunks = request.at("chunks");
+  const auto report = [&](double share) { emit({{"progress", share}}); };
+  Result<TokenText> text = generates ? Generate(model, request.at("generate_seconds"), chunks,
+                                                [&](double share) { report(kTextShare * share); })
+                                     : TextFromFile(model, request["text_file"].get<std::string>(),
+                                                    kChunkTokens, static_cast<int>(chunks));
+  if (!text.ok()) return text.error();
+  const CalibrationText cut = CutCalibration(*text);
+  GatherOptions options;
+  options.output = request.at("moments");
+  options.memory_bytes = request.at("memory_bytes");
+  options.threads = request.at("threads");
+  const double head = generates ? kTextShare : 0;
+  TRY(const Gathered gathered,
+      GatherMoments(model, cut, options, [&](double share) { report(head + (1 - head) * share); }));
+  TRY_STATUS(WriteFileAtomically(request.at("tokens").get<std::string>(), ToJson(cut).dump()));
+  return Json{{"text", cut.moments.description},
+              {"chunks", cut.moments.chunks.size()},
+              {"passes", gathered.passes},
+              {"blocked", gathered.blocked.size()},
+              {"note", cut.note}};
+}
+
+}  // namespace trimma

@@ -1,0 +1,67 @@
+#include "quantize/compensated_tensor.h"
+
+#include "engine/rows.h"
+#include "quantize/parallel.h"
+#include "quantize/rounding/held_out.h"
+#include "quantize/rounding/round_compensated.h"
+
+namespace trimma {
+namespace {
+
+constexpr uint64_t kPlainRows = 32;  // a thread's share
+
+Status RoundPlain(const WeightMatrix& weights, TensorType to, const std::vector<float>& importance,
+                  int threads, std::vector<char>& blocks) {
+  const uint64_t row_bytes = *RowBytes(to, weights.n);
+  return ParallelFor((weights.rows + kPlainRows - 1) / kPlainRows, threads,
+                     [&](uint64_t i) -> Status {
+                       const uint64_t first = i * kPlainRows;
+                       QuantizeRows(to, weights.data + first * weights.n,
+                                    std::min(kPlainRows, weights.rows - first), weights.n,
+                                    importance.data(), blocks.data() + first * row_bytes);
+                       return {};
+                     });
+}
+
+}  // namespace
+
+bool CompensatedTensors::Handles(const TensorInfo& tensor, TensorType to) const {
+  const auto input = moments_.InputOf(tensor.name);
+  if (!input || tensor.shape.size() != 2 || !CanRoundCompensated(to)) return false;
+  return moments_.index().inputs[*input].n == tensor.row_length() &&
+         moments_.index().inputs[*input].block % InfoOf(to).block == 0;
+}
+
+Status CompensatedTensors::Prepare(size_t input) {
+  if (prepared_ && prepared_->input == input) return {};
+  prepared_.reset();
+  TRY(SecondMoment moment, moments_.Moment(input));
+  TRY(SecondMoment held_out, moments_.HeldOut(input));
+  prepared_ = std::make_unique<Prepared>(
+      Prepared{input, std::move(moment), std::move(held_out), std::nullopt});
+  TRY(Compensation compensation, Compensation::Prepare(prepared_->moment, threads_));
+  prepared_->compensation = std::move(compensation);
+  return {};
+}
+
+Result<std::vector<char>> CompensatedTensors::Round(const TensorInfo& tensor, TensorType to,
+                                                    const std::vector<float>& rows) {
+  TRY_STATUS(Prepare(*moments_.InputOf(tensor.name)));
+  const uint64_t n = tensor.row_length();
+  const WeightMatrix weights = {rows.data(), rows.size() / n, n};
+  const Compensation& compensation = *prepared_->compensation;
+  PrepareRows(to);
+  std::vector<char> plain(weights.rows * *RowBytes(to, n));
+  TRY_STATUS(RoundPlain(weights, to, compensation.importance(), threads_, plain));
+  if (compensation.is_zero()) return plain;
+  std::vector<char> compensated(plain.size());
+  RoundingOptions options;
+  options.threads = threads_;
+  options.measure = false;
+  TRY_STATUS(RoundCompensated(weights, to, compensation, options, compensated.data()));
+  TRY(const RoundingChoice choice, ChooseOnHeldOut(weights, {to, plain.data(), compensated.data()},
+                                                   prepared_->held_out, threads_));
+  return choice.compensated ? compensated : plain;
+}
+
+}  // namespace trimma

@@ -1,0 +1,22 @@
+// MadeBy on its way to a child process.
+#pragma once
+
+#include "base/child.h"
+#include "plan/assignment.h"
+
+namespace trimma {
+
+inline Json ToJson(const MadeBy& made_by) {
+  return {{"method", made_by.method},
+          {"source_sha256", made_by.source_sha256},
+          {"dataset", made_by.dataset},
+          {"chunks", made_by.chunks},
+          {"entries", made_by.entries}};
+}
+
+inline MadeBy MadeByFromJson(const Json& json) {
+  return {json.at("method"), json.at("source_sha256"), json.at("dataset"), json.at("chunks"),
+          json.at("entries")};
+}
+
+}  // namespace trimma
