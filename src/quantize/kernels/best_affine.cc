@@ -38,6 +38,14 @@ class LineSearch {
     }
   }
 
+  // What stands where no try has two levels.
+  HWY_INLINE Line AllAtTop() const {
+    const Floats d;
+    const Vec mean = hn::Div(sum_t_, sum_w);
+    const Vec l = hn::Mul(sum_w, top);
+    return {hn::Div(mean, top), hn::Zero(d), hn::Mul(mean, sum_t_), l, hn::Mul(l, top)};
+  }
+
   // The levels round(factor * t + shift), and the line that suits them if b may be at most most_b.
   HWY_INLINE void Try(Vec factor, Vec shift, Line& best) const {
     const Floats d;
@@ -61,7 +69,9 @@ class LineSearch {
     const Vec bl = hn::Mul(b, l);
     const Vec a_part = hn::NegMulAdd(a, ll, hn::Sub(hn::Add(lt, lt), hn::Add(bl, bl)));
     const Vec gain = hn::MulAdd(a, a_part, b_part);
-    const auto better = hn::And(determinant > hn::Zero(d), gain > best.gain);
+    // Where the levels hardly differ the determinant is but rounding errors.
+    const Vec least = hn::Mul(hn::Set(d, kLeastSpread), hn::Mul(sum_w, ll));
+    const auto better = hn::And(determinant > least, gain > best.gain);
     best.a = hn::IfThenElse(better, a, best.a);
     best.b = hn::IfThenElse(better, b, best.b);
     best.gain = hn::IfThenElse(better, gain, best.gain);
@@ -98,14 +108,12 @@ void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit
     LineSearch<kGroup> search(batch, c, least, hn::Div(one, step));
     search.top = hn::Set(d, levels);
     search.most_b = format.has_group_scales() ? hn::Neg(hn::Div(least, step)) : hn::Set(d, 1e30F);
-    // Stands where no try has two levels, so all values are the top one, or the group is flat.
-    Line best{one, zero, zero, hn::Mul(search.sum_w, search.top),
-              hn::Mul(hn::Mul(search.sum_w, search.top), search.top)};
+    Line best = search.AllAtTop();
     for (const float low : kLowEnds) {
       for (const float high : kHighEnds)
         search.Try(hn::Set(d, 1 + (high - low) / levels), hn::Set(d, low), best);
     }
-    const Vec factor = hn::Div(one, best.a);
+    const Vec factor = InverseOrZero(best.a);
     search.Try(factor, hn::Neg(hn::Mul(best.b, factor)), best);
     hn::Store(hn::IfThenZeroElse(flat, hn::Mul(best.a, step)), d, fit.scale + c);
     hn::Store(hn::Neg(hn::MulAdd(best.b, step, least)), d, fit.min + c);

@@ -10,6 +10,10 @@ namespace trimma {
 inline constexpr float kLowEnds[] = {-1.25F, -0.75F, -0.25F, 0.25F, 0.75F};
 inline constexpr float kHighEnds[] = {-0.75F, -0.25F, 0.25F, 0.75F, 1.25F};
 
+// The least variance of a group's levels, by their mean square, that a scale and a min are told
+// apart by.
+inline constexpr float kLeastSpread = 1e-5F;
+
 // Types without: the value of the largest magnitude starts at either end of the levels, times
 // 1 + k / 16.
 inline constexpr int kStretchFrom = -3;
