@@ -113,8 +113,12 @@ void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit
       for (const float high : kHighEnds)
         search.Try(hn::Set(d, 1 + (high - low) / levels), hn::Set(d, low), best);
     }
-    const Vec factor = InverseOrZero(best.a);
-    search.Try(factor, hn::Neg(hn::Mul(best.b, factor)), best);
+    for (const Ends& cut : kCuts)
+      search.Try(hn::Set(d, 1 + (cut.high - cut.low)), hn::Set(d, cut.low * levels), best);
+    for (int i = 0; i < kRefits; ++i) {
+      const Vec factor = InverseOrZero(best.a);
+      search.Try(factor, hn::Neg(hn::Mul(best.b, factor)), best);
+    }
     hn::Store(hn::IfThenZeroElse(flat, hn::Mul(best.a, step)), d, fit.scale + c);
     hn::Store(hn::Neg(hn::MulAdd(best.b, step, least)), d, fit.min + c);
     hn::Store(best.ll, d, fit.ll + c);

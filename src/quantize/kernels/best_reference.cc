@@ -112,8 +112,11 @@ Fit FitAffine(const BlockFormat& format, const float* x, const float* w) {
   for (const float low : kLowEnds) {
     for (const float high : kHighEnds) attempt(1 + (high - low) / top, low);
   }
-  const float factor = InverseOrZero(a);
-  attempt(factor, -(b * factor));
+  for (const Ends& cut : kCuts) attempt(1 + (cut.high - cut.low), cut.low * top);
+  for (int i = 0; i < kRefits; ++i) {
+    const float factor = InverseOrZero(a);
+    attempt(factor, -(b * factor));
+  }
   return {flat ? 0 : a * step, -std::fma(b, step, least), best_ll, best_l, sum_w};
 }
 
@@ -135,9 +138,8 @@ Fit FitSymmetric(const BlockFormat& format, const float* x, const float* w) {
     if (this_scale * lx > best) scale = this_scale, best = this_scale * lx, best_ll = ll;
   };
   const int ends[] = {format.Level(0), format.Level(static_cast<uint8_t>(format.levels - 1))};
-  for (int k = kStretchFrom; k <= kStretchTo; ++k) {
-    for (const int end : ends)
-      attempt(1 / extreme * (static_cast<float>(end) * (1 + kStretchStep * static_cast<float>(k))));
+  for (const float stretch : kStretches) {
+    for (const int end : ends) attempt(1 / extreme * (static_cast<float>(end) * stretch));
   }
   attempt(InverseOrZero(scale));
   return {scale, 0, best_ll, 0, 0};
