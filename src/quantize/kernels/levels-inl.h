@@ -19,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::CappedTag<float, kLanes>;
 using Vec = hn::Vec<Floats>;
 using Ints = hn::Rebind<int32_t, Floats>;
-constexpr size_t kVectorLanes = HWY_HAVE_SCALABLE ? 0 : hn::MaxLanes(Floats());
+constexpr size_t kVectorLanes = hn::MaxLanes(Floats());
 
 // 1 / v, and 0 for 0.
 HWY_INLINE Vec InverseOrZero(Vec v) {

@@ -12,7 +12,8 @@ namespace {
 constexpr int kTries = 16;
 constexpr float kLargestHalf = 65504;
 
-// The end of the integers that the largest value starts at: 0.74 to 1.04 of the format's.
+// What the largest value starts at, by the end of the integers: less leaves fewer of them, but may
+// come nearer to the other values; more cuts it off.
 float Stretch(int k) { return 0.74F + 0.02F * static_cast<float>(k); }
 
 // To nearest, for magnitudes under 2^22; unlike std::nearbyint it becomes vector code.
@@ -81,7 +82,7 @@ void ChooseBlockScales(const BlockFormat& format, const GroupBatch& batch, const
     for (size_t g = 0; g < groups; ++g) {
       lever[g] = format.has_mins() ? fit.l[first + g] / fit.w[first + g] : 0;
       const float ll = fit.ll[first + g];
-      const bool min_is_free = fit.min[first + g] > 0;
+      const bool min_is_free = format.has_mins() && fit.min[first + g] > 0;
       curvature[g] =
           min_is_free ? std::max(kLeastSpread * ll, ll - lever[g] * fit.l[first + g]) : ll;
     }
