@@ -141,7 +141,7 @@ Fit FitSymmetric(const BlockFormat& format, const float* x, const float* w) {
   for (const float stretch : kStretches) {
     for (const int end : ends) attempt(1 / extreme * (static_cast<float>(end) * stretch));
   }
-  attempt(InverseOrZero(scale));
+  for (int i = 0; i < kRefits; ++i) attempt(InverseOrZero(scale));
   return {scale, 0, best_ll, 0, 0};
 }
 

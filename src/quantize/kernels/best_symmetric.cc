@@ -61,7 +61,8 @@ void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit
       Try<kGroup>(batch, c, levels, hn::Mul(inverse, hn::Set(d, low * stretch)), best);
       Try<kGroup>(batch, c, levels, hn::Mul(inverse, hn::Set(d, high * stretch)), best);
     }
-    Try<kGroup>(batch, c, levels, InverseOrZero(best.scale), best);
+    for (int i = 0; i < kRefits; ++i)
+      Try<kGroup>(batch, c, levels, InverseOrZero(best.scale), best);
     hn::Store(hn::IfThenZeroElse(flat, best.scale), d, fit.scale + c);
     hn::Store(best.ll, d, fit.ll + c);
   }
