@@ -22,46 +22,66 @@ struct Line {
   Vec l, ll;  // sums w level, w level^2
 };
 
+struct Range {
+  Vec least;   // x
+  Vec step;    // of x from level to level
+  Vec top;     // level
+  Vec most_b;  // of a line
+};
+
 // Least squares in the groups of one vector.
 template <size_t kGroup>
 class LineSearch {
  public:
-  LineSearch(const GroupBatch& batch, size_t c, Vec least, Vec per_step) : w_(batch.w[0] + c) {
+  LineSearch(const GroupBatch& batch, size_t c, const Range& range)
+      : w_(batch.w[0] + c), top_(range.top), most_b_(range.most_b) {
     const Floats d;
-    sum_w = sum_t_ = hn::Zero(d);
+    const Vec per_step = hn::Div(hn::Set(d, 1.0F), range.step);
+    sum_w_ = sum_t_ = hn::Zero(d);
     for (size_t i = 0; i < kGroup; ++i) {
-      const Vec t = hn::Mul(hn::Sub(hn::Load(d, batch.x[i] + c), least), per_step);
+      const Vec t = hn::Mul(hn::Sub(hn::Load(d, batch.x[i] + c), range.least), per_step);
       const Vec w = hn::Load(d, w_ + i * kLanes);
       hn::Store(t, d, t_ + i * kLanes);
-      sum_w = hn::Add(sum_w, w);
+      sum_w_ = hn::Add(sum_w_, w);
       sum_t_ = hn::MulAdd(w, t, sum_t_);
     }
   }
+  Vec sum_w() const { return sum_w_; }
 
-  // The levels round(factor * t + shift), and the line that suits them if b may be at most most_b.
+  // What stands where no try has two levels.
+  HWY_INLINE Line AllAtTop() const {
+    const Floats d;
+    const Vec mean = hn::Div(sum_t_, sum_w_);
+    const Vec l = hn::Mul(sum_w_, top_);
+    return {hn::Div(mean, top_), hn::Zero(d), hn::Mul(mean, sum_t_), l, hn::Mul(l, top_)};
+  }
+
+  // The levels round(factor * t + shift), and the line that suits them if b is at most most_b.
   HWY_INLINE void Try(Vec factor, Vec shift, Line& best) const {
     const Floats d;
     Vec l = hn::Zero(d), ll = l, lt = l;
     for (size_t i = 0; i < kGroup; ++i) {
       const Vec t = hn::Load(d, t_ + i * kLanes);
-      const Vec level = Clamp(hn::Round(hn::MulAdd(t, factor, shift)), hn::Zero(d), top);
+      const Vec level = Clamp(hn::Round(hn::MulAdd(t, factor, shift)), hn::Zero(d), top_);
       const Vec wl = hn::Mul(hn::Load(d, w_ + i * kLanes), level);
       l = hn::Add(l, wl);
       ll = hn::MulAdd(wl, level, ll);
       lt = hn::MulAdd(wl, t, lt);
     }
-    const Vec determinant = hn::MulSub(sum_w, ll, hn::Mul(l, l));
+    const Vec determinant = hn::MulSub(sum_w_, ll, hn::Mul(l, l));
     Vec b = hn::Div(hn::MulSub(ll, sum_t_, hn::Mul(l, lt)), determinant);
-    Vec a = hn::Div(hn::MulSub(sum_w, lt, hn::Mul(l, sum_t_)), determinant);
-    const auto over = b > most_b;
-    b = hn::IfThenElse(over, most_b, b);
+    Vec a = hn::Div(hn::MulSub(sum_w_, lt, hn::Mul(l, sum_t_)), determinant);
+    const auto over = b > most_b_;
+    b = hn::IfThenElse(over, most_b_, b);
     a = hn::IfThenElse(over, hn::Div(hn::NegMulAdd(b, l, lt), ll), a);
-    // a (2 lt - a ll - 2 b l) + b (2 sum_t - b sum_w)
-    const Vec b_part = hn::Mul(b, hn::NegMulAdd(b, sum_w, hn::Add(sum_t_, sum_t_)));
+    // a (2 lt - a ll - 2 b l) + b (2 sum_t - b sum_w_)
+    const Vec b_part = hn::Mul(b, hn::NegMulAdd(b, sum_w_, hn::Add(sum_t_, sum_t_)));
     const Vec bl = hn::Mul(b, l);
     const Vec a_part = hn::NegMulAdd(a, ll, hn::Sub(hn::Add(lt, lt), hn::Add(bl, bl)));
     const Vec gain = hn::MulAdd(a, a_part, b_part);
-    const auto better = hn::And(determinant > hn::Zero(d), gain > best.gain);
+    // Where the levels hardly differ the determinant is but rounding errors.
+    const Vec least = hn::Mul(hn::Set(d, kLeastSpread), hn::Mul(sum_w_, ll));
+    const auto better = hn::And(determinant > least, gain > best.gain);
     best.a = hn::IfThenElse(better, a, best.a);
     best.b = hn::IfThenElse(better, b, best.b);
     best.gain = hn::IfThenElse(better, gain, best.gain);
@@ -69,20 +89,16 @@ class LineSearch {
     best.ll = hn::IfThenElse(better, ll, best.ll);
   }
 
-  Vec top;
-  Vec most_b;
-  Vec sum_w;
-
  private:
   const float* w_;
-  Vec sum_t_;
+  Vec top_, most_b_;
+  Vec sum_w_, sum_t_;
   HWY_ALIGN float t_[kGroup * kLanes];
 };
 
 template <size_t kGroup>
 void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit) {
   const Floats d;
-  const Vec zero = hn::Zero(d), one = hn::Set(d, 1.0F);
   const auto levels = static_cast<float>(format.levels - 1);
   for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
     Vec least = hn::Load(d, batch.x[0] + c), most = least;
@@ -91,27 +107,30 @@ void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit
       most = hn::Max(most, hn::Load(d, batch.x[i] + c));
     }
     // Of a super-block, the mins that are taken off are not negative.
-    if (format.has_group_scales()) least = hn::Min(least, zero);
+    if (format.has_group_scales()) least = hn::Min(least, hn::Zero(d));
     const Vec range = hn::Sub(most, least);
     const auto flat = range < hn::Set(d, kLeastMagnitude);
-    const Vec step = hn::IfThenElse(flat, one, hn::Div(range, hn::Set(d, levels)));
-    LineSearch<kGroup> search(batch, c, least, hn::Div(one, step));
-    search.top = hn::Set(d, levels);
-    search.most_b = format.has_group_scales() ? hn::Neg(hn::Div(least, step)) : hn::Set(d, 1e30F);
-    // Stands where no try has two levels, so all values are the top one, or the group is flat.
-    Line best{one, zero, zero, hn::Mul(search.sum_w, search.top),
-              hn::Mul(hn::Mul(search.sum_w, search.top), search.top)};
+    const Vec top = hn::Set(d, levels);
+    const Vec step = hn::IfThenElse(flat, hn::Set(d, 1.0F), hn::Div(range, top));
+    const Vec most_b =
+        format.has_group_scales() ? hn::Neg(hn::Div(least, step)) : hn::Set(d, 1e30F);
+    const LineSearch<kGroup> search(batch, c, {least, step, top, most_b});
+    Line best = search.AllAtTop();
     for (const float low : kLowEnds) {
       for (const float high : kHighEnds)
         search.Try(hn::Set(d, 1 + (high - low) / levels), hn::Set(d, low), best);
     }
-    const Vec factor = hn::Div(one, best.a);
-    search.Try(factor, hn::Neg(hn::Mul(best.b, factor)), best);
+    for (const Ends& cut : kCuts)
+      search.Try(hn::Set(d, 1 + (cut.high - cut.low)), hn::Set(d, cut.low * levels), best);
+    for (int i = 0; i < kRefits; ++i) {
+      const Vec factor = InverseOrZero(best.a);
+      search.Try(factor, hn::Neg(hn::Mul(best.b, factor)), best);
+    }
     hn::Store(hn::IfThenZeroElse(flat, hn::Mul(best.a, step)), d, fit.scale + c);
     hn::Store(hn::Neg(hn::MulAdd(best.b, step, least)), d, fit.min + c);
     hn::Store(best.ll, d, fit.ll + c);
     hn::Store(best.l, d, fit.l + c);
-    hn::Store(search.sum_w, d, fit.w + c);
+    hn::Store(search.sum_w(), d, fit.w + c);
   }
 }
 

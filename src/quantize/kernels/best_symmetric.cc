@@ -57,12 +57,12 @@ void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit
     const auto flat = hn::Abs(extreme) < hn::Set(d, kLeastMagnitude);
     const Vec inverse = InverseOrZero(hn::IfThenZeroElse(flat, extreme));
     Multiple best{hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-    for (int k = kStretchFrom; k <= kStretchTo; ++k) {
-      const float stretch = 1 + kStretchStep * static_cast<float>(k);
+    for (const float stretch : kStretches) {
       Try<kGroup>(batch, c, levels, hn::Mul(inverse, hn::Set(d, low * stretch)), best);
       Try<kGroup>(batch, c, levels, hn::Mul(inverse, hn::Set(d, high * stretch)), best);
     }
-    Try<kGroup>(batch, c, levels, InverseOrZero(best.scale), best);
+    for (int i = 0; i < kRefits; ++i)
+      Try<kGroup>(batch, c, levels, InverseOrZero(best.scale), best);
     hn::Store(hn::IfThenZeroElse(flat, best.scale), d, fit.scale + c);
     hn::Store(best.ll, d, fit.ll + c);
   }

@@ -18,6 +18,8 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::CappedTag<float, kLanes>;
 using Vec = hn::Vec<Floats>;
+using Ints = hn::Rebind<int32_t, Floats>;
+constexpr size_t kVectorLanes = hn::MaxLanes(Floats());
 
 // 1 / v, and 0 for 0.
 HWY_INLINE Vec InverseOrZero(Vec v) {
@@ -38,38 +40,64 @@ class LinearLevels {
   Vec low_, high_;
 };
 
-// IQ4_NL and IQ4_XS. Sums over the 15 steps between levels cost less than look-ups do.
-class TableLevels {
+// A table of 16 floats in registers.
+class Table16 {
  public:
-  explicit TableLevels(const BlockFormat& format) : lowest_(format.table[0]) {
-    for (int k = 0; k < kSteps; ++k) {
-      middle_[k] = 0.5F * static_cast<float>(format.table[k] + format.table[k + 1]);
-      step_[k] = static_cast<float>(format.table[k + 1] - format.table[k]);
-    }
+  explicit Table16(const float* table) {
+    for (size_t i = 0; i < 16; ++i) table_[i] = table[i];
   }
-  HWY_INLINE Vec Nearest(Vec t) const {
+  // indices: 0 .. 15
+  HWY_INLINE Vec At(hn::Vec<Ints> indices) const {
     const Floats d;
-    Vec level = hn::Set(d, lowest_);
-    for (int k = 0; k < kSteps; ++k) {
-      const auto above = t > hn::Set(d, middle_[k]);
-      level = hn::Add(level, hn::IfThenElseZero(above, hn::Set(d, step_[k])));
+    const Ints di;
+    if constexpr (kVectorLanes == 16) {
+      return hn::TableLookupLanes(hn::Load(d, table_), hn::IndicesFromVec(d, indices));
+    } else if constexpr (kVectorLanes == 8) {
+      const auto eight = hn::IndicesFromVec(d, hn::And(indices, hn::Set(di, 7)));
+      const auto upper = hn::RebindMask(d, indices > hn::Set(di, 7));
+      return hn::IfThenElse(upper, hn::TableLookupLanes(hn::Load(d, table_ + 8), eight),
+                            hn::TableLookupLanes(hn::Load(d, table_), eight));
+    } else {
+      return hn::GatherIndex(d, table_, indices);
     }
-    return level;
-  }
-  HWY_INLINE Vec Code(Vec level) const {
-    const Floats d;
-    Vec code = hn::Zero(d);
-    for (int k = 0; k < kSteps; ++k) {
-      const auto above = level > hn::Set(d, middle_[k]);
-      code = hn::Add(code, hn::IfThenElseZero(above, hn::Set(d, 1.0F)));
-    }
-    return code;
   }
 
  private:
-  static constexpr int kSteps = 15;
-  float lowest_;
-  float middle_[kSteps], step_[kSteps];
+  HWY_ALIGN float table_[16];
+};
+
+// IQ4_NL and IQ4_XS.
+class TableLevels {
+ public:
+  explicit TableLevels(const BlockFormat& format)
+      : levels_(Floats16(format, 0).values), middles_(Floats16(format, 1).values) {}
+  HWY_INLINE Vec Nearest(Vec t) const { return levels_.At(Index(t)); }
+  HWY_INLINE Vec Code(Vec level) const { return hn::ConvertTo(Floats(), Index(level)); }
+
+ private:
+  // The levels, or the middles between each and the next; above the last is none.
+  struct Floats16 {
+    Floats16(const BlockFormat& format, int next) {
+      for (int k = 0; k < 16; ++k) {
+        const int upper = k + next < 16 ? format.table[k + next] : 1000;
+        values[k] = 0.5F * static_cast<float>(format.table[k] + upper);
+      }
+    }
+    float values[16];
+  };
+
+  // Along this curve the middles lie at 0.5, 1.5, ... with errors up to 0.1: its floor is the index
+  // or, where t has passed a middle already, one less.
+  HWY_INLINE hn::Vec<Ints> Index(Vec t) const {
+    const Floats d;
+    const Vec v = Clamp(t, hn::Set(d, -127.0F), hn::Set(d, 113.0F));
+    const Vec slope = hn::MulAdd(hn::Abs(v), hn::Set(d, -2.300672e-4F), hn::Set(d, 8.972467e-2F));
+    const auto below = hn::ConvertTo(Ints(), hn::MulAdd(v, slope, hn::Set(d, 7.866650F)));
+    const auto above = hn::RebindMask(Ints(), v > middles_.At(below));
+    return hn::Sub(below, hn::VecFromMask(Ints(), above));
+  }
+
+  Table16 levels_, middles_;
 };
 
 // Of the groups from lane `c` on, quantised with `scale` and `min`.
@@ -91,7 +119,6 @@ template <size_t kGroup, class Levels>
 HWY_INLINE void WriteCodes(const GroupBatch& batch, const BatchScales& scales, const Levels& levels,
                            BatchCodes& codes) {
   const Floats d;
-  const hn::Rebind<int32_t, Floats> as_int;
   const hn::Rebind<uint8_t, Floats> as_byte;
   for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
     const Vec scale = hn::Mul(hn::Load(d, scales.scale + c), hn::Load(d, scales.scales + c));
@@ -100,7 +127,7 @@ HWY_INLINE void WriteCodes(const GroupBatch& batch, const BatchScales& scales, c
     for (size_t i = 0; i < kGroup; ++i) {
       const Vec x = hn::Add(hn::Load(d, batch.x[i] + c), min);
       const Vec code = levels.Code(levels.Nearest(hn::Mul(x, inverse)));
-      hn::StoreU(hn::DemoteTo(as_byte, hn::ConvertTo(as_int, code)), as_byte, codes[i] + c);
+      hn::StoreU(hn::DemoteTo(as_byte, hn::ConvertTo(Ints(), code)), as_byte, codes[i] + c);
     }
   }
 }

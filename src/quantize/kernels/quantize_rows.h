@@ -19,20 +19,22 @@ namespace trimma {
 // Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL and IQ4_XS.
 bool HasKernel(TensorType type);
 
-// The least error that a joint search of scales, mins and codes finds: the sum over the weights x_i
-// and what the blocks give back for them, y_i, of w_i (x_i - y_i)^2. For Q6_K, w is the importance
-// q; for Q8_0 every weight is rounded to nearest, which needs none. For the other types
+// The least error that a joint search of scales, mins and codes finds: the sum of w_i (x_i - y_i)^2
+// over the weights x_i and what the blocks give back for them, y_i. With q the importance,
 //
-//   w_i = q_i sqrt(c s2 + x_i^2),  s2: mean square of the super-block (of the row for Q4_0 to Q5_1)
+//   w_i = q_i                      Q6_K
+//   w_i = q_i sqrt(2 s + x_i^2)    Q3_K, Q4_K, Q5_K, IQ4_NL, IQ4_XS; s: mean square of the block
+//   w_i = q_i sqrt(s + x_i^2)      Q2_K; and Q4_0 to Q5_1, with the mean square of the row
 //
-// with c = 1 or 2 as in ggml's quantize_row_*_impl, so that both ask for the same thing. Over a
-// tensor the error is below that of ggml_quantize_chunk by that measure and by q alone.
+// which are the weights of ggml's quantize_row_*_impl; without importance ggml has others. Over a
+// tensor the error is below that of ggml_quantize_chunk both by w and by q alone; a single block
+// may err more. Q8_0 is rounded to nearest, importance or not, and has the bytes of ggml's.
 //
-// The bytes don't depend on the width of the vectors: every processor with fused multiply-add
-// (AVX2, AVX-512, NEON) makes the same.
+// The bytes don't depend on the vectors' width: every processor with fused multiply-add (AVX2,
+// AVX-512, NEON) makes the same. Without, a few blocks differ.
 //
-// False if a value was beyond the type's range: it then became the largest, and the blocks are
-// still sound.
+// False if a scale was beyond a half's range, so that values were cut off; blocks are sound even
+// then.
 bool QuantizeRowsBest(TensorType type, const float* from, uint64_t rows, uint64_t row_length,
                       const float* importance, void* to);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/half.h"
+#include "quantize/kernels/search_grid.h"
 
 namespace trimma {
 namespace {
@@ -11,7 +12,8 @@ namespace {
 constexpr int kTries = 16;
 constexpr float kLargestHalf = 65504;
 
-// The end of the integers that the largest value starts at: 0.74 to 1.04 of the format's.
+// What the largest value starts at, by the end of the integers: less leaves fewer of them, but may
+// come nearer to the other values; more cuts it off.
 float Stretch(int k) { return 0.74F + 0.02F * static_cast<float>(k); }
 
 // To nearest, for magnitudes under 2^22; unlike std::nearbyint it becomes vector code.
@@ -74,11 +76,15 @@ void ChooseBlockScales(const BlockFormat& format, const GroupBatch& batch, const
       scales.scales[first] = scales.mins[first] = 1;
       continue;
     }
-    // A scale's error counts as far as no change of the min makes up for it.
+    // A scale's error counts as far as no change of the min makes up for it; mins can't fall
+    // below 0.
     float curvature[kLanes], lever[kLanes], min[kLanes];
     for (size_t g = 0; g < groups; ++g) {
       lever[g] = format.has_mins() ? fit.l[first + g] / fit.w[first + g] : 0;
-      curvature[g] = std::max(0.0F, fit.ll[first + g] - lever[g] * fit.l[first + g]);
+      const float ll = fit.ll[first + g];
+      const bool min_is_free = format.has_mins() && fit.min[first + g] > 0;
+      curvature[g] =
+          min_is_free ? std::max(kLeastSpread * ll, ll - lever[g] * fit.l[first + g]) : ll;
     }
     const float scale = ChooseSuperScale(
         {fit.scale + first, curvature, groups, format.scale_low, format.scale_high, unit});
