@@ -49,7 +49,8 @@ struct RowSum {
 };
 void AddRows(const RowSum& sum);
 
-// u^T H u, u^T H t and t^T H t of vectors [width], without what is added to H's diagonal.
+// u^T H u, u^T H t and t^T H t of vectors [width], without what is added to H's diagonal. t may be
+// nullptr, for 0.
 struct QuadraticForms {
   double uu = 0, ut = 0, tt = 0;
 };

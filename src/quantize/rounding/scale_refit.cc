@@ -43,7 +43,7 @@ WindowMatrix MatrixOf(const WindowMatrix& matrix, Part part) {
 Parabola ParabolaOf(const WindowMatrix& matrix, const RefitRow& row, Part part, const float* u,
                     const float* t) {
   Parabola result;
-  result.forms = FormsOf(MatrixOf(matrix, part), u, t);
+  result.forms = FormsOf(MatrixOf(matrix, part), u, row.format->has_mins() ? t : nullptr);
   for (uint32_t j = 0; j < part.width; ++j) {
     result.gu += double{u[j]} * row.products[part.first + j];
     result.gt += double{t[j]} * row.products[part.first + j];
