@@ -35,7 +35,7 @@ void ChangeCode(const WindowMatrix& matrix, WindowRow& row, uint64_t j, uint8_t 
     float* product = row.products + k;
     hn::StoreU(hn::NegMulAdd(factor, hn::LoadU(d, h + k), hn::LoadU(d, product)), d, product);
   }
-  row.products[j] -= matrix.added * delta;
+  row.products[j] -= matrix.added[j] * delta;
 }
 
 // The weights of one vector, in order: the first that should change does, then the later ones are

@@ -18,7 +18,7 @@ struct WindowMatrix {
   const float* h = nullptr;  // [width, width]
   size_t stride = 0;
   uint64_t width = 0;                       // at most kWindow, a multiple of 32
-  float added = 0;                          // to the diagonal
+  const float* added = nullptr;             // [width] to the diagonal
   const float* inverse_diagonal = nullptr;  // [width] 1 / (H[j, j] + added)
 };
 

@@ -96,9 +96,10 @@ double DampedError(const std::vector<float>& weights, TensorType type, const Rou
                    const Compensation& compensation) {
   std::vector<float> values(weights.size());
   DequantizeRows(type, rounded.bytes.data(), weights.size() / kN, kN, values.data());
-  double squares = 0;
-  for (size_t i = 0; i < values.size(); ++i) squares += std::pow(double{weights[i]} - values[i], 2);
-  return rounded.result.error + compensation.added() * squares;
+  double added = 0;
+  for (size_t i = 0; i < values.size(); ++i)
+    added += compensation.added()[i % kN] * std::pow(double{weights[i]} - values[i], 2);
+  return rounded.result.error + added;
 }
 
 class RoundCompensatedTest : public testing::Test {
@@ -118,6 +119,7 @@ TEST_F(RoundCompensatedTest, DoesWhatTheFormulasSay) {
     for (const int sweeps : {0, 1, 2}) {
       RoundingOptions options;
       options.plain = FixedScales;
+      options.refit_groups = false;
       options.sweeps = sweeps;
       const Rounded rounded = Round(weights, type, compensation_, options);
       const double expected = ReferenceError(weights, *FindBlockFormat(type), moment, sweeps);
@@ -153,6 +155,7 @@ TEST_F(RoundCompensatedTest, RefittedScalesHelp) {
     const TensorType type = TypeOf(name);
     RoundingOptions options;
     options.sweeps = 2;
+    options.refit_groups = false;
     const double without = Round(weights, type, compensation_, options).result.error;
     options.refit_groups = true;
     const double groups = Round(weights, type, compensation_, options).result.error;
