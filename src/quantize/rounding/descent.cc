@@ -30,7 +30,7 @@ class Descent {
 
   void Run() {
     SetProducts();
-    refit_ = options_.refit_groups || options_.refit_blocks;
+    refit_ = RefitsGroups() || options_.refit_blocks;
     for (int sweep = 0; sweep < options_.sweeps && Sweep(); ++sweep) continue;
     if (!refit_) return;
     refit_ = false;  // the codes for the last scales
@@ -46,6 +46,7 @@ class Descent {
     return std::count(moving_.begin(), moving_.end(), 0) < static_cast<long>(kLanes);
   }
 
+  bool RefitsGroups() const { return options_.refit_groups && batch_.format->has_group_scales(); }
   const float* H() const { return batch_.compensation->moment().Matrix(batch_.matrix); }
   const float* Added() const { return batch_.compensation->added().data() + batch_.first_column(); }
   size_t Stride() const { return batch_.compensation->moment().stride(); }
@@ -90,8 +91,7 @@ class Descent {
                             batch_.values.data() + row * batch_.size() + first,
                             batch_.products.data() + row * batch_.size() + first, deltas};
     uint64_t changed = ChangeCodes(matrix, row, first, state);
-    if (refit_ && options_.refit_groups && batch_.format->has_group_scales())
-      changed += RefitGroups(matrix, state);
+    if (refit_ && RefitsGroups()) changed += RefitGroups(matrix, state);
     if (refit_ && options_.refit_blocks) changed += RefitBlocks(matrix, state);
     if (changed > 0) moved_[row] = 1;
     for (uint64_t j = 0; j < matrix.width; ++j) {
