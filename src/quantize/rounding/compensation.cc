@@ -14,8 +14,8 @@ constexpr double kMostDamping = 1000;
 }  // namespace
 
 Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threads,
-                                           double damping) {
-  CHECK(damping > 0);
+                                           Damping damping) {
+  CHECK(damping.own >= 0 && damping.mean > 0);
   Compensation result(moment);
   result.damping_ = damping;
   result.importance_ = moment.Diagonal();
@@ -26,25 +26,32 @@ Result<Compensation> Compensation::Prepare(const SecondMoment& moment, int threa
   result.mean_ = sum / static_cast<double>(moment.n());
   if (!(result.mean_ >= std::numeric_limits<float>::min())) {
     result.is_zero_ = true;
-    result.damping_ = 0;
     return result;
   }
   result.factor_.resize(moment.blocks() * result.MatrixSize());
   while (true) {
+    result.SetAdded();
     TRY(const bool done, result.TryFactors(threads));
     if (done) break;
-    result.damping_ *= 10;
+    result.damping_.mean *= 10;
     result.damping_was_raised_ = true;
-    if (result.damping_ > kMostDamping)
+    if (result.damping_.mean > kMostDamping)
       return Error{Code::kInvalid, "the second moment of an input is not positive definite", ""};
   }
-  result.added_ = static_cast<float>(result.damping_ * result.mean_);
-  for (float& d : result.importance_) d = static_cast<float>(d / result.mean_ + result.damping_);
+  for (uint64_t j = 0; j < moment.n(); ++j) {
+    result.importance_[j] =
+        static_cast<float>((result.importance_[j] + result.added_[j]) / result.mean_);
+  }
   result.Invert();
   return result;
 }
 
-// The factor of H over its mean diagonal, which keeps floats in their range.
+void Compensation::SetAdded() {
+  added_ = moment_->Diagonal();
+  for (float& d : added_) d = static_cast<float>(damping_.own * d + damping_.mean * mean_);
+}
+
+// The factor of the damped H over its mean diagonal, which keeps floats in their range.
 Result<bool> Compensation::TryFactors(int threads) {
   const auto scale = static_cast<float>(1 / mean_);
   const uint64_t size = moment_->block();
@@ -53,7 +60,7 @@ Result<bool> Compensation::TryFactors(int threads) {
     const float* from = moment_->Matrix(i);
     for (size_t k = 0; k < MatrixSize(); ++k) to[k] = from[k] * scale;
     for (uint64_t j = 0; j < size; ++j)
-      to[j * (moment_->stride() + 1)] += static_cast<float>(damping_);
+      to[j * (moment_->stride() + 1)] += added_[i * size + j] * scale;
     TRY(const bool done, FactorFromTheEnd({to, size, moment_->stride()}, threads));
     if (!done) return false;
   }

@@ -11,27 +11,36 @@
 
 namespace trimma {
 
-// Moments are estimated from few tokens and may be singular: rounding works with
-// H + damping * mean(diagonal) * identity.
+// Moments are estimated from few tokens and may be singular, so rounding works with H + added,
+//   added = damping.own * diagonal(H) + damping.mean * mean(diagonal) * identity:
+// the first takes correlations for weaker than they seem, the second makes H positive definite.
+// On the demo model (65 000 tokens; median error of 56 matrices on other documents, plain = 1):
+//   own 0.01: Q4_K 0.803, Q3_K 0.755; 0.1: 0.794, 0.745; 0.3: 0.787, 0.742; 0.6: 0.790, 0.746
+// mean 0.3 alone does as well there, but a mean is of no use where one input outshines the rest.
+struct Damping {
+  double own = 0.2;
+  double mean = 0.01;
+};
+
 class Compensation {
  public:
   // Columns that errors are fed through one by one; beyond them a block is fed at once.
   static constexpr uint64_t kBlock = 256;
 
   // Keeps a reference to `moment`, which must stay and stay as it is. Memory: as much again as the
-  // moment's, and a little. Damping starts at `damping` and is raised tenfold while the
-  // factorisation fails. Errors: kInvalid if the moment is not finite, or not positive semidefinite
-  // by far; an interrupt. Time: n^3 / 6 multiplications.
+  // moment's, and a little. While the factorisation fails damping.mean is raised tenfold. Errors:
+  // kInvalid if the moment is not finite, or not positive semidefinite by far; an interrupt. Time:
+  // n^3 / 6 multiplications.
   static Result<Compensation> Prepare(const SecondMoment& moment, int threads,
-                                      double damping = 0.01);
+                                      Damping damping = {});
 
   const SecondMoment& moment() const { return *moment_; }
-  bool is_zero() const { return is_zero_; }    // no input at all: nothing to compensate
-  double damping() const { return damping_; }  // as a share of the mean diagonal
+  bool is_zero() const { return is_zero_; }  // no input at all: nothing to compensate
+  const Damping& damping() const { return damping_; }
   bool damping_was_raised() const { return damping_was_raised_; }
-  float added() const { return added_; }  // to each element of the diagonal
+  const std::vector<float>& added() const { return added_; }  // [n] to the diagonal
 
-  // The diagonal over its mean plus the damping, [n]: never 0 unless is_zero(). Weights for a plain
+  // The damped diagonal over its mean, [n]: never 0 unless is_zero(). Weights for a plain
   // quantiser.
   const std::vector<float>& importance() const { return importance_; }
 
@@ -46,6 +55,7 @@ class Compensation {
 
  private:
   explicit Compensation(const SecondMoment& moment) : moment_(&moment) {}
+  void SetAdded();
   Result<bool> TryFactors(int threads);
   void Invert();
   uint64_t BlocksOfMatrix() const { return (moment_->block() + kBlock - 1) / kBlock; }
@@ -54,9 +64,9 @@ class Compensation {
   const SecondMoment* moment_;
   bool is_zero_ = false;
   double mean_ = 0;  // of the diagonal
-  double damping_ = 0;
+  Damping damping_;
   bool damping_was_raised_ = false;
-  float added_ = 0;
+  std::vector<float> added_;
   std::vector<float> importance_;
   std::vector<float> factor_;
   std::vector<float> inverses_;

@@ -1,8 +1,8 @@
 // Sweeps of integer coordinate descent over a batch of rows (descent_kernel.h).
 //
-// `products` are g = (H + added) r, [kLanes, size]. A row's changes in a window reach the columns
-// of the window at once, and all others when the whole batch has gone through the window: each
-// piece of H is read once per batch.
+// `products` are g = (H + diag(added)) r, [kLanes, size]. A row's changes in a window reach the
+// columns of the window at once, and all others when the whole batch has gone through the window:
+// each piece of H is read once per batch.
 #include <algorithm>
 
 #include "quantize/rounding/descent_kernel.h"
@@ -24,22 +24,31 @@ class Descent {
   Descent(RoundingBatch& batch, const DescentOptions& options)
       : batch_(batch), options_(options), inverse_diagonal_(batch.size()), changes_(kLanes) {
     for (uint64_t j = 0; j < batch.size(); ++j)
-      inverse_diagonal_[j] = 1 / (H()[j * (Stride() + 1)] + batch.compensation->added());
+      inverse_diagonal_[j] = 1 / (H()[j * (Stride() + 1)] + Added()[j]);
     moving_.assign(kLanes, 1);
   }
 
   void Run() {
     SetProducts();
-    for (int sweep = 0; sweep < options_.sweeps; ++sweep) {
-      moved_.assign(kLanes, 0);
-      for (uint64_t first = 0; first < batch_.size(); first += kWindow) Window(first);
-      moving_ = moved_;
-      if (std::count(moving_.begin(), moving_.end(), 0) == kLanes) return;
-    }
+    refit_ = RefitsGroups() || options_.refit_blocks;
+    for (int sweep = 0; sweep < options_.sweeps && Sweep(); ++sweep) continue;
+    if (!refit_) return;
+    refit_ = false;  // the codes for the last scales
+    Sweep();
   }
 
  private:
+  // False if nothing changed.
+  bool Sweep() {
+    moved_.assign(kLanes, 0);
+    for (uint64_t first = 0; first < batch_.size(); first += kWindow) Window(first);
+    moving_ = moved_;
+    return std::count(moving_.begin(), moving_.end(), 0) < static_cast<long>(kLanes);
+  }
+
+  bool RefitsGroups() const { return options_.refit_groups && batch_.format->has_group_scales(); }
   const float* H() const { return batch_.compensation->moment().Matrix(batch_.matrix); }
+  const float* Added() const { return batch_.compensation->added().data() + batch_.first_column(); }
   size_t Stride() const { return batch_.compensation->moment().stride(); }
 
   void SetProducts() {
@@ -55,8 +64,7 @@ class Descent {
     AddOuterProducts(product);
     for (uint64_t row = 0; row < batch_.rows; ++row) {
       for (uint64_t j = 0; j < batch_.size(); ++j) {
-        batch_.products[row * batch_.size() + j] +=
-            batch_.compensation->added() * batch_.residuals[j * kLanes + row];
+        batch_.products[row * batch_.size() + j] += Added()[j] * batch_.residuals[j * kLanes + row];
       }
     }
   }
@@ -66,7 +74,7 @@ class Descent {
     matrix.h = H() + first * (Stride() + 1);
     matrix.stride = Stride();
     matrix.width = std::min(kWindow, batch_.size() - first);
-    matrix.added = batch_.compensation->added();
+    matrix.added = Added() + first;
     matrix.inverse_diagonal = inverse_diagonal_.data() + first;
     for (uint64_t row = 0; row < batch_.rows; ++row) {
       changes_[row].columns.clear();
@@ -83,9 +91,8 @@ class Descent {
                             batch_.values.data() + row * batch_.size() + first,
                             batch_.products.data() + row * batch_.size() + first, deltas};
     uint64_t changed = ChangeCodes(matrix, row, first, state);
-    if (options_.refit_groups && batch_.format->has_group_scales())
-      changed += RefitGroups(matrix, state);
-    if (options_.refit_blocks) changed += RefitBlocks(matrix, state);
+    if (refit_ && RefitsGroups()) changed += RefitGroups(matrix, state);
+    if (refit_ && options_.refit_blocks) changed += RefitBlocks(matrix, state);
     if (changed > 0) moved_[row] = 1;
     for (uint64_t j = 0; j < matrix.width; ++j) {
       if (deltas[j] == 0) continue;
@@ -141,6 +148,7 @@ class Descent {
   const DescentOptions& options_;
   std::vector<float> inverse_diagonal_;
   std::vector<RowChanges> changes_;
+  bool refit_ = false;
   std::vector<uint8_t> moving_;  // rows that changed in the last sweep
   std::vector<uint8_t> moved_;   // and in this
 };

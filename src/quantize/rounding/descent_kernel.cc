@@ -1,5 +1,7 @@
 #include "quantize/rounding/descent_kernel.h"
 
+#include "quantize/rounding/vector_targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/rounding/descent_kernel.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
@@ -33,7 +35,7 @@ void ChangeCode(const WindowMatrix& matrix, WindowRow& row, uint64_t j, uint8_t 
     float* product = row.products + k;
     hn::StoreU(hn::NegMulAdd(factor, hn::LoadU(d, h + k), hn::LoadU(d, product)), d, product);
   }
-  row.products[j] -= matrix.added * delta;
+  row.products[j] -= matrix.added[j] * delta;
 }
 
 // The weights of one vector, in order: the first that should change does, then the later ones are
@@ -104,25 +106,33 @@ void Accumulate(const RowSum& sum) {
   }
 }
 
-QuadraticForms Forms(const WindowMatrix& matrix, const float* u, const float* t) {
+template <bool kTwo>
+QuadraticForms SumForms(const WindowMatrix& matrix, const float* u, const float* t) {
   const Floats d;
-  QuadraticForms forms;
-  for (uint64_t i = 0; i < matrix.width; ++i) {
-    const float* h = matrix.h + i * matrix.stride;
+  auto uu = hn::Zero(d);
+  auto ut = hn::Zero(d);
+  auto tt = hn::Zero(d);
+  for (uint64_t j = 0; j < matrix.width; j += hn::Lanes(d)) {
     auto hu = hn::Zero(d);
     auto ht = hn::Zero(d);
-    for (uint64_t j = 0; j < matrix.width; j += hn::Lanes(d)) {
-      const auto row = hn::LoadU(d, h + j);
-      hu = hn::MulAdd(row, hn::LoadU(d, u + j), hu);
-      ht = hn::MulAdd(row, hn::LoadU(d, t + j), ht);
+    for (uint64_t i = 0; i < matrix.width; ++i) {
+      const auto h = hn::LoadU(d, matrix.h + i * matrix.stride + j);
+      hu = hn::MulAdd(hn::Set(d, u[i]), h, hu);
+      if constexpr (kTwo) ht = hn::MulAdd(hn::Set(d, t[i]), h, ht);
     }
-    const double with_u = hn::GetLane(hn::SumOfLanes(d, hu));
-    const double with_t = hn::GetLane(hn::SumOfLanes(d, ht));
-    forms.uu += u[i] * with_u;
-    forms.ut += u[i] * with_t;
-    forms.tt += t[i] * with_t;
+    const auto right = hn::LoadU(d, u + j);
+    uu = hn::MulAdd(hu, right, uu);
+    if constexpr (kTwo) {
+      ut = hn::MulAdd(ht, right, ut);
+      tt = hn::MulAdd(ht, hn::LoadU(d, t + j), tt);
+    }
   }
-  return forms;
+  const auto sum = [&](auto v) { return hn::GetLane(hn::SumOfLanes(d, v)); };
+  return {sum(uu), sum(ut), sum(tt)};
+}
+
+QuadraticForms Forms(const WindowMatrix& matrix, const float* u, const float* t) {
+  return t == nullptr ? SumForms<false>(matrix, u, u) : SumForms<true>(matrix, u, t);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ struct WindowMatrix {
   const float* h = nullptr;  // [width, width]
   size_t stride = 0;
   uint64_t width = 0;                       // at most kWindow, a multiple of 32
-  float added = 0;                          // to the diagonal
+  const float* added = nullptr;             // [width] to the diagonal
   const float* inverse_diagonal = nullptr;  // [width] 1 / (H[j, j] + added)
 };
 
@@ -49,7 +49,8 @@ struct RowSum {
 };
 void AddRows(const RowSum& sum);
 
-// u^T H u, u^T H t and t^T H t of vectors [width], without what is added to H's diagonal.
+// u^T H u, u^T H t and t^T H t of vectors [width], without what is added to H's diagonal. t may be
+// nullptr, for 0.
 struct QuadraticForms {
   double uu = 0, ut = 0, tt = 0;
 };

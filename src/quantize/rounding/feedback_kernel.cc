@@ -1,5 +1,7 @@
 #include "quantize/rounding/feedback_kernel.h"
 
+#include "quantize/rounding/vector_targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/rounding/feedback_kernel.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep

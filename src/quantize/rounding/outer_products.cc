@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-// Accumulators live in arrays of vectors, which sizeless vectors can't.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include "quantize/rounding/vector_targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/rounding/outer_products.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep

@@ -60,7 +60,7 @@ inline ReferenceMoment MakeReference(const Compensation& compensation, uint64_t 
   for (uint64_t i = 0; i < n; ++i) {
     for (uint64_t j = 0; j < n; ++j)
       result.h[i * n + j] = moment.Matrix(matrix)[i * moment.stride() + j];
-    result.h[i * n + i] += compensation.added();
+    result.h[i * n + i] += compensation.added()[matrix * n + i];
   }
   result.u = ReferenceUpperCholesky(ReferenceInverse(result.h, n), n);
   return result;

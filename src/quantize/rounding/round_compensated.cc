@@ -99,7 +99,7 @@ Status Measure(const Task& task, RoundingResult& result) {
 std::string NoteOn(const Compensation& compensation, const RoundingResult& result) {
   std::vector<std::string> notes;
   if (compensation.damping_was_raised())
-    notes.push_back(fmt::format("damping had to be raised to {:.0f} %", 100 * result.damping));
+    notes.push_back(fmt::format("damping had to be raised to {:.0f} %", 100 * result.damping.mean));
   if (result.plain_rows > 0) {
     notes.push_back(fmt::format("{} rows are beyond the type's range and were rounded plainly",
                                 result.plain_rows));

@@ -21,18 +21,19 @@ struct RoundingOptions {
   int threads = 1;
   bool feedback = true;  // false: sweeps start from plain rounding
   int sweeps = 4;        // at most; a row that no longer changes gets no more
-  bool refit_groups = false;
+  // Scales are refitted after each sweep, and one more sweep follows.
+  bool refit_groups = true;
   bool refit_blocks = false;
   bool measure = true;   // the errors in the result, for half of the time again
   PlainQuantizer plain;  // empty: QuantizeRows of engine/rows.h (prepared by the caller)
 };
 
 struct RoundingResult {
-  // tr(R H R^T) with the moment as given, of what was written and of plain rounding with the
-  // moment's diagonal as importance; 0 unless measured.
+  // tr(R H R^T) with the moment as given, of what was written and of plain rounding with
+  // Compensation::importance; 0 unless measured.
   double error = 0;
   double plain_error = 0;
-  double damping = 0;       // Compensation::damping
+  Damping damping;          // Compensation::damping
   uint64_t plain_rows = 0;  // rounded plainly: their scales are beyond the type's range
   std::string note;         // what did not go as usual; "" as a rule
 };

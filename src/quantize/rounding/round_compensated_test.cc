@@ -37,10 +37,11 @@ struct Rounded {
 
 Rounded Round(const std::vector<float>& weights, TensorType type, const Compensation& compensation,
               const RoundingOptions& options = {}) {
-  const uint64_t rows = weights.size() / kN;
+  const uint64_t n = compensation.moment().n();
+  const uint64_t rows = weights.size() / n;
   Rounded rounded;
-  rounded.bytes.resize(*RowBytes(type, kN) * rows);
-  Result<RoundingResult> result = RoundCompensated({weights.data(), rows, kN}, type, compensation,
+  rounded.bytes.resize(*RowBytes(type, n) * rows);
+  Result<RoundingResult> result = RoundCompensated({weights.data(), rows, n}, type, compensation,
                                                    options, rounded.bytes.data());
   EXPECT_TRUE(result.ok());
   rounded.result = std::move(result).value();
@@ -59,7 +60,8 @@ std::vector<uint8_t> Plain(const std::vector<float>& weights, TensorType type,
 void FixedScales(TensorType type, const float*, uint64_t rows, uint64_t n, const float*, void* to) {
   const BlockFormat& format = *FindBlockFormat(type);
   Block block;
-  block.scale = 0.08F / static_cast<float>(std::abs(format.Level(0)) + format.levels / 4);
+  block.scale = 0.08F / (static_cast<float>(std::abs(format.Level(0))) +
+                         static_cast<float>(format.levels) / 4);
   block.min_scale = 0.07F;
   for (uint32_t g = 0; g < format.groups(); ++g) {
     block.scales[g] =
@@ -74,11 +76,11 @@ void FixedScales(TensorType type, const float*, uint64_t rows, uint64_t n, const
 
 // tr(R H R^T) of all rows by the reference, with `sweeps` after feedback.
 double ReferenceError(const std::vector<float>& weights, const BlockFormat& format,
-                      const Compensation& compensation, int sweeps) {
-  const ReferenceMoment moment = MakeReference(compensation, 0);
+                      const ReferenceMoment& moment, int sweeps) {
+  const uint64_t n = moment.n;
   double error = 0;
-  for (uint64_t row = 0; row < weights.size() / kN; ++row) {
-    ReferenceRow reference(format, moment, &weights[row * kN]);
+  for (uint64_t row = 0; row < weights.size() / n; ++row) {
+    ReferenceRow reference(format, moment, &weights[row * n]);
     reference.Feed([&](const std::vector<float>& from, uint64_t) {
       uint8_t bytes[kMaxBlockBytes];
       FixedScales(format.type, from.data(), 1, format.block, nullptr, bytes);
@@ -95,11 +97,13 @@ double ReferenceError(const std::vector<float>& weights, const BlockFormat& form
 // The same measure of what the fast code wrote.
 double DampedError(const std::vector<float>& weights, TensorType type, const Rounded& rounded,
                    const Compensation& compensation) {
+  const uint64_t n = compensation.moment().n();
   std::vector<float> values(weights.size());
-  DequantizeRows(type, rounded.bytes.data(), weights.size() / kN, kN, values.data());
-  double squares = 0;
-  for (size_t i = 0; i < values.size(); ++i) squares += std::pow(double{weights[i]} - values[i], 2);
-  return rounded.result.error + compensation.added() * squares;
+  DequantizeRows(type, rounded.bytes.data(), weights.size() / n, n, values.data());
+  double added = 0;
+  for (size_t i = 0; i < values.size(); ++i)
+    added += compensation.added()[i % n] * std::pow(double{weights[i]} - values[i], 2);
+  return rounded.result.error + added;
 }
 
 class RoundCompensatedTest : public testing::Test {
@@ -112,20 +116,40 @@ class RoundCompensatedTest : public testing::Test {
 };
 
 TEST_F(RoundCompensatedTest, DoesWhatTheFormulasSay) {
-  const std::vector<float> weights = NormalNoise(8 * kN, 3, 0.02F);
+  const std::vector<float> weights = NormalNoise(4 * kN, 3, 0.02F);
+  const ReferenceMoment moment = MakeReference(compensation_, 0);
   for (const char* name : {"Q4_0", "Q5_1", "Q3_K", "Q4_K", "IQ4_XS"}) {
     const TensorType type = TypeOf(name);
     for (const int sweeps : {0, 1, 2}) {
       RoundingOptions options;
       options.plain = FixedScales;
+      options.refit_groups = false;
       options.sweeps = sweeps;
       const Rounded rounded = Round(weights, type, compensation_, options);
-      const double expected =
-          ReferenceError(weights, *FindBlockFormat(type), compensation_, sweeps);
+      const double expected = ReferenceError(weights, *FindBlockFormat(type), moment, sweeps);
       // A code that falls the other way by a float's rounding changes those after it.
       EXPECT_NEAR(DampedError(weights, type, rounded, compensation_) / expected, 1, 1e-4)
           << name << ", sweeps: " << sweeps;
     }
+  }
+}
+
+TEST(RoundCompensatedEdgeTest, TheLastBlockOfColumnsMayBeShort) {
+  constexpr uint64_t kShort = 256 + 96;
+  const std::vector<float> x = CorrelatedInputs(1000, kShort, 1);
+  SecondMoment moment(kShort);
+  ASSERT_TRUE(moment.Add(x.data(), 1000, 1).ok());
+  const Compensation compensation = Compensation::Prepare(moment, 1).value();
+  const ReferenceMoment reference = MakeReference(compensation, 0);
+  const std::vector<float> weights = NormalNoise(3 * kShort, 3, 0.02F);
+  RoundingOptions options;
+  options.plain = FixedScales;
+  options.sweeps = 2;
+  for (const char* name : {"Q4_0", "Q5_1", "IQ4_NL"}) {
+    const TensorType type = TypeOf(name);
+    const Rounded rounded = Round(weights, type, compensation, options);
+    const double expected = ReferenceError(weights, *FindBlockFormat(type), reference, 2);
+    EXPECT_NEAR(DampedError(weights, type, rounded, compensation) / expected, 1, 1e-4) << name;
   }
 }
 
@@ -154,6 +178,7 @@ TEST_F(RoundCompensatedTest, RefittedScalesHelp) {
     const TensorType type = TypeOf(name);
     RoundingOptions options;
     options.sweeps = 2;
+    options.refit_groups = false;
     const double without = Round(weights, type, compensation_, options).result.error;
     options.refit_groups = true;
     const double groups = Round(weights, type, compensation_, options).result.error;

@@ -43,13 +43,14 @@ WindowMatrix MatrixOf(const WindowMatrix& matrix, Part part) {
 Parabola ParabolaOf(const WindowMatrix& matrix, const RefitRow& row, Part part, const float* u,
                     const float* t) {
   Parabola result;
-  result.forms = FormsOf(MatrixOf(matrix, part), u, t);
+  result.forms = FormsOf(MatrixOf(matrix, part), u, row.format->has_mins() ? t : nullptr);
   for (uint32_t j = 0; j < part.width; ++j) {
     result.gu += double{u[j]} * row.products[part.first + j];
     result.gt += double{t[j]} * row.products[part.first + j];
-    result.forms.uu += double{matrix.added} * u[j] * u[j];
-    result.forms.ut += double{matrix.added} * u[j] * t[j];
-    result.forms.tt += double{matrix.added} * t[j] * t[j];
+    const double added = matrix.added[part.first + j];
+    result.forms.uu += added * u[j] * u[j];
+    result.forms.ut += added * u[j] * t[j];
+    result.forms.tt += added * t[j] * t[j];
   }
   return result;
 }
@@ -66,7 +67,7 @@ void Settle(const WindowMatrix& matrix, const RefitRow& row, Part part) {
     if (delta == 0) continue;
     row.values[j] = value;
     row.deltas[j] += delta;
-    row.products[j] -= matrix.added * delta;
+    row.products[j] -= matrix.added[j] * delta;
     rows[count] = static_cast<uint16_t>(j);
     factors[count++] = -delta;
   }

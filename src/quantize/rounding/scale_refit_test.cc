@@ -19,6 +19,7 @@ class ScaleRefitTest : public testing::TestWithParam<const char*> {
         moment_(kN),
         weights_(NormalNoise(kN, 4, 0.02F)),
         blocks_(kN / format_.block),
+        added_(kN),
         values_(kN),
         deltas_(kN) {
     const std::vector<float> x = CorrelatedInputs(1000, kN, 1);
@@ -26,7 +27,9 @@ class ScaleRefitTest : public testing::TestWithParam<const char*> {
     matrix_.h = moment_.Matrix(0);
     matrix_.stride = moment_.stride();
     matrix_.width = kN;
-    matrix_.added = 0.01F * moment_.Matrix(0)[0];
+    for (uint64_t j = 0; j < kN; ++j)
+      added_[j] = (0.01F + 0.001F * static_cast<float>(j % 7)) * moment_.Matrix(0)[0];
+    matrix_.added = added_.data();
     for (uint64_t b = 0; b < blocks_.size(); ++b) SetBlock(b);
     for (uint64_t j = 0; j < kN; ++j) values_[j] = Value(j);
     products_ = Products();
@@ -64,7 +67,7 @@ class ScaleRefitTest : public testing::TestWithParam<const char*> {
   std::vector<float> Products() const {
     std::vector<float> products(kN);
     for (uint64_t j = 0; j < kN; ++j) {
-      double sum = double{matrix_.added} * (weights_[j] - Value(j));
+      double sum = double{matrix_.added[j]} * (weights_[j] - Value(j));
       for (uint64_t k = 0; k < kN; ++k)
         sum += double{matrix_.h[j * matrix_.stride + k]} * (weights_[k] - Value(k));
       products[j] = static_cast<float>(sum);
@@ -84,7 +87,7 @@ class ScaleRefitTest : public testing::TestWithParam<const char*> {
     const std::vector<float> products = Products();
     for (uint64_t j = 0; j < kN; ++j) {
       EXPECT_EQ(values_[j], Value(j));
-      EXPECT_NEAR(products_[j], products[j], 1e-3 * matrix_.added);
+      EXPECT_NEAR(products_[j], products[j], 1e-3 * matrix_.added[j]);
       EXPECT_NEAR(before[j] + deltas_[j], values_[j], 1e-7);
     }
   }
@@ -94,7 +97,7 @@ class ScaleRefitTest : public testing::TestWithParam<const char*> {
   WindowMatrix matrix_;
   std::vector<float> weights_;
   std::vector<Block> blocks_;
-  std::vector<float> values_, products_, deltas_;
+  std::vector<float> added_, values_, products_, deltas_;
 };
 
 TEST_P(ScaleRefitTest, GroupsGetBetterAndStateStaysTrue) {
