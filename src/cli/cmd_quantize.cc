@@ -74,8 +74,9 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
   if (!options.type.empty()) {
     TRY(quantize.recipe, ParseFileType(options.type));
     quantize.compensate = options.mode == "full";
-  } else if (options.mode == "plain") {
-    return Error{Code::kUsage, "--mode plain goes with --type alone",
+    quantize.exact = options.mode == "exact";
+  } else if (options.mode == "plain" || options.mode == "exact") {
+    return Error{Code::kUsage, fmt::format("--mode {} goes with --type alone", options.mode),
                  "leave it out: types are allocated by what is measured"};
   }
   quantize.max_loss = options.max_kld;
@@ -137,8 +138,9 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
       ->check(CLI::PositiveNumber);
   app.add_option(
          "--mode", o->mode,
-         "With --type: plain rounding, or full: errors make up for each other (default plain)")
-      ->check(CLI::IsMember({"plain", "full"}));
+         "With --type: plain (each block rounded best), full (errors make up for each other) "
+         "or exact (the bytes of llama-quantize); default plain")
+      ->check(CLI::IsMember({"plain", "full", "exact"}));
   app.add_option("--recipe", o->recipe,
                  "A file that the chosen types are kept in; if it is there, they are replayed");
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");

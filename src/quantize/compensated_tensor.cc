@@ -1,7 +1,7 @@
 #include "quantize/compensated_tensor.h"
 
-#include "engine/rows.h"
 #include "quantize/parallel.h"
+#include "quantize/plain_rows.h"
 #include "quantize/rounding/held_out.h"
 #include "quantize/rounding/round_compensated.h"
 
@@ -16,9 +16,9 @@ Status RoundPlain(const WeightMatrix& weights, TensorType to, const std::vector<
   return ParallelFor((weights.rows + kPlainRows - 1) / kPlainRows, threads,
                      [&](uint64_t i) -> Status {
                        const uint64_t first = i * kPlainRows;
-                       QuantizeRows(to, weights.data + first * weights.n,
-                                    std::min(kPlainRows, weights.rows - first), weights.n,
-                                    importance.data(), blocks.data() + first * row_bytes);
+                       QuantizePlainRows(to, weights.data + first * weights.n,
+                                         std::min(kPlainRows, weights.rows - first), weights.n,
+                                         importance.data(), blocks.data() + first * row_bytes);
                        return {};
                      });
 }
@@ -50,7 +50,7 @@ Result<std::vector<char>> CompensatedTensors::Round(const TensorInfo& tensor, Te
   const uint64_t n = tensor.row_length();
   const WeightMatrix weights = {rows.data(), rows.size() / n, n};
   const Compensation& compensation = *prepared_->compensation;
-  PrepareRows(to);
+  PreparePlainRows(to);
   std::vector<char> plain(weights.rows * *RowBytes(to, n));
   TRY_STATUS(RoundPlain(weights, to, compensation.importance(), threads_, plain));
   if (compensation.is_zero()) return plain;
@@ -58,6 +58,7 @@ Result<std::vector<char>> CompensatedTensors::Round(const TensorInfo& tensor, Te
   RoundingOptions options;
   options.threads = threads_;
   options.measure = false;
+  options.plain = QuantizePlainRows;
   TRY_STATUS(RoundCompensated(weights, to, compensation, options, compensated.data()));
   TRY(const RoundingChoice choice, ChooseOnHeldOut(weights, {to, plain.data(), compensated.data()},
                                                    prepared_->held_out, threads_));

@@ -198,6 +198,7 @@ class Craft {
             {"types", types},
             {"importance", Json()},
             {"moments", Json()},
+            {"exact", false},
             {"metadata", Json()},
             {"memory_bytes", options_.memory_bytes},
             {"threads", options_.threads},

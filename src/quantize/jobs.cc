@@ -125,6 +125,7 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
   options.threads = request.at("threads");
   if (options.threads <= 0) options.threads = DefaultThreads();
   options.force = request.at("force");
+  options.exact = request.at("exact");
   TRY_STATUS(RunPipeline(source, assignment, layout, importance ? &*importance : nullptr, options,
                          [&](double share) { emit({{"progress", share}}); }));
   return Json{{"file_bytes", layout.file_bytes}};

@@ -13,6 +13,7 @@
 #include "quantize/compensated_tensor.h"
 #include "quantize/journal.h"
 #include "quantize/parallel.h"
+#include "quantize/plain_rows.h"
 
 namespace trimma {
 namespace {
@@ -72,7 +73,7 @@ class Conversion {
   Status Tensor(const TensorInfo& tensor, TensorType to, uint64_t offset) {
     if (to == tensor.type) return Copy(tensor, offset);
     if (compensated_ && compensated_->Handles(tensor, to)) return Compensated(tensor, to, offset);
-    PrepareRows(to);
+    PreparePlainRows(to);
     TRY(const std::vector<float> weights, weighing_.Of(tensor.name));
     const uint64_t memory = options_.memory_bytes / static_cast<uint64_t>(options_.threads);
     const Slabs slabs = CutSlabs(tensor, to, memory);
@@ -103,7 +104,8 @@ class Conversion {
     const float* matrix_weights = nullptr;
     if (!weights.empty()) matrix_weights = weights.data() + (weights.size() > n ? matrix * n : 0);
     std::vector<char> blocks(rows * to_bytes);
-    QuantizeRows(to, values.data(), rows, n, matrix_weights, blocks.data());
+    const auto round = options_.exact ? QuantizeRows : QuantizePlainRows;
+    round(to, values.data(), rows, n, matrix_weights, blocks.data());
     return WriteRows(tensor, to, offset, row, blocks);
   }
 

@@ -17,6 +17,7 @@ struct PipelineOptions {
   uint64_t memory_bytes = 1ULL << 30;  // buffers of all threads together
   int threads = 1;
   bool force = false;  // replace an existing output
+  bool exact = false;  // the bytes of llama-quantize instead of the least error
   // Second moments of the model's inputs: matrices are rounded with compensation where that is
   // better, and weighed by the moments' diagonals else. nullptr: none.
   const MomentsFile* moments = nullptr;

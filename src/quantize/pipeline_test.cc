@@ -16,6 +16,7 @@
 #include "engine/rows.h"
 #include "hardware/temp_tree.h"
 #include "quantize/journal.h"
+#include "quantize/plain_rows.h"
 
 namespace trimma {
 namespace {
@@ -100,8 +101,8 @@ class PipelineTest : public testing::Test {
     for (uint64_t m = 0; m < matrices; ++m) {
       const float* w =
           weights.empty() ? nullptr : &weights[weights.size() > kColumns ? m * kColumns : 0];
-      QuantizeRows(types_[i], &values_[i][m * rows * kColumns], rows, kColumns, w,
-                   &blocks[m * matrix_bytes]);
+      QuantizePlainRows(types_[i], &values_[i][m * rows * kColumns], rows, kColumns, w,
+                        &blocks[m * matrix_bytes]);
     }
     return blocks;
   }

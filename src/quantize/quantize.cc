@@ -9,10 +9,12 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "engine/token_text.h"
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
 #include "plan/pricing.h"
 #include "quantize/craft.h"
+#include "quantize/made_by.h"
 
 namespace trimma {
 namespace {
@@ -110,6 +112,25 @@ class Calibration {
   bool temporary_ = false;
 };
 
+// What the header says of a plain file. Counts of the importance data, which a plan doesn't know
+// yet, don't change its size.
+std::optional<MadeBy> MadePlainly(const QuantizeOptions& options, const Importance& importance) {
+  MadeBy made;
+  made.method = options.exact ? "rounded as llama-quantize does" : "rounded plainly";
+  if (options.importance_file) {
+    made.dataset = std::filesystem::path(*options.importance_file).filename().string();
+  } else if (options.calibration_text) {
+    made.dataset = std::filesystem::path(*options.calibration_text).filename().string();
+  } else if (options.calibrate_on_own_text) {
+    made.dataset = kGeneratedText;
+  } else {
+    return std::nullopt;
+  }
+  made.chunks = importance.chunk_count;
+  made.entries = static_cast<uint32_t>(importance.entries.size());
+  return made;
+}
+
 }  // namespace
 
 Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
@@ -128,7 +149,8 @@ Result<std::string> CollectImportance(const QuantizeOptions& options, const std:
 
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
   TRY(const Prepared prepared, Prepare(options));
-  TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe));
+  TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe,
+                                            MadePlainly(options, {})));
   return Describe(prepared, layout, options);
 }
 
@@ -145,6 +167,11 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   }
   Calibration calibration;
   TRY_STATUS(calibration.Collect(options, progress));
+  Importance importance;
+  if (calibration.path()) {
+    TRY(importance, ReadImportance(*calibration.path()));
+  }
+  const std::optional<MadeBy> made_by = MadePlainly(options, importance);
   Json types = Json::array();
   for (const TensorType type : prepared.assignment.types)
     types.push_back(static_cast<uint32_t>(type));
@@ -154,7 +181,8 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
                         {"types", types},
                         {"importance", calibration.path() ? Json(*calibration.path()) : Json()},
                         {"moments", Json()},
-                        {"metadata", Json()},
+                        {"exact", options.exact},
+                        {"metadata", made_by ? ToJson(*made_by) : Json()},
                         {"memory_bytes", options.memory_bytes},
                         {"threads", options.threads},
                         {"force", options.force}};

@@ -21,6 +21,7 @@ struct QuantizeOptions {
   std::optional<uint64_t> size_bytes;          // of the whole file, at most
   std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
   bool compensate = false;                     // with a recipe: rounding with compensation
+  bool exact = false;                          // with a recipe: the bytes of llama-quantize
   std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it
   std::optional<std::string> importance_file;  // an imatrix GGUF
   std::optional<std::string>

@@ -71,6 +71,7 @@ class QuantizeTest : public testing::Test {
     ASSERT_TRUE(EngineMakes(recipe, "theirs.gguf")) << recipe;
     QuantizeOptions options = Options(recipe);
     options.force = true;
+    options.exact = true;
     const auto report = Quantize(options);
     ASSERT_TRUE(report.ok()) << report.error().what;
     const auto ours = ReadGguf(tree_ / "made.gguf");
@@ -245,6 +246,15 @@ TEST_F(QuantizeTest, AQuantisedSourceIsLoweredAndSaysWhatItKeeps) {
     return note.find("no tensor changes") != std::string::npos;
   }));
   for (const TensorChange& tensor : planned->tensors) EXPECT_EQ(tensor.from, tensor.to);
+}
+
+TEST_F(QuantizeTest, RecordsWhatTheErrorsWereWeighedWith) {
+  QuantizeOptions options = Options("Q4_0");
+  options.calibration_text = Text();
+  ASSERT_TRUE(Quantize(options).ok());
+  const auto made = ReadGguf(options.output);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->metadata.String("quantize.imatrix.dataset"), "text.txt");
 }
 
 TEST_F(QuantizeTest, JsonHasTheFieldsOfTheContract) {

@@ -4,6 +4,7 @@
 
 #include "engine/rows.h"
 #include "quantize/parallel.h"
+#include "quantize/plain_rows.h"
 #include "quantize/rounding/weighted_error.h"
 
 namespace trimma {
@@ -39,12 +40,13 @@ Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector
   std::vector<float> values(rows.rows * rows.n);
   constexpr uint64_t kSlab = 64;
   for (const TensorType type : types) {
-    PrepareRows(type);
+    PreparePlainRows(type);
     TRY_STATUS(ParallelFor((rows.rows + kSlab - 1) / kSlab, threads, [&](uint64_t i) -> Status {
       const uint64_t first = i * kSlab;
       const uint64_t count = std::min(kSlab, rows.rows - first);
       std::vector<char> blocks(count * *RowBytes(type, rows.n));
-      QuantizeRows(type, rows.weights + first * rows.n, count, rows.n, importance, blocks.data());
+      QuantizePlainRows(type, rows.weights + first * rows.n, count, rows.n, importance,
+                        blocks.data());
       DequantizeRows(type, blocks.data(), count, rows.n, values.data() + first * rows.n);
       return {};
     }));

@@ -10,6 +10,7 @@
 #include "quantize/allocation/candidates.h"
 #include "quantize/allocation/error_curve.h"
 #include "quantize/parallel.h"
+#include "quantize/plain_rows.h"
 
 namespace trimma {
 namespace {
@@ -71,7 +72,7 @@ class Workbench {
     const uint64_t step = std::max<uint64_t>(1, slabs * kSlabRows / (kSampledRows + kSlabRows - 1));
     std::vector<float> diagonal;
     if (moment_) diagonal = moment_->Diagonal();
-    PrepareRows(type);
+    PreparePlainRows(type);
     PrepareRows(carrier);
     std::vector<char> spoilt(rows * *RowBytes(carrier, n));
     std::vector<double> errors(slabs);
@@ -81,8 +82,8 @@ class Workbench {
       const uint64_t count = std::min(kSlabRows, rows - first);
       TRY(const std::vector<float> weights, Rows(tensor, first, count));
       std::vector<char> blocks(count * *RowBytes(type, n));
-      QuantizeRows(type, weights.data(), count, n, diagonal.empty() ? nullptr : diagonal.data(),
-                   blocks.data());
+      QuantizePlainRows(type, weights.data(), count, n,
+                        diagonal.empty() ? nullptr : diagonal.data(), blocks.data());
       std::vector<float> values(count * n);
       DequantizeRows(type, blocks.data(), count, n, values.data());
       char* to = spoilt.data() + first * *RowBytes(carrier, n);
