@@ -1,0 +1,137 @@
+#include "quantize/craft.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/file.h"
+#include "engine/model.h"
+#include "hardware/temp_tree.h"
+#include "quantize/recipe_file.h"
+#include "support/tiny_model.h"
+
+namespace trimma {
+namespace {
+
+// Threads that spin at barriers stall where tests share the machine; the children inherit this.
+const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+
+class CraftTest : public testing::Test {
+ protected:
+  CraftTest() {
+    TinyModelOptions shape;
+    shape.embedding = 256;
+    shape.feed_forward = 512;
+    shape.layers = 2;
+    WriteTinyModel(tree_ / "source.gguf", shape);
+    std::string text;
+    for (int i = 0; i < 2600; ++i) text += static_cast<char>('!' + (i * 7 + i / 11) % 90);
+    tree_.Write("text.txt", text);
+  }
+
+  QuantizeOptions Options(const std::string& output = "made.gguf") {
+    QuantizeOptions options;
+    options.source = tree_ / "source.gguf";
+    options.output = tree_ / output;
+    options.calibration_text = tree_ / "text.txt";
+    options.threads = 2;
+    return options;
+  }
+
+  uint64_t BytesOf(const char* recipe) {
+    QuantizeOptions options = Options();
+    options.recipe = FindFileType(recipe);
+    const auto planned = PlanQuantize(options);
+    CHECK(planned.ok());
+    return planned->file_bytes;
+  }
+
+  TempTree tree_;
+};
+
+TEST_F(CraftTest, AFileOfASizeIsNoLargerAndRuns) {
+  QuantizeOptions options = Options();
+  options.size_bytes = BytesOf("Q4_K_M");
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  EXPECT_LE(made->file_bytes, *options.size_bytes);
+  EXPECT_GT(made->file_bytes, *options.size_bytes / 10 * 9);
+  ASSERT_TRUE(made->expected_loss.has_value());
+  EXPECT_GT(*made->expected_loss, 0);
+  EXPECT_FALSE(std::filesystem::exists(options.output + ".trimma-work"));
+  const auto file = ReadGguf(options.output);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->metadata.String("quantize.imatrix.dataset"), "text.txt");
+  EXPECT_EQ(file->metadata.String("quantize.trimma.source_sha256")->size(), 64);
+  const auto model = Model::Load(options.output, {});
+  ASSERT_TRUE(model.ok());
+  Context::Options context_options;
+  auto context = Context::Create(*model, context_options);
+  ASSERT_TRUE(context.ok());
+  EXPECT_TRUE(context->Append(model->Tokenize("abc", true)).ok());
+}
+
+TEST_F(CraftTest, ARecipeReplaysToTheSameBytes) {
+  QuantizeOptions options = Options("first.gguf");
+  options.size_bytes = BytesOf("Q5_K_M");
+  options.recipe_file = tree_ / "r.json";
+  ASSERT_TRUE(Quantize(options).ok());
+  QuantizeOptions again = Options("again.gguf");
+  again.recipe_file = options.recipe_file;
+  again.threads = 1;
+  const auto made = Quantize(again);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  const auto first = ReadGguf(options.output);
+  const auto second = ReadGguf(again.output);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(TypesOf(*first), TypesOf(*second));
+  EXPECT_EQ(*ReadSmallFile(options.output), *ReadSmallFile(again.output));
+}
+
+TEST_F(CraftTest, ATypesOwnMapCanBeRoundedWithCompensation) {
+  QuantizeOptions options = Options();
+  options.recipe = FindFileType("Q4_K_M");
+  options.compensate = true;
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  EXPECT_FALSE(made->expected_loss.has_value());
+  QuantizeOptions plain = Options("plain.gguf");
+  plain.recipe = options.recipe;
+  ASSERT_TRUE(Quantize(plain).ok());
+  const auto ours = ReadGguf(options.output);
+  const auto theirs = ReadGguf(plain.output);
+  ASSERT_TRUE(ours.ok() && theirs.ok());
+  EXPECT_EQ(TypesOf(*ours), TypesOf(*theirs));
+  EXPECT_NE(*ReadSmallFile(options.output), *ReadSmallFile(plain.output));
+}
+
+TEST_F(CraftTest, WhatCannotBeIsSaidWithTheNearest) {
+  QuantizeOptions options = Options();
+  options.size_bytes = 1000;
+  const auto made = Quantize(options);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().code, Code::kNoFit);
+  EXPECT_NE(made.error().what.find("is the least"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(options.output));
+}
+
+TEST_F(CraftTest, AnExistingOutputIsKept) {
+  tree_.Write("made.gguf", "precious");
+  QuantizeOptions options = Options();
+  options.size_bytes = 1'000'000;
+  EXPECT_EQ(Quantize(options).error().code, Code::kFailure);
+  EXPECT_EQ(*ReadSmallFile(tree_ / "made.gguf"), "precious");
+  EXPECT_FALSE(std::filesystem::exists(options.output + ".trimma-work"));
+}
+
+TEST_F(CraftTest, ARecipeForAnotherModelIsRefused) {
+  tree_.Write("r.json", R"({"schema":"trimma.recipe/1","file_type":"Q8_0",
+                            "tensors":[{"name":"x","type":"Q8_0"}]})");
+  QuantizeOptions options = Options();
+  options.recipe_file = tree_ / "r.json";
+  EXPECT_EQ(Quantize(options).error().code, Code::kInvalid);
+}
+
+}  // namespace
+}  // namespace trimma

@@ -1,0 +1,39 @@
+#include "quantize/workshop.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "hardware/temp_tree.h"
+
+namespace trimma {
+namespace {
+
+TEST(WorkshopTest, TheSameRunFindsItsStages) {
+  const TempTree tree;
+  const auto first = Workshop::Open(tree / "out.gguf", "key");
+  ASSERT_TRUE(first.ok());
+  EXPECT_FALSE(first->Has("stage"));
+  tree.Write("out.gguf.trimma-work/stage", "done");
+  const auto again = Workshop::Open(tree / "out.gguf", "key");
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->Has("stage"));
+}
+
+TEST(WorkshopTest, AnotherRunStartsAnew) {
+  const TempTree tree;
+  ASSERT_TRUE(Workshop::Open(tree / "out.gguf", "key").ok());
+  tree.Write("out.gguf.trimma-work/stage", "done");
+  const auto other = Workshop::Open(tree / "out.gguf", "another key");
+  ASSERT_TRUE(other.ok());
+  EXPECT_FALSE(other->Has("stage"));
+  other->Remove();
+  EXPECT_FALSE(std::filesystem::exists(tree / "out.gguf.trimma-work"));
+}
+
+TEST(WorkshopTest, WhereNothingCanBeWrittenItIsSaid) {
+  EXPECT_FALSE(Workshop::Open("/proc/none/out.gguf", "key").ok());
+}
+
+}  // namespace
+}  // namespace trimma
