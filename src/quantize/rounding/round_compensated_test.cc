@@ -333,6 +333,18 @@ TEST(RoundCompensatedEdgeTest, DeadInputsTakeTheNearestCode) {
   }
 }
 
+TEST_F(RoundCompensatedTest, Minus128IsNotMade) {
+  const TensorType type = TypeOf("Q8_0");
+  std::vector<float> weights = NormalNoise(8 * kN, 3, 0.02F);
+  for (float& w : weights) w = -std::abs(w);
+  for (size_t i = 0; i < weights.size(); i += 2) weights[i] = -0.05F;
+  const Rounded rounded = Round(weights, type, compensation_);
+  for (size_t i = 0; i < rounded.bytes.size(); ++i) {
+    if (i % 34 < 2) continue;  // the scale
+    EXPECT_NE(rounded.bytes[i], 0x80) << i;
+  }
+}
+
 TEST(RoundCompensatedEdgeTest, WithoutAnyInputItIsPlainAndSaysSo) {
   const SecondMoment moment(kN);
   const Compensation compensation = Compensation::Prepare(moment, 1).value();
