@@ -25,6 +25,9 @@ struct BlockFormat {
   const int8_t* table;
   int scale_low, scale_high;  // group scales; both 1 where the type has none
   int min_low, min_high;      // group mins; both 0 where the type has none
+  // The lowest code to make. ggml never makes Q8_0's -128: some of its kernels take absolute values
+  // in 8 bits.
+  int first_code = 0;
 
   uint32_t groups() const { return block / group; }
   bool has_group_scales() const { return scale_low != scale_high; }

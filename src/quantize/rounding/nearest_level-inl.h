@@ -39,10 +39,11 @@ HWY_INLINE NearestLevel<D> FindNearestLevel(D d, const BlockFormat& format, hn::
     }
     return {code, level};
   } else {
-    const auto low = hn::Set(d, static_cast<float>(format.offset));
+    const auto offset = hn::Set(d, static_cast<float>(format.offset));
+    const auto low = hn::Set(d, static_cast<float>(format.offset + format.first_code));
     const auto high = hn::Set(d, static_cast<float>(format.offset + format.levels - 1));
     const auto level = hn::Min(hn::Max(hn::Round(y), low), high);
-    return {hn::Sub(level, low), level};
+    return {hn::Sub(level, offset), level};
   }
 }
 

@@ -67,8 +67,8 @@ inline ReferenceMoment MakeReference(const Compensation& compensation, uint64_t 
 }
 
 inline uint8_t ReferenceNearest(const BlockFormat& format, double scale, double min, double x) {
-  int best = 0;
-  for (int code = 1; code < format.levels; ++code) {
+  int best = format.first_code;
+  for (int code = best + 1; code < format.levels; ++code) {
     const auto distance = [&](int c) {
       return std::abs(scale * format.Level(static_cast<uint8_t>(c)) - min - x);
     };

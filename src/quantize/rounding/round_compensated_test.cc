@@ -109,7 +109,7 @@ double DampedError(const std::vector<float>& weights, TensorType type, const Rou
 class RoundCompensatedTest : public testing::Test {
  protected:
   RoundCompensatedTest()
-      : moment_(MomentOf(CorrelatedInputs(2000, kN, 1))),
+      : moment_(MomentOf(CorrelatedInputs(1000, kN, 1))),
         compensation_(Compensation::Prepare(moment_, 1).value()) {}
   SecondMoment moment_;
   Compensation compensation_;
@@ -154,7 +154,7 @@ TEST(RoundCompensatedEdgeTest, TheLastBlockOfColumnsMayBeShort) {
 }
 
 TEST_F(RoundCompensatedTest, IsBetterThanPlainRoundingAndEachSweepHelps) {
-  const std::vector<float> weights = NormalNoise(70 * kN, 3, 0.02F);
+  const std::vector<float> weights = NormalNoise(16 * kN, 3, 0.02F);
   for (const char* name : kNames) {
     const TensorType type = TypeOf(name);
     RoundingOptions options;
@@ -173,7 +173,7 @@ TEST_F(RoundCompensatedTest, IsBetterThanPlainRoundingAndEachSweepHelps) {
 }
 
 TEST_F(RoundCompensatedTest, RefittedScalesHelp) {
-  const std::vector<float> weights = NormalNoise(20 * kN, 3, 0.02F);
+  const std::vector<float> weights = NormalNoise(10 * kN, 3, 0.02F);
   for (const char* name : kNames) {
     const TensorType type = TypeOf(name);
     RoundingOptions options;
@@ -235,7 +235,7 @@ TEST_F(RoundCompensatedTest, TheNumberOfThreadsAndTheOtherRowsChangeNoByte) {
 TEST_F(RoundCompensatedTest, BlocksOnTheDiagonalAreIndependentProblems) {
   const TensorType type = TypeOf("Q4_K");
   const std::vector<float> weights = NormalNoise(5 * kN, 3, 0.02F);
-  const SecondMoment halves = MomentOf(CorrelatedInputs(2000, kN, 1), kN / 2);
+  const SecondMoment halves = MomentOf(CorrelatedInputs(1000, kN, 1), kN / 2);
   const Compensation compensation = Compensation::Prepare(halves, 1).value();
   const Rounded rounded = Round(weights, type, compensation);
   EXPECT_LT(rounded.result.error, 0.9 * rounded.result.plain_error);
@@ -330,6 +330,18 @@ TEST(RoundCompensatedEdgeTest, DeadInputsTakeTheNearestCode) {
         EXPECT_LE(distance, std::abs(ValueOf(format, block, at) - weights[j]) + 1e-6) << name;
       }
     }
+  }
+}
+
+TEST_F(RoundCompensatedTest, Minus128IsNotMade) {
+  const TensorType type = TypeOf("Q8_0");
+  std::vector<float> weights = NormalNoise(8 * kN, 3, 0.02F);
+  for (float& w : weights) w = -std::abs(w);
+  for (size_t i = 0; i < weights.size(); i += 2) weights[i] = -0.05F;
+  const Rounded rounded = Round(weights, type, compensation_);
+  for (size_t i = 0; i < rounded.bytes.size(); ++i) {
+    if (i % 34 < 2) continue;  // the scale
+    EXPECT_NE(rounded.bytes[i], 0x80) << i;
   }
 }
 
