@@ -120,13 +120,13 @@ Rows Adversarial(uint32_t seed) {
 
 enum class Importance { kNone, kNearlyAlike, kSpread };
 
-Rows Drawn(int kind, Importance importance) {
+Rows Drawn(uint64_t count, int kind, Importance importance) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0, 0.02F);
   std::exponential_distribution<float> exponential(50);
   std::student_t_distribution<float> heavy(4);
   std::lognormal_distribution<float> spread(0, importance == Importance::kSpread ? 1.5F : 0.4F);
-  Rows rows{32, 1024, std::vector<float>(32 * 1024), {}};
+  Rows rows{count, 1024, std::vector<float>(count * 1024), {}};
   for (float& x : rows.values) {
     if (kind == 0) x = normal(random);
     if (kind == 1) x = exponential(random) - exponential(random);
@@ -163,7 +163,7 @@ TEST_P(BestTest, IsTheReferenceOnEveryProcessorThatFuses) {
 TEST_P(BestTest, ErrsAboutTheSameWithoutFusing) {
   const TensorType type = GetParam();
   // A rounding decides between minima of nearly the same depth.
-  const Rows rows = Drawn(1, Importance::kSpread);
+  const Rows rows = Drawn(8, 1, Importance::kSpread);
   const double fused = ErrorsOf(type, rows, Best(type, rows)).ggml;
   const OnTarget chosen(HWY_EMU128);
   EXPECT_NEAR(ErrorsOf(type, rows, Best(type, rows)).ggml / fused, 1, 0.01);
@@ -183,7 +183,7 @@ TEST_P(BestTest, ErrsLessThanGgmlByBothMeasures) {
     for (int kind = 0; kind < 3; ++kind) {
       SCOPED_TRACE("rows of kind " + std::to_string(kind) + ", importance of kind " +
                    std::to_string(static_cast<int>(importance)));
-      const Rows rows = Drawn(kind, importance);
+      const Rows rows = Drawn(32, kind, importance);
       const Errors ours = ErrorsOf(type, rows, Best(type, rows));
       const Errors theirs = ErrorsOf(type, rows, Ggml(type, rows));
       EXPECT_LE(ours.importance, theirs.importance);
@@ -234,7 +234,7 @@ TEST_P(BestTest, OddImportanceIsSafe) {
       std::numeric_limits<float>::quiet_NaN(),  std::numeric_limits<float>::infinity(), -1, 0,
       std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max()};
   for (const float weight : odd) {
-    Rows rows = Drawn(0, Importance::kSpread);
+    Rows rows = Drawn(2, 0, Importance::kSpread);
     std::fill(rows.importance.begin() + 100, rows.importance.begin() + 700, weight);
     ExpectFinite(type, rows, Best(type, rows));
     std::fill(rows.importance.begin(), rows.importance.end(), weight);
@@ -250,7 +250,7 @@ TEST_P(BestTest, OddImportanceIsSafe) {
 TEST_P(BestTest, AnyMagnitudeIsSafe) {
   const TensorType type = GetParam();
   for (int exponent = -149; exponent <= 120; exponent += 5) {
-    Rows rows = Drawn(0, Importance::kSpread);
+    Rows rows = Drawn(2, 0, Importance::kSpread);
     for (float& x : rows.values) x *= std::exp2(static_cast<float>(exponent));
     bool fits = false;
     const Bytes bytes = Best(type, rows, &fits);
