@@ -1,5 +1,4 @@
-// Q8_0: with 255 levels no search gains anything that can be measured in a model's output, so this
-// is ggml's own rounding, and gives its bytes.
+// Q8_0: with 255 levels a search has little to gain; this rounds as ggml does, and gives its bytes.
 #include <algorithm>
 #include <cstring>
 #include <limits>

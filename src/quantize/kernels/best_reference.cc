@@ -39,14 +39,14 @@ void Prepare(const BlockFormat& format, const ReferenceSource& from, Scaled& to)
   if (!nothing) to.unit = std::ldexp(1.0F, std::ilogb(largest));
   for (uint32_t i = 0; i < format.block; ++i) to.x[i] = nothing ? 0 : to.x[i] * (1 / to.unit);
   float mean_square = MeanSquare(to.x, format.block);
-  if (measure == Measure::kBlockDouble) mean_square *= 2;
-  if (measure == Measure::kRow)
+  if (measure.mean == MeanOf::kRow)
     mean_square = std::pow(std::min(from.row_root / to.unit, kLargestRoot), 2.0F);
+  mean_square *= measure.share;
   float most = 0;
   for (uint32_t i = 0; i < format.block; ++i) {
     float q = from.importance == nullptr ? 1 : from.importance[i];
     q = q > 0 ? std::min(q, kLargestImportance) : 0;
-    if (measure != Measure::kImportance) q *= std::sqrt(std::fma(to.x[i], to.x[i], mean_square));
+    if (measure.mean != MeanOf::kNothing) q *= std::sqrt(std::fma(to.x[i], to.x[i], mean_square));
     to.w[i] = q;
     most = std::max(most, q);
   }

@@ -81,13 +81,13 @@ Bytes Reference(TensorType type, const Rows& rows) {
 
 struct Errors {
   double importance = 0;  // sum q (x - y)^2
-  double measure = 0;     // the same, times what the type's measure adds
+  double ggml = 0;        // the same as ggml weighs
 };
 
 Errors ErrorsOf(TensorType type, const Rows& rows, const Bytes& bytes) {
   const std::vector<float> back = Back(type, rows, bytes);
   const uint32_t n = FindBlockFormat(type)->block;
-  const Measure measure = MeasureOf(type);
+  const MeanOf mean = MeasureOf(type).mean;
   Errors errors;
   double mean_square = 0;
   for (uint64_t i = 0; i < back.size(); ++i) {
@@ -95,15 +95,14 @@ Errors ErrorsOf(TensorType type, const Rows& rows, const Bytes& bytes) {
       mean_square = 0;
       for (uint64_t k = i; k < i + n; ++k)
         mean_square += double{rows.values[k]} * rows.values[k] / n;
-      if (measure == Measure::kBlockDouble) mean_square *= 2;
-      if (measure == Measure::kRow) mean_square = std::pow(RowRoot(rows, i / rows.length), 2);
+      if (type != tensor_type::kQ2_K) mean_square *= 2;
+      if (mean == MeanOf::kRow) mean_square = std::pow(RowRoot(rows, i / rows.length), 2);
     }
     const double x = rows.values[i];
     const double q = rows.importance.empty() ? 1 : rows.importance[i % rows.length];
     const double error = q * (x - back[i]) * (x - back[i]);
     errors.importance += error;
-    errors.measure +=
-        measure == Measure::kImportance ? error : error * std::sqrt(mean_square + x * x);
+    errors.ggml += mean == MeanOf::kNothing ? error : error * std::sqrt(mean_square + x * x);
   }
   return errors;
 }
@@ -119,19 +118,22 @@ Rows Adversarial(uint32_t seed) {
   return rows;
 }
 
-Rows Drawn(int kind, bool weighed) {
+enum class Importance { kNone, kNearlyAlike, kSpread };
+
+Rows Drawn(uint64_t count, int kind, Importance importance) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0, 0.02F);
   std::exponential_distribution<float> exponential(50);
   std::student_t_distribution<float> heavy(4);
-  std::lognormal_distribution<float> spread(0, 1);
-  Rows rows{8, 1024, std::vector<float>(8 * 1024), {}};
+  std::lognormal_distribution<float> spread(0, importance == Importance::kSpread ? 1.5F : 0.4F);
+  Rows rows{count, 1024, std::vector<float>(count * 1024), {}};
   for (float& x : rows.values) {
     if (kind == 0) x = normal(random);
     if (kind == 1) x = exponential(random) - exponential(random);
     if (kind == 2) x = 0.02F * heavy(random);
   }
-  for (uint64_t i = 0; weighed && i < rows.length; ++i) rows.importance.push_back(spread(random));
+  if (importance == Importance::kNone) return rows;
+  for (uint64_t i = 0; i < rows.length; ++i) rows.importance.push_back(spread(random));
   return rows;
 }
 
@@ -161,10 +163,10 @@ TEST_P(BestTest, IsTheReferenceOnEveryProcessorThatFuses) {
 TEST_P(BestTest, ErrsAboutTheSameWithoutFusing) {
   const TensorType type = GetParam();
   // A rounding decides between minima of nearly the same depth.
-  const Rows rows = Drawn(1, true);
-  const double fused = ErrorsOf(type, rows, Best(type, rows)).measure;
+  const Rows rows = Drawn(8, 1, Importance::kSpread);
+  const double fused = ErrorsOf(type, rows, Best(type, rows)).ggml;
   const OnTarget chosen(HWY_EMU128);
-  EXPECT_NEAR(ErrorsOf(type, rows, Best(type, rows)).measure / fused, 1, 0.01);
+  EXPECT_NEAR(ErrorsOf(type, rows, Best(type, rows)).ggml / fused, 1, 0.01);
 }
 
 TEST_P(BestTest, Q8_0IsGgmls) {
@@ -177,13 +179,15 @@ TEST_P(BestTest, Q8_0IsGgmls) {
 
 TEST_P(BestTest, ErrsLessThanGgmlByBothMeasures) {
   const TensorType type = GetParam();
-  for (const bool weighed : {true, false}) {
+  for (const auto importance : {Importance::kNone, Importance::kNearlyAlike, Importance::kSpread}) {
     for (int kind = 0; kind < 3; ++kind) {
-      const Rows rows = Drawn(kind, weighed);
+      SCOPED_TRACE("rows of kind " + std::to_string(kind) + ", importance of kind " +
+                   std::to_string(static_cast<int>(importance)));
+      const Rows rows = Drawn(32, kind, importance);
       const Errors ours = ErrorsOf(type, rows, Best(type, rows));
-      const Errors ggml = ErrorsOf(type, rows, Ggml(type, rows));
-      EXPECT_LE(ours.importance, ggml.importance) << "rows of kind " << kind << ", " << weighed;
-      EXPECT_LE(ours.measure, ggml.measure) << "rows of kind " << kind << ", " << weighed;
+      const Errors theirs = ErrorsOf(type, rows, Ggml(type, rows));
+      EXPECT_LE(ours.importance, theirs.importance);
+      EXPECT_LE(ours.ggml, theirs.ggml);
     }
   }
 }
@@ -230,7 +234,7 @@ TEST_P(BestTest, OddImportanceIsSafe) {
       std::numeric_limits<float>::quiet_NaN(),  std::numeric_limits<float>::infinity(), -1, 0,
       std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max()};
   for (const float weight : odd) {
-    Rows rows = Drawn(0, true);
+    Rows rows = Drawn(2, 0, Importance::kSpread);
     std::fill(rows.importance.begin() + 100, rows.importance.begin() + 700, weight);
     ExpectFinite(type, rows, Best(type, rows));
     std::fill(rows.importance.begin(), rows.importance.end(), weight);
@@ -246,7 +250,7 @@ TEST_P(BestTest, OddImportanceIsSafe) {
 TEST_P(BestTest, AnyMagnitudeIsSafe) {
   const TensorType type = GetParam();
   for (int exponent = -149; exponent <= 120; exponent += 5) {
-    Rows rows = Drawn(0, true);
+    Rows rows = Drawn(2, 0, Importance::kSpread);
     for (float& x : rows.values) x *= std::exp2(static_cast<float>(exponent));
     bool fits = false;
     const Bytes bytes = Best(type, rows, &fits);

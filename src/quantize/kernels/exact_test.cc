@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -48,6 +49,25 @@ TEST_P(ExactTest, GivesTheBytesOfGgml) {
       ASSERT_EQ(FirstDifference(type, ours, theirs), "")
           << "row " << done << (importance == nullptr ? ", no importance" : ", weighed");
     }
+  }
+}
+
+// What comes out then is not ggml's business nor ours; the sanitizers watch.
+TEST_P(ExactTest, AnythingIsSafe) {
+  const TensorType type = GetParam();
+  std::mt19937 random(9);
+  const float odd[] = {
+      std::numeric_limits<float>::quiet_NaN(),   std::numeric_limits<float>::infinity(),
+      -std::numeric_limits<float>::infinity(),   std::numeric_limits<float>::max(),
+      -std::numeric_limits<float>::denorm_min(), 1e30F};
+  for (int run = 0; run < 40; ++run) {
+    std::vector<float> row = AdversarialRow(kLength, random);
+    std::vector<float> weights = AdversarialImportance(kLength, random);
+    for (int i = 0; i < 20; ++i) row[random() % kLength] = odd[random() % 6];
+    for (int i = 0; run % 2 == 0 && i < 20; ++i) weights[random() % kLength] = odd[random() % 6];
+    std::vector<char> bytes(*RowBytes(type, kLength));
+    QuantizeRowsExact(type, row.data(), 1, kLength, weights.data(), bytes.data());
+    QuantizeRowsExact(type, row.data(), 1, kLength, nullptr, bytes.data());
   }
 }
 

@@ -12,12 +12,12 @@ namespace trimma {
 inline constexpr size_t kLanes = 16;
 inline constexpr size_t kMaxGroup = 32;  // weights
 
-// What errors are weighed with, q being the importance: see quantize_rows.h.
-enum class Measure {
-  kImportance,   // q
-  kBlock,        // q sqrt(s2 + x^2), s2: mean square of the block
-  kBlockDouble,  // q sqrt(2 s2 + x^2)
-  kRow,          // q sqrt(s2 + x^2), s2: mean square of the row
+// What squared errors are weighed with, q being the importance: q sqrt(share s + x^2), where s is
+// the mean square of what `mean` says, or q alone.
+enum class MeanOf { kNothing, kBlock, kRow };
+struct Measure {
+  MeanOf mean;
+  float share;
 };
 Measure MeasureOf(TensorType type);
 
@@ -43,7 +43,7 @@ struct BatchSource {
   const float* values;      // of the tensor
   const float* importance;  // [blocks_per_row * block] or nullptr
   uint64_t blocks_per_row;
-  const float* row_roots;  // of the rows' mean squares, for Measure::kRow
+  const float* row_roots;  // of the rows' mean squares, for MeanOf::kRow
   uint64_t first;          // block
   uint64_t count;          // of blocks: kLanes / groups of a block, or fewer; the last lanes are 0
 };

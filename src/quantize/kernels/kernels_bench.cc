@@ -34,8 +34,9 @@ constexpr TensorType kTypes[] = {tensor_type::kQ4_0,   tensor_type::kQ4_1, tenso
                                  tensor_type::kQ3_K,   tensor_type::kQ4_K, tensor_type::kQ5_K,
                                  tensor_type::kIQ4_NL, tensor_type::kQ6_K, tensor_type::kIQ4_XS};
 
+// Activations of real models lie between the two.
 std::vector<float> Importance(uint64_t n, std::mt19937& random) {
-  std::lognormal_distribution<float> spread(0, 1.5F);
+  std::lognormal_distribution<float> spread(0, random() % 2 == 0 ? 0.4F : 1.5F);
   std::vector<float> weights(n);
   for (float& w : weights) w = spread(random);
   return weights;
@@ -44,15 +45,15 @@ std::vector<float> Importance(uint64_t n, std::mt19937& random) {
 std::vector<Rows> DrawnRows() {
   std::mt19937 random(1);
   std::vector<Rows> all;
-  for (int kind = 0; kind < 3; ++kind) {
+  for (int kind = 0; kind < 6; ++kind) {
     Rows rows{256, 2304, std::vector<float>(256 * 2304), Importance(2304, random)};
     std::normal_distribution<float> normal(0, 0.02F);
     std::exponential_distribution<float> exponential(50);
     std::student_t_distribution<float> heavy(4);
     for (float& x : rows.values) {
-      if (kind == 0) x = normal(random);
-      if (kind == 1) x = exponential(random) - exponential(random);
-      if (kind == 2) x = 0.02F * heavy(random);
+      if (kind % 3 == 0) x = normal(random);
+      if (kind % 3 == 1) x = exponential(random) - exponential(random);
+      if (kind % 3 == 2) x = 0.02F * heavy(random);
     }
     all.push_back(std::move(rows));
   }

@@ -116,14 +116,13 @@ inline void LoadBatch(const BlockFormat& format, Measure measure, const BatchSou
     const float largest = CleanCopy(from.values + block * n, n, x);
     const float unit = UnitOf(largest);
     float mean_square = Scale(x, n, largest < kLeastMagnitude ? 0 : 1 / unit);
-    if (measure == Measure::kBlockDouble) mean_square *= 2;
-    if (measure == Measure::kRow) {
+    if (measure.mean == MeanOf::kRow) {
       const float root = from.row_roots[block / from.blocks_per_row] / unit;
       mean_square = std::min(root, kLargestRoot) * std::min(root, kLargestRoot);
     }
     const float* importance = nullptr;
     if (from.importance != nullptr) importance = from.importance + block % from.blocks_per_row * n;
-    Weigh(x, n, {importance, measure == Measure::kImportance, mean_square}, w);
+    Weigh(x, n, {importance, measure.mean == MeanOf::kNothing, measure.share * mean_square}, w);
     for (size_t i = 0; i < n; ++i) {
       const size_t lane = b * format.groups() + i / format.group;
       batch.x[i % format.group][lane] = x[i];

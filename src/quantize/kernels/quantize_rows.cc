@@ -26,10 +26,14 @@ float RowRoot(const float* row, uint64_t n) {
 }  // namespace
 
 Measure MeasureOf(TensorType type) {
-  if (type == kQ6_K) return Measure::kImportance;
-  if (type == kQ2_K) return Measure::kBlock;
-  if (type == kQ4_0 || type == kQ4_1 || type == kQ5_0 || type == kQ5_1) return Measure::kRow;
-  return Measure::kBlockDouble;
+  // ggml's shares, but that Q4_0, Q5_0 and Q3_K have 1, 1 and 2 there. These leave the least to
+  // choose: the optimum by ggml's weights could err more than ggml by the importance alone.
+  if (type == kQ4_0 || type == kQ5_0) return {MeanOf::kRow, 1.5F};
+  if (type == kQ3_K) return {MeanOf::kBlock, 2.5F};
+  if (type == kQ4_1 || type == kQ5_1) return {MeanOf::kRow, 1};
+  if (type == kQ2_K) return {MeanOf::kBlock, 1};
+  if (type == kQ6_K) return {MeanOf::kNothing, 0};
+  return {MeanOf::kBlock, 2};
 }
 
 bool HasKernel(TensorType type) { return FindBlockFormat(type) != nullptr; }
@@ -43,7 +47,7 @@ bool QuantizeRowsBest(TensorType type, const float* from, uint64_t rows, uint64_
   const uint64_t blocks = rows * blocks_per_row;
   if (type == kQ8_0) return BestQ8_0(from, blocks, job.to);
   std::vector<float> roots;
-  if (job.measure == Measure::kRow) {
+  if (job.measure.mean == MeanOf::kRow) {
     for (uint64_t r = 0; r < rows; ++r) roots.push_back(RowRoot(from + r * row_length, row_length));
   }
   BatchSource source{from, importance, blocks_per_row, roots.data(), 0, 0};

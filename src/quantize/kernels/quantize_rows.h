@@ -23,12 +23,12 @@ bool HasKernel(TensorType type);
 // over the weights x_i and what the blocks give back for them, y_i. With q the importance,
 //
 //   w_i = q_i                      Q6_K
-//   w_i = q_i sqrt(2 s + x_i^2)    Q3_K, Q4_K, Q5_K, IQ4_NL, IQ4_XS; s: mean square of the block
-//   w_i = q_i sqrt(s + x_i^2)      Q2_K; and Q4_0 to Q5_1, with the mean square of the row
+//   w_i = q_i sqrt(c s + x_i^2)    others; s: mean square of the block, for Q4_0 to Q5_1 of the row
 //
-// which are the weights of ggml's quantize_row_*_impl; without importance ggml has others. Over a
-// tensor the error is below that of ggml_quantize_chunk both by w and by q alone; a single block
-// may err more. Q8_0 is rounded to nearest, importance or not, and has the bytes of ggml's.
+// with c = 1 to 2.5 (MeasureOf), about as in ggml's quantize_row_*_impl. Over a tensor the error is
+// below that of ggml_quantize_chunk with the same importance, both by ggml's weights and by q
+// alone; a single block may err more. Without importance q is 1, which is not what ggml does then.
+// Q8_0 is rounded to nearest, importance or not, and has the bytes of ggml's.
 //
 // The bytes don't depend on the vectors' width: every processor with fused multiply-add (AVX2,
 // AVX-512, NEON) makes the same. Without, a few blocks differ.
