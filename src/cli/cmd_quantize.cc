@@ -22,6 +22,7 @@ struct Options {
   std::optional<double> max_kld;
   std::string mode;
   std::string recipe;
+  std::string work;
   std::string imatrix;
   std::string calibration;
   std::string memory = "1GiB";
@@ -108,6 +109,7 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   TRY(quantize.memory_bytes, ParseBytes(options.memory));
   if (!options.imatrix.empty()) quantize.importance_file = options.imatrix;
   if (!options.calibration.empty()) quantize.calibration_text = options.calibration;
+  if (!options.work.empty()) quantize.work_directory = options.work;
   quantize.threads = options.threads;
   quantize.force = options.force;
   Progress progress(shared.quiet);
@@ -146,6 +148,8 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");
   app.add_option("--calibration", o->calibration, "A text to collect importance data from")
       ->excludes("--imatrix");
+  app.add_option("--work", o->work,
+                 "Keep what was measured in this folder, for more files of the same model");
   app.add_option("--memory", o->memory, "For buffers, whatever the tensors' sizes")
       ->capture_default_str();
   app.add_option("--threads", o->threads, "0: all cores")

@@ -46,12 +46,13 @@ class Craft {
     TRY(source_, ReadGguf(options_.source));
     TRY_STATUS(CheckModel(source_));
     TRY_STATUS(CheckOutput());
-    TRY(Workshop workshop, Workshop::Open(options_.output, Key()));
+    TRY(Workshop workshop,
+        Workshop::Open(options_.work_directory.value_or(options_.output + ".trimma-work"), Key()));
     workshop_.emplace(workshop);
     TRY_STATUS(Gather());
     TRY_STATUS(ChooseTypes());
     TRY(QuantizeReport report, Make());
-    workshop.Remove();
+    if (!options_.work_directory) workshop.Remove();
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return report;

@@ -25,12 +25,14 @@ struct QuantizeOptions {
   std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it
   std::optional<std::string> importance_file;  // an imatrix GGUF
   std::optional<std::string>
-      calibration_text;                // or: a text to collect importance from in this run,
-  bool calibrate_on_own_text = false;  // or: text that the model generates itself,
-  double generate_seconds = 20;        //     in at most so much time
-  uint64_t memory_bytes = 1ULL << 30;  // for buffers of rows
-  int threads = 0;                     // 0: all cores
-  bool force = false;                  // replace an existing output
+      calibration_text;                       // or: a text to collect importance from in this run,
+  bool calibrate_on_own_text = false;         // or: text that the model generates itself,
+  double generate_seconds = 20;               //     in at most so much time
+  std::optional<std::string> work_directory;  // kept, for more files of the same source; nullopt:
+                                              // OUTPUT.trimma-work, gone when the file is made
+  uint64_t memory_bytes = 1ULL << 30;         // for buffers of rows
+  int threads = 0;                            // 0: all cores
+  bool force = false;                         // replace an existing output
 };
 
 struct TensorChange {

@@ -9,8 +9,8 @@ namespace {
 constexpr const char* kKeyName = "key.json";
 }  // namespace
 
-Result<Workshop> Workshop::Open(const std::string& output, const std::string& key) {
-  Workshop workshop(output + ".trimma-work");
+Result<Workshop> Workshop::Open(const std::string& directory, const std::string& key) {
+  Workshop workshop(directory);
   const auto known = ReadSmallFile(workshop.Path(kKeyName));
   if (known.ok() && *known == key) return workshop;
   workshop.Remove();

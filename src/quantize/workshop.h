@@ -1,5 +1,5 @@
-// The folder beside an output that holds what its making needs: OUTPUT.trimma-work. An interrupted
-// run leaves it, and the same run finds its finished stages there.
+// The folder that holds what the making of a file needs. An interrupted run leaves it, and the same
+// run finds its finished stages there.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ class Workshop {
  public:
   // `key` says what is being made, of what, with which options; what another key has left is
   // removed first.
-  static Result<Workshop> Open(const std::string& output, const std::string& key);
+  static Result<Workshop> Open(const std::string& directory, const std::string& key);
 
   std::string Path(const std::string& name) const { return directory_ + "/" + name; }
   // A finished stage's file: files are published whole or not at all.

@@ -11,20 +11,20 @@ namespace {
 
 TEST(WorkshopTest, TheSameRunFindsItsStages) {
   const TempTree tree;
-  const auto first = Workshop::Open(tree / "out.gguf", "key");
+  const auto first = Workshop::Open(tree / "out.gguf.trimma-work", "key");
   ASSERT_TRUE(first.ok());
   EXPECT_FALSE(first->Has("stage"));
   tree.Write("out.gguf.trimma-work/stage", "done");
-  const auto again = Workshop::Open(tree / "out.gguf", "key");
+  const auto again = Workshop::Open(tree / "out.gguf.trimma-work", "key");
   ASSERT_TRUE(again.ok());
   EXPECT_TRUE(again->Has("stage"));
 }
 
 TEST(WorkshopTest, AnotherRunStartsAnew) {
   const TempTree tree;
-  ASSERT_TRUE(Workshop::Open(tree / "out.gguf", "key").ok());
+  ASSERT_TRUE(Workshop::Open(tree / "out.gguf.trimma-work", "key").ok());
   tree.Write("out.gguf.trimma-work/stage", "done");
-  const auto other = Workshop::Open(tree / "out.gguf", "another key");
+  const auto other = Workshop::Open(tree / "out.gguf.trimma-work", "another key");
   ASSERT_TRUE(other.ok());
   EXPECT_FALSE(other->Has("stage"));
   other->Remove();
@@ -32,7 +32,7 @@ TEST(WorkshopTest, AnotherRunStartsAnew) {
 }
 
 TEST(WorkshopTest, WhereNothingCanBeWrittenItIsSaid) {
-  EXPECT_FALSE(Workshop::Open("/proc/none/out.gguf", "key").ok());
+  EXPECT_FALSE(Workshop::Open("/proc/none/work", "key").ok());
 }
 
 }  // namespace

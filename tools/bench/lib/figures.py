@@ -53,17 +53,18 @@ class Peers:
     """llama.cpp's own programs of the pinned commit, built where they are missing."""
 
     def __init__(self):
-        self._folder = None
+        self._paths = {}
 
     def __call__(self, program):
-        if self._folder is None:
-            words = subprocess.run(["cmake", "-P", str(ROOT / "cmake/peers.cmake")], text=True,
+        if program not in self._paths:
+            words = subprocess.run(["cmake", f"-DTRIMMA_PEER={program}", "-P",
+                                    str(ROOT / "cmake/peers.cmake")], text=True,
                                    stdout=subprocess.PIPE)
             found = re.findall(r"^-- peers: (/.*)$", words.stdout, re.MULTILINE)
             if words.returncode != 0 or not found:
                 raise BenchError("the peers' programs can't be built; see ./dev peers")
-            self._folder = Path(found[-1])
-        return self._folder / program
+            self._paths[program] = Path(found[-1]) / program
+        return self._paths[program]
 
 
 class Figures:
