@@ -52,6 +52,15 @@ std::string Describe(const OpenedModel& model, bool tensors) {
                                      FormatBytes(kv->windowed_bytes_per_token), kv->window)
                        : "");
   }
+  if (const auto method = file.metadata.String("quantize.trimma.method")) {
+    text += fmt::format("made by          trimma {}: {}\n",
+                        SafeText(file.metadata.String("quantize.trimma.version").value_or("?")),
+                        SafeText(*method));
+  }
+  if (const auto hash = file.metadata.String("quantize.trimma.source_sha256"))
+    text += fmt::format("made from        SHA-256 {}\n", SafeText(*hash));
+  if (const auto dataset = file.metadata.String("quantize.imatrix.dataset"))
+    text += fmt::format("calibrated on    {}\n", SafeText(*dataset));
   text += "\n" + TypesText(file);
   if (tensors) {
     TextTable table{{"tensor", "type", "shape", "bytes"}, {}};
@@ -61,6 +70,11 @@ std::string Describe(const OpenedModel& model, bool tensors) {
     text += "\n" + RenderTable(table);
   }
   return text;
+}
+
+Json TextOrNull(const GgufFile& file, const char* key) {
+  const auto text = file.metadata.String(key);
+  return text ? Json(*text) : Json();
 }
 
 Json ToDocument(const OpenedModel& model) {
@@ -82,6 +96,9 @@ Json ToDocument(const OpenedModel& model) {
           {"bits_per_weight", file.bits_per_weight()},
           {"trained_context", TrainedContext(file)},
           {"kv_bytes_per_token", kv ? Json(kv->bytes_per_token) : Json()},
+          {"made_by", TextOrNull(file, "quantize.trimma.method")},
+          {"source_sha256", TextOrNull(file, "quantize.trimma.source_sha256")},
+          {"calibration", TextOrNull(file, "quantize.imatrix.dataset")},
           {"kv_window", kv && kv->window > 0 ? Json(kv->window) : Json()},
           {"tensors", tensors}};
 }

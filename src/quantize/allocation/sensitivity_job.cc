@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/file.h"
 #include "quantize/allocation/sensitivity.h"
 #include "quantize/calibration/calibration_text.h"
@@ -8,18 +10,28 @@ namespace {
 constexpr size_t kMostChunks = 8;
 constexpr uint64_t kLogitsBytes = 256ULL << 20;
 
+// At most kMostChunks, spread over the text.
+TokenText Selection(const TokenText& text) {
+  TokenText some;
+  some.description = text.description;
+  const size_t count = std::min(text.chunks.size(), kMostChunks);
+  for (size_t i = 0; i < count; ++i)
+    some.chunks.push_back(text.chunks[i * text.chunks.size() / count]);
+  return some;
+}
+
 }  // namespace
 
 Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
   TRY(const GgufFile source, ReadGguf(request.at("source").get<std::string>()));
   TRY(const MomentsFile moments, MomentsFile::Open(request.at("moments").get<std::string>()));
   TRY(const std::string tokens, ReadSmallFile(request.at("tokens").get<std::string>()));
-  TRY(CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
-  if (text.selection.chunks.size() > kMostChunks) text.selection.chunks.resize(kMostChunks);
+  TRY(const CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
+  const TokenText selection = Selection(text.selection);
   Model::Options writable;
   writable.writable = true;
   TRY(const Model carrier, Model::Load(request.at("carrier").get<std::string>(), writable));
-  TRY(DivergenceProbe probe, DivergenceProbe::Create(carrier, text.selection, kLogitsBytes));
+  TRY(DivergenceProbe probe, DivergenceProbe::Create(carrier, selection, kLogitsBytes));
   SensitivityOptions options;
   options.groups = request.at("groups");
   options.threads = request.at("threads");

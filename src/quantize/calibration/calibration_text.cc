@@ -9,11 +9,9 @@ namespace {
 
 constexpr size_t kFewestTokens = 16'384;
 
-TokenText Part(const TokenText& text, size_t first, size_t count) {
+TokenText Like(const TokenText& text) {
   TokenText part;
   part.description = text.description;
-  const auto begin = text.chunks.begin() + static_cast<ptrdiff_t>(first);
-  part.chunks.assign(begin, begin + static_cast<ptrdiff_t>(count));
   return part;
 }
 
@@ -23,12 +21,18 @@ CalibrationText CutCalibration(const TokenText& text) {
   const size_t chunks = text.chunks.size();
   CHECK(chunks >= 2);
   const size_t part = std::clamp<size_t>(chunks / 8, 1, kMostOfAPart);
-  const size_t learned = chunks > 2 * part ? chunks - 2 * part : 1;
-  CalibrationText cut;
-  cut.moments = Part(text, 0, learned);
-  cut.selection = Part(text, chunks - part, part);
-  cut.held_out = chunks > 2 ? Part(text, learned, part) : cut.selection;
-  const size_t tokens = learned * text.chunks[0].size();
+  CalibrationText cut = {Like(text), Like(text), Like(text), ""};
+  for (size_t i = 0; i < chunks; ++i) {
+    // Every stretch of the text ends with a chunk to select on, and has one held out before it.
+    const size_t stretch = i * part / chunks;
+    const size_t end = ((stretch + 1) * chunks + part - 1) / part - 1;
+    TokenText& to = i == end                     ? cut.selection
+                    : i + 1 == end && chunks > 2 ? cut.held_out
+                                                 : cut.moments;
+    to.chunks.push_back(text.chunks[i]);
+  }
+  if (chunks == 2) cut.held_out = cut.selection;
+  const size_t tokens = cut.moments.chunks.size() * text.chunks[0].size();
   if (chunks == 2) {
     cut.note = "the calibration text is so short that one half must serve to select and to check";
   } else if (tokens < kFewestTokens) {

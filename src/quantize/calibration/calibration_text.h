@@ -15,9 +15,9 @@ struct CalibrationText {
   std::string note;     // what is wrong with the text; "" if it will do
 };
 
-// The last eighth of the chunks is for selection, the eighth before it held out; at most
-// kMostOfAPart each, at least one chunk. A text of two chunks has to serve two purposes with one of
-// them, which the note says.
+// An eighth of the chunks is for selection and as many are held out, spread over the whole text; at
+// most kMostOfAPart each, at least one chunk. A text of two chunks has to serve two purposes with
+// one of them, which the note says.
 inline constexpr size_t kMostOfAPart = 16;
 CalibrationText CutCalibration(const TokenText& text);
 

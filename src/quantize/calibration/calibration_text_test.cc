@@ -41,6 +41,14 @@ TEST(CalibrationTextTest, ALongTextIsMostlyForLearning) {
   EXPECT_EQ(cut.note, "");
 }
 
+TEST(CalibrationTextTest, ThePartsAreSpreadOverTheText) {
+  const CalibrationText cut = CutCalibration(Chunks(160, 4));
+  for (const TokenText* part : {&cut.held_out, &cut.selection}) {
+    for (size_t i = 0; i < part->chunks.size(); ++i)
+      EXPECT_NEAR(part->chunks[i][0], 10 * static_cast<int>(i) + 8, 1.5);
+  }
+}
+
 TEST(CalibrationTextTest, AShortTextIsSaidToBeShort) {
   EXPECT_NE(CutCalibration(Chunks(10, 512)).note.find("short"), std::string::npos);
   const CalibrationText two = CutCalibration(Chunks(2, 512));
