@@ -62,23 +62,45 @@ void WarnIfQuantised(const OpenedModel& model, QuantizeReport& report) {
                   TypeLabel(model.file), "file of the same size"));
 }
 
-// --type, --size, --bpw or --max-kld: exactly one of them, or a recipe that is there.
-Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions& quantize) {
+// Words that say nothing together.
+Status CheckCombination(const Options& options, bool replays) {
   const int goals = int{!options.type.empty()} + int{!options.size.empty()} +
                     int{options.bits.has_value()} + int{options.max_kld.has_value()};
-  if (!options.recipe.empty()) quantize.recipe_file = options.recipe;
-  const bool replays = !options.recipe.empty() && access(options.recipe.c_str(), F_OK) == 0;
+  const bool crafts = options.type.empty() || options.mode == "full";
   if (goals > 1 || (goals == 0 && !replays)) {
     return Error{Code::kUsage, "say what to make by one of --type, --size, --bpw, --max-kld",
                  "for example --type Q4_K_M, or --size Q4_K_M for a better file of that size"};
   }
+  if (goals == 1 && replays) {
+    return Error{
+        Code::kUsage,
+        fmt::format("{} is there already, and says what to make", SafeText(options.recipe, 300)),
+        "leave the size or type out, or name another recipe"};
+  }
+  if (options.type.empty() && options.mode == "exact") {
+    return Error{Code::kUsage, "--mode exact goes with --type alone",
+                 "llama-quantize has no other types"};
+  }
+  if (crafts && !options.imatrix.empty()) {
+    return Error{Code::kUsage, "an imatrix says too little for this: moments of a text are needed",
+                 "give --calibration FILE, or neither"};
+  }
+  if (!crafts && !(options.recipe.empty() && options.work.empty())) {
+    return Error{Code::kUsage,
+                 "--recipe and --work go with --size, --bpw, --max-kld or --mode full",
+                 "leave them out"};
+  }
+  return {};
+}
+
+Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions& quantize) {
+  const bool replays = !options.recipe.empty() && access(options.recipe.c_str(), F_OK) == 0;
+  TRY_STATUS(CheckCombination(options, replays));
+  if (!options.recipe.empty()) quantize.recipe_file = options.recipe;
+  quantize.compensate = options.mode == "full" || (options.type.empty() && options.mode != "plain");
+  quantize.exact = options.mode == "exact";
   if (!options.type.empty()) {
     TRY(quantize.recipe, ParseFileType(options.type));
-    quantize.compensate = options.mode == "full";
-    quantize.exact = options.mode == "exact";
-  } else if (options.mode == "plain" || options.mode == "exact") {
-    return Error{Code::kUsage, fmt::format("--mode {} goes with --type alone", options.mode),
-                 "leave it out: types are allocated by what is measured"};
   }
   quantize.max_loss = options.max_kld;
   if (options.bits) {
@@ -93,6 +115,7 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
     } else {
       QuantizeOptions of_the_recipe = quantize;
       of_the_recipe.recipe = like;
+      of_the_recipe.compensate = false;
       TRY(const QuantizeReport made, PlanQuantize(of_the_recipe));
       quantize.size_bytes = made.file_bytes;
     }
@@ -140,8 +163,8 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
       ->check(CLI::PositiveNumber);
   app.add_option(
          "--mode", o->mode,
-         "With --type: plain (each block rounded best), full (errors make up for each other) "
-         "or exact (the bytes of llama-quantize); default plain")
+         "plain (each block rounded best), full (errors make up for each other), or exact (with "
+         "--type: the bytes of llama-quantize); default plain with --type, full else")
       ->check(CLI::IsMember({"plain", "full", "exact"}));
   app.add_option("--recipe", o->recipe,
                  "A file that the chosen types are kept in; if it is there, they are replayed");

@@ -19,7 +19,7 @@ struct OpenedModel {
 // Finds MODEL, reads its header and checks that it is a sound language model.
 Result<OpenedModel> OpenModel(const std::string& name);
 
-// The projector to plan for: the file or name that `wish` gives, none for "none"; nullopt: what the
+// The projector to plan for: the file that `wish` names, none for "none"; nullopt: what the
 // model's store has with it, for the applications that own the store load it.
 Result<std::optional<GgufFile>> OpenProjector(const OpenedModel& model,
                                               const std::optional<std::string>& wish);

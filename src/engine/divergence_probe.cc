@@ -13,11 +13,18 @@
 namespace trimma {
 namespace {
 
-ggml_tensor* Find(const Model& model, const std::string& name) {
+std::vector<ggml_tensor*> FindAll(const Model& model, const std::string& name) {
+  std::vector<ggml_tensor*> found;
   for (const auto& [known, tensor] : llama_internal_get_tensor_map(model.get())) {
-    if (known == name) return tensor;
+    if (known == name) found.push_back(tensor);
   }
-  CHECK(false);
+  return found;
+}
+
+const ggml_tensor* Find(const Model& model, const std::string& name) {
+  const std::vector<ggml_tensor*> found = FindAll(model, name);
+  CHECK(!found.empty());
+  return found[0];
 }
 
 }  // namespace
@@ -55,6 +62,10 @@ Result<DivergenceProbe> DivergenceProbe::Create(const Model& model, const TokenT
   return probe;
 }
 
+bool DivergenceProbe::Has(const std::string& tensor) const {
+  return !FindAll(*model_, tensor).empty();
+}
+
 TensorType DivergenceProbe::TypeOf(const std::string& tensor) const {
   return FromGgml(Find(*model_, tensor)->type);
 }
@@ -67,9 +78,10 @@ std::vector<char> DivergenceProbe::Read(const std::string& tensor) const {
 }
 
 void DivergenceProbe::Write(const std::string& tensor, const std::vector<char>& bytes) {
-  ggml_tensor* found = Find(*model_, tensor);
-  CHECK(bytes.size() == ggml_nbytes(found));
-  ggml_backend_tensor_set(found, bytes.data(), 0, bytes.size());
+  for (ggml_tensor* found : FindAll(*model_, tensor)) {
+    CHECK(bytes.size() == ggml_nbytes(found));
+    ggml_backend_tensor_set(found, bytes.data(), 0, bytes.size());
+  }
 }
 
 Status DivergenceProbe::Evaluate(size_t chunk) {

@@ -20,8 +20,11 @@ class DivergenceProbe {
   static Result<DivergenceProbe> Create(const Model& model, const TokenText& text,
                                         uint64_t logits_bytes);
 
+  // False for tensors of the file that the engine has no use for.
+  bool Has(const std::string& tensor) const;
   TensorType TypeOf(const std::string& tensor) const;
-  // The bytes of a tensor, in its type's blocks. The sizes match, or it is a bug.
+  // The bytes of a tensor, in its type's blocks. The sizes match, or it is a bug. A tied embedding
+  // on a GPU is there twice; both are written.
   std::vector<char> Read(const std::string& tensor) const;
   void Write(const std::string& tensor, const std::vector<char>& bytes);
 

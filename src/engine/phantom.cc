@@ -64,6 +64,7 @@ struct Phantom {
   ggml_backend_buffer_type pinned{};
   std::atomic<uint64_t> held_bytes = 0;
   std::atomic<uint64_t> most_bytes = 0;  // since CountPhantomBytes
+  uint64_t counted_from = 0;
 };
 
 std::array<Phantom, kMostPhantoms> g_phantoms;
@@ -227,10 +228,13 @@ std::vector<ggml_backend_device*> PhantomDevices(const std::vector<PhantomCard>&
 }
 
 void CountPhantomBytes(ggml_backend_device* phantom) {
-  Of(phantom).most_bytes = Of(phantom).held_bytes.load();
+  Of(phantom).counted_from = Of(phantom).held_bytes;
+  Of(phantom).most_bytes = Of(phantom).counted_from;
 }
 
-uint64_t CountedPhantomBytes(ggml_backend_device* phantom) { return Of(phantom).most_bytes; }
+uint64_t CountedPhantomBytes(ggml_backend_device* phantom) {
+  return Of(phantom).most_bytes - Of(phantom).counted_from;
+}
 
 Json ToJson(const PhantomCard& card) {
   return {{"name", card.name},

@@ -38,7 +38,8 @@ inline constexpr size_t kMostPhantoms = 16;
 // models of the first must be gone.
 std::vector<ggml_backend_device*> PhantomDevices(const std::vector<PhantomCard>& cards);
 
-// What buffers on a phantom hold together at the most, from now on until it is asked.
+// What buffers on a phantom hold together at the most, besides what they hold now, until it is
+// asked.
 void CountPhantomBytes(ggml_backend_device* phantom);
 uint64_t CountedPhantomBytes(ggml_backend_device* phantom);
 

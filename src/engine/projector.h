@@ -26,7 +26,7 @@ struct ProjectorPlace {
 // Weights and compute buffers, by the engine's own loader and graph. The graph is of the image
 // that the loader warms up with: of the usual kinds, which scale every picture to one size, that
 // is the largest there is; where the size is free, a larger picture takes more. `file` may be a
-// header alone. kInvalid with the engine's words where it can't load it.
+// header alone. kInvalid where the engine can't load it.
 Result<ProjectorBytes> PriceProjector(const GgufFile& file, const ProjectorPlace& place);
 
 }  // namespace trimma

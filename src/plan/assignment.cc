@@ -75,7 +75,9 @@ Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assign
                                 const FileType& recipe, const std::optional<MadeBy>& made_by) {
   Metadata metadata;
   for (const auto& [key, value] : source.metadata.entries()) {
-    if (!key.starts_with("split.")) metadata.Set(key, value);
+    // What was said of the source's own making is not true of what is made of it.
+    const bool outlived = assignment.changes && key.starts_with("quantize.");
+    if (!key.starts_with("split.") && !outlived) metadata.Set(key, value);
   }
   if (assignment.changes) {
     metadata.Set("general.file_type", recipe.id);

@@ -1,13 +1,17 @@
 #include "quantize/craft.h"
 
 #include <fmt/format.h>
+#include <hash/hash.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/model.h"
+#include "engine/token_text.h"
 #include "gguf/soundness.h"
 #include "plan/file_hash.h"
 #include "plan/pricing.h"
@@ -39,20 +43,28 @@ std::string StampText(const std::string& path) {
 class Craft {
  public:
   Craft(const QuantizeOptions& options, const QuantizeProgress& progress)
-      : options_(options), progress_(progress) {}
+      : options_(options), progress_(progress) {
+    if (options_.threads <= 0) options_.threads = DefaultThreads();
+  }
 
   Result<QuantizeReport> Run() {
     const auto start = std::chrono::steady_clock::now();
     TRY(source_, ReadGguf(options_.source));
     TRY_STATUS(CheckModel(source_));
     TRY_STATUS(CheckOutput());
-    TRY(Workshop workshop,
-        Workshop::Open(options_.work_directory.value_or(options_.output + ".trimma-work"), Key()));
-    workshop_.emplace(workshop);
+    TRY_STATUS(FindEligible());
+    key_ = Key();
+    TRY(Workshop workshop, Workshop::Open(WorkDirectory(), key_));
+    workshop_.emplace(std::move(workshop));
     TRY_STATUS(Gather());
-    TRY_STATUS(ChooseTypes());
+    Status status = ChooseTypes();
+    if (!status.ok() && status.error().code == Code::kNoFit) {
+      status.error().hint +=
+          fmt::format("; what was measured is kept in {}", SafeText(workshop_->directory(), 300));
+    }
+    if (!status.ok()) return status.error();
     TRY(QuantizeReport report, Make());
-    if (!options_.work_directory) workshop.Remove();
+    if (!options_.work_directory) workshop_->Remove();
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return report;
@@ -71,6 +83,52 @@ class Craft {
                  "choose another name, or pass --force"};
   }
 
+  // Of --work one folder for each source and text, so that none pushes another out.
+  std::string WorkDirectory() const {
+    if (!options_.work_directory) return options_.output + ".trimma-work";
+    const std::string hash = hash_sha256_hex(key_.data(), key_.size());
+    return fmt::format("{}/trimma-{}", *options_.work_directory, hash.substr(0, 12));
+  }
+
+  // Which tensors may get other types; and whether a size can be had at all, before anything is
+  // measured.
+  Status FindEligible() {
+    TRY(const auto types, AskRecipes(source_, {FindFileType("Q8_0")}));
+    std::vector<TensorWorth> imagined;
+    for (size_t i = 0; i < source_.tensors.size(); ++i) {
+      const TensorInfo& tensor = source_.tensors[i];
+      if (!InfoOf(types[0][i]).quantized || !ProbeType(tensor)) continue;
+      eligible_.push_back(i);
+      TensorWorth worth;
+      worth.name = tensor.name;
+      worth.types = CandidateTypes(tensor);
+      worth.errors.assign(worth.types.size(), 0);
+      imagined.push_back(std::move(worth));
+    }
+    const bool allocates = options_.size_bytes || options_.max_loss;
+    if (allocates && eligible_.empty()) {
+      return Error{Code::kUsage, "no tensor of this model can be given fewer bits",
+                   "choose an unquantised original"};
+    }
+    if (!options_.size_bytes) return {};
+    TRY(const uint64_t header_bytes, HeaderBytes());
+    TRY_STATUS(ChooseMix(source_, imagined, {options_.size_bytes, std::nullopt}, header_bytes));
+    return {};
+  }
+
+  // Of the output: its keys are known but for the values of a few, whose lengths are.
+  Result<uint64_t> HeaderBytes() const {
+    MadeBy made;
+    made.method = Method();
+    made.source_sha256.assign(64, '0');
+    made.dataset = options_.calibration_text
+                       ? std::filesystem::path(*options_.calibration_text).filename().string()
+                       : kGeneratedText;
+    const Assignment as_is = {TypesOf(source_), {}, true};
+    TRY(const GgufLayout layout, LayOutOutput(source_, as_is, *FindFileType("Q4_K_M"), made));
+    return layout.header.size();
+  }
+
   // What the stages depend on: a run that differs in nothing of it may use what is there.
   std::string Key() const {
     Json sources = Json::array();
@@ -84,6 +142,10 @@ class Craft {
   }
 
   Result<Json> Child(const char* job, const Json& request, const char* stage) const {
+    if (Key() != key_) {
+      return Error{Code::kInvalid, "the source or the calibration text has changed meanwhile",
+                   "run the same command again"};
+    }
     return RunChild(job, request, [&](const Json& event) {
       if (progress_) progress_(stage, event.value("progress", 0.0));
     });
@@ -119,7 +181,8 @@ class Craft {
   }
 
   Status ChooseTypes() {
-    if (options_.recipe_file && access(options_.recipe_file->c_str(), F_OK) == 0) {
+    const bool has_goal = options_.recipe != nullptr || options_.size_bytes || options_.max_loss;
+    if (options_.recipe_file && !has_goal) {
       TRY(const RecipeFile recipe, ReadRecipe(*options_.recipe_file));
       TRY(assignment_, ApplyRecipe(recipe, source_));
       label_ = recipe.label;
@@ -129,18 +192,38 @@ class Craft {
       TRY(const auto types, AskRecipes(source_, {options_.recipe}));
       assignment_ = Assign(source_, *options_.recipe, types[0]);
       label_ = options_.recipe;
+      TRY_STATUS(CheckNeeds());
     } else {
       TRY(const std::vector<TensorWorth> worths, Worths());
-      const Assignment as_is = {TypesOf(source_), {}, true};
-      TRY(const GgufLayout layout, LayOutOutput(source_, as_is, *FindFileType("Q4_K_M"), Made()));
-      TRY(ChosenMix mix, ChooseMix(source_, worths, {options_.size_bytes, options_.max_loss},
-                                   layout.header.size()));
+      TRY(const uint64_t header_bytes, HeaderBytes());
+      TRY(ChosenMix mix,
+          ChooseMix(source_, worths, {options_.size_bytes, options_.max_loss}, header_bytes));
+      if (worths.size() < eligible_.size()) {
+        notes_.push_back(fmt::format("{} tensors stay as they are: the engine has no use for them",
+                                     eligible_.size() - worths.size()));
+      }
       assignment_ = std::move(mix.assignment);
       label_ = mix.label;
       expected_loss_ = mix.expected_loss;
     }
     if (options_.recipe_file)
       TRY_STATUS(WriteRecipe(*options_.recipe_file, source_, assignment_, *label_));
+    return {};
+  }
+
+  // ggml makes the smallest types only with importance, which matrices of experts have none of
+  // here.
+  Status CheckNeeds() const {
+    if (!label_->needs_importance) return {};
+    for (size_t i = 0; i < source_.tensors.size(); ++i) {
+      const std::string& name = source_.tensors[i].name;
+      if (assignment_.types[i] == source_.tensors[i].type || moments_->InputOf(name)) continue;
+      return Error{Code::kUsage,
+                   fmt::format("{} can't be made with compensation: nothing was seen of the inputs "
+                               "of {}",
+                               label_->name, SafeText(name, 80)),
+                   "choose --mode plain"};
+    }
     return {};
   }
 
@@ -159,19 +242,8 @@ class Craft {
   }
 
   Status MeasureWorths() {
-    TRY(const auto types, AskRecipes(source_, {FindFileType("Q8_0")}));
-    Json tensors = Json::array();
     Assignment carrier = {TypesOf(source_), {}, true};
-    for (size_t i = 0; i < source_.tensors.size(); ++i) {
-      const TensorInfo& tensor = source_.tensors[i];
-      if (!InfoOf(types[0][i]).quantized || !ProbeType(tensor)) continue;
-      tensors.push_back(i);
-      carrier.types[i] = tensor_type::kQ8_0;
-    }
-    if (tensors.empty()) {
-      return Error{Code::kUsage, "no tensor of this model can be given fewer bits",
-                   "choose an unquantised original"};
-    }
+    for (const size_t i : eligible_) carrier.types[i] = tensor_type::kQ8_0;
     if (!workshop_->Has(kCarrier)) {
       TRY_STATUS(Child("quantize", Request(workshop_->Path(kCarrier), carrier, "Q8_0"),
                        "making a carrier of 8 bits"));
@@ -181,7 +253,7 @@ class Craft {
                                   {"carrier", workshop_->Path(kCarrier)},
                                   {"moments", workshop_->Path(kMoments)},
                                   {"tokens", workshop_->Path(kTokens)},
-                                  {"tensors", tensors},
+                                  {"tensors", eligible_},
                                   {"groups", kGroups},
                                   {"threads", options_.threads}},
                                  "measuring what each tensor is worth"));
@@ -200,16 +272,21 @@ class Craft {
             {"importance", Json()},
             {"moments", Json()},
             {"exact", false},
+            {"compensate", options_.compensate},
             {"metadata", Json()},
             {"memory_bytes", options_.memory_bytes},
             {"threads", options_.threads},
             {"force", true}};
   }
 
+  std::string Method() const {
+    const char* rounding = options_.compensate ? kCompensated : "rounded plainly";
+    return options_.recipe != nullptr ? rounding : fmt::format("types allocated, {}", rounding);
+  }
+
   MadeBy Made() const {
     MadeBy made;
-    made.method = options_.recipe == nullptr ? "types allocated, rounded with compensation"
-                                             : "rounded with compensation";
+    made.method = Method();
     made.dataset = moments_->index().dataset;
     made.chunks = moments_->index().chunks;
     made.entries = static_cast<uint32_t>(moments_->index().reads.size());
@@ -247,15 +324,17 @@ class Craft {
     return report;
   }
 
-  const QuantizeOptions& options_;
+  QuantizeOptions options_;
   const QuantizeProgress& progress_;
   GgufFile source_;
+  std::string key_;
+  std::vector<size_t> eligible_;  // tensors that may get other types
   std::optional<Workshop> workshop_;
   std::optional<MomentsFile> moments_;
   Assignment assignment_;
   const FileType* label_ = nullptr;
   std::optional<double> expected_loss_;
-  std::string source_hash_ = std::string(64, '0');
+  std::string source_hash_;
   std::vector<std::string> notes_;
 };
 

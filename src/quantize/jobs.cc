@@ -126,6 +126,7 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
   if (options.threads <= 0) options.threads = DefaultThreads();
   options.force = request.at("force");
   options.exact = request.at("exact");
+  options.compensate = request.at("compensate");
   TRY_STATUS(RunPipeline(source, assignment, layout, importance ? &*importance : nullptr, options,
                          [&](double share) { emit({{"progress", share}}); }));
   return Json{{"file_bytes", layout.file_bytes}};

@@ -6,6 +6,9 @@
 
 namespace trimma {
 
+// MadeBy::method where errors make up for each other.
+inline constexpr const char* kCompensated = "rounded with compensation";
+
 inline Json ToJson(const MadeBy& made_by) {
   return {{"method", made_by.method},
           {"source_sha256", made_by.source_sha256},

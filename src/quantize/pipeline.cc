@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/build_info.h"
 #include "base/file.h"
 #include "base/units.h"
 #include "engine/rows.h"
@@ -67,7 +68,8 @@ class Conversion {
   Conversion(const std::vector<InputFile>& inputs, OutputFile& output, const Weighing& weighing,
              const PipelineOptions& options)
       : inputs_(inputs), output_(output), weighing_(weighing), options_(options) {
-    if (options.moments != nullptr) compensated_.emplace(*options.moments, options.threads);
+    if (options.moments != nullptr && options.compensate)
+      compensated_.emplace(*options.moments, options.threads);
   }
 
   Status Tensor(const TensorInfo& tensor, TensorType to, uint64_t offset) {
@@ -104,7 +106,7 @@ class Conversion {
     const float* matrix_weights = nullptr;
     if (!weights.empty()) matrix_weights = weights.data() + (weights.size() > n ? matrix * n : 0);
     std::vector<char> blocks(rows * to_bytes);
-    const auto round = options_.exact ? QuantizeRows : QuantizePlainRows;
+    const auto round = options_.exact ? QuantizeExactRows : QuantizePlainRows;
     round(to, values.data(), rows, n, matrix_weights, blocks.data());
     return WriteRows(tensor, to, offset, row, blocks);
   }
@@ -162,8 +164,11 @@ class Conversion {
 
 // Identifies what is being made: the header, the sources as they are now, and the importance data.
 std::string PlanHash(const GgufLayout& layout, const std::vector<InputFile>& inputs,
-                     const Importance* importance, const MomentsFile* moments) {
-  std::string text = layout.header;
+                     const Importance* importance, const PipelineOptions& options) {
+  const MomentsFile* moments = options.moments;
+  std::string text =
+      fmt::format("{} {} {}\n", build_info::kVersion, options.exact, options.compensate);
+  text += layout.header;
   for (const InputFile& input : inputs) {
     const FileStamp& s = input.stamp();
     text += fmt::format("\n{} {} {} {}", s.bytes, s.mtime_ns, s.device, s.inode);
@@ -203,8 +208,7 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
     }
   }
   const std::string journal_path = options.output + ".trimma-journal";
-  TRY(Journal journal,
-      Journal::Open(journal_path, PlanHash(layout, inputs, importance, options.moments)));
+  TRY(Journal journal, Journal::Open(journal_path, PlanHash(layout, inputs, importance, options)));
   OutputFile::Options output_options;
   output_options.expect_bytes = layout.file_bytes;
   output_options.replace = options.force;

@@ -18,9 +18,10 @@ struct PipelineOptions {
   int threads = 1;
   bool force = false;  // replace an existing output
   bool exact = false;  // the bytes of llama-quantize instead of the least error
-  // Second moments of the model's inputs: matrices are rounded with compensation where that is
-  // better, and weighed by the moments' diagonals else. nullptr: none.
+  // Second moments of the model's inputs: errors are weighed by their diagonals, or compensated
+  // for where that is better. nullptr: none.
   const MomentsFile* moments = nullptr;
+  bool compensate = true;
 };
 
 // Writes `layout` for `source` with the assigned types. `importance` may be nullptr. Publishes

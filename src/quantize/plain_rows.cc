@@ -15,4 +15,10 @@ void QuantizePlainRows(TensorType type, const float* from, uint64_t rows, uint64
   QuantizeRows(type, from, rows, row_length, importance, to);
 }
 
+void QuantizeExactRows(TensorType type, const float* from, uint64_t rows, uint64_t row_length,
+                       const float* importance, void* to) {
+  if (HasKernel(type)) return QuantizeRowsExact(type, from, rows, row_length, importance, to);
+  QuantizeRows(type, from, rows, row_length, importance, to);
+}
+
 }  // namespace trimma

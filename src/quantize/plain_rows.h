@@ -15,4 +15,8 @@ void PreparePlainRows(TensorType type);
 void QuantizePlainRows(TensorType type, const float* from, uint64_t rows, uint64_t row_length,
                        const float* importance, void* to);
 
+// The bytes of llama-quantize.
+void QuantizeExactRows(TensorType type, const float* from, uint64_t rows, uint64_t row_length,
+                       const float* importance, void* to);
+
 }  // namespace trimma

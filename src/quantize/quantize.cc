@@ -104,7 +104,10 @@ class Calibration {
     const auto importance = ReadImportance(path_);
     if (!importance.ok()) return false;
     dataset_ = importance->datasets.empty() ? "" : importance->datasets[0];
-    return true;
+    if (!options.calibration_text) return dataset_ == kGeneratedText;
+    const auto text = InputFile::Open(*options.calibration_text);
+    return text.ok() && left->stamp().mtime_ns > text->stamp().mtime_ns &&
+           dataset_ == std::filesystem::path(*options.calibration_text).filename().string();
   }
 
   std::string path_;
@@ -116,12 +119,15 @@ class Calibration {
 // yet, don't change its size.
 std::optional<MadeBy> MadePlainly(const QuantizeOptions& options, const Importance& importance) {
   MadeBy made;
-  made.method = options.exact ? "rounded as llama-quantize does" : "rounded plainly";
+  made.method = options.compensate ? kCompensated
+                : options.exact    ? "rounded as llama-quantize does"
+                                   : "rounded plainly";
+  if (options.compensate) made.source_sha256.assign(64, '0');
   if (options.importance_file) {
     made.dataset = std::filesystem::path(*options.importance_file).filename().string();
   } else if (options.calibration_text) {
     made.dataset = std::filesystem::path(*options.calibration_text).filename().string();
-  } else if (options.calibrate_on_own_text) {
+  } else if (options.calibrate_on_own_text || options.compensate) {
     made.dataset = kGeneratedText;
   } else {
     return std::nullopt;
@@ -148,6 +154,11 @@ Result<std::string> CollectImportance(const QuantizeOptions& options, const std:
 }
 
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
+  if (options.recipe == nullptr) {
+    return Error{Code::kUsage,
+                 "which types a size or a loss leads to is known only when it is measured",
+                 "make the file with --recipe FILE, which keeps them; or plan a --type"};
+  }
   TRY(const Prepared prepared, Prepare(options));
   TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe,
                                             MadePlainly(options, {})));
@@ -182,6 +193,7 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
                         {"importance", calibration.path() ? Json(*calibration.path()) : Json()},
                         {"moments", Json()},
                         {"exact", options.exact},
+                        {"compensate", false},
                         {"metadata", made_by ? ToJson(*made_by) : Json()},
                         {"memory_bytes", options.memory_bytes},
                         {"threads", options.threads},

@@ -20,7 +20,7 @@ struct QuantizeOptions {
   const FileType* recipe = nullptr;
   std::optional<uint64_t> size_bytes;          // of the whole file, at most
   std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
-  bool compensate = false;                     // with a recipe: rounding with compensation
+  bool compensate = false;                     // errors make up for each other
   bool exact = false;                          // with a recipe: the bytes of llama-quantize
   std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it
   std::optional<std::string> importance_file;  // an imatrix GGUF
@@ -63,8 +63,9 @@ Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options);
 Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
                                       const QuantizeProgress& progress = {});
 
-// Makes it. An interrupted run leaves OUTPUT.trimma-part and .trimma-journal, and the same call
-// goes on from there; the destination appears complete or not at all.
+// Makes it. Without a recipe, or where errors are to make up for each other, see craft.h. An
+// interrupted run leaves OUTPUT.trimma-part and .trimma-journal, and the same call goes on from
+// there; the destination appears complete or not at all.
 Result<QuantizeReport> Quantize(const QuantizeOptions& options,
                                 const QuantizeProgress& progress = {});
 

@@ -10,18 +10,23 @@ namespace trimma {
 
 class Workshop {
  public:
-  // `key` says what is being made, of what, with which options; what another key has left is
-  // removed first.
+  // `key` says what is worked on. Another key's stages are removed first; a folder that holds
+  // anything but a workshop is refused (kUsage). kBusy while another process works there.
   static Result<Workshop> Open(const std::string& directory, const std::string& key);
+  Workshop(Workshop&& other) noexcept;
+  Workshop& operator=(Workshop&&) = delete;
+  ~Workshop();
 
+  const std::string& directory() const { return directory_; }
   std::string Path(const std::string& name) const { return directory_ + "/" + name; }
   // A finished stage's file: files are published whole or not at all.
   bool Has(const std::string& name) const;
   void Remove() const;
 
  private:
-  explicit Workshop(std::string directory) : directory_(std::move(directory)) {}
+  Workshop(std::string directory, int lock) : directory_(std::move(directory)), lock_(lock) {}
   std::string directory_;
+  int lock_ = -1;
 };
 
 }  // namespace trimma

@@ -11,9 +11,11 @@ namespace {
 
 TEST(WorkshopTest, TheSameRunFindsItsStages) {
   const TempTree tree;
-  const auto first = Workshop::Open(tree / "out.gguf.trimma-work", "key");
-  ASSERT_TRUE(first.ok());
-  EXPECT_FALSE(first->Has("stage"));
+  {
+    const auto first = Workshop::Open(tree / "out.gguf.trimma-work", "key");
+    ASSERT_TRUE(first.ok());
+    EXPECT_FALSE(first->Has("stage"));
+  }
   tree.Write("out.gguf.trimma-work/stage", "done");
   const auto again = Workshop::Open(tree / "out.gguf.trimma-work", "key");
   ASSERT_TRUE(again.ok());
@@ -29,6 +31,22 @@ TEST(WorkshopTest, AnotherRunStartsAnew) {
   EXPECT_FALSE(other->Has("stage"));
   other->Remove();
   EXPECT_FALSE(std::filesystem::exists(tree / "out.gguf.trimma-work"));
+}
+
+TEST(WorkshopTest, AFolderThatHoldsSomethingElseIsLeftAlone) {
+  const TempTree tree;
+  tree.Write("models/precious.gguf", "precious");
+  const auto refused = Workshop::Open(tree / "models", "key");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kUsage);
+  EXPECT_TRUE(std::filesystem::exists(tree / "models/precious.gguf"));
+}
+
+TEST(WorkshopTest, OneProcessAtATime) {
+  const TempTree tree;
+  const auto first = Workshop::Open(tree / "work", "key");
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(Workshop::Open(tree / "work", "key").error().code, Code::kBusy);
 }
 
 TEST(WorkshopTest, WhereNothingCanBeWrittenItIsSaid) {

@@ -144,6 +144,28 @@ void SpendTheRest(const Problem& problem, uint64_t left, std::vector<size_t>& op
   }
 }
 
+// The other way: smaller types that the loss still allows, the most bytes saved a nat first.
+void SaveTheRest(const Problem& problem, double allowed, std::vector<size_t>& options) {
+  while (true) {
+    double best = 0;
+    size_t tensor = 0;
+    size_t smaller = 0;
+    for (size_t t = 0; t < problem.size(); ++t) {
+      for (size_t o = 0; o < options[t]; ++o) {
+        const double price = problem.At(t, o).loss - problem.At(t, options[t]).loss;
+        if (price > allowed) continue;
+        const double saved =
+            static_cast<double>(problem.Extra(t, options[t]) - problem.Extra(t, o)) /
+            std::max(price, 1e-30);
+        if (saved > best) best = saved, tensor = t, smaller = o;
+      }
+    }
+    if (best <= 0) return;
+    allowed -= problem.At(tensor, smaller).loss - problem.At(tensor, options[tensor]).loss;
+    options[tensor] = smaller;
+  }
+}
+
 }  // namespace
 
 Result<Allocation> AllocateWithin(const std::vector<TypeChoices>& tensors, uint64_t budget_bytes) {
@@ -166,11 +188,12 @@ Result<Allocation> AllocateUnderLoss(const std::vector<TypeChoices>& tensors, do
   const Problem problem(tensors);
   const Table table(problem, problem.most_bytes() - problem.least_bytes());
   for (uint64_t state = 0; state < table.states(); ++state) {
-    if (table.Loss(state) <= most_loss) return problem.Made(table.Options(state));
+    if (table.Loss(state) > most_loss) continue;
+    std::vector<size_t> options = table.Options(state);
+    SaveTheRest(problem, most_loss - problem.Made(options).loss, options);
+    return problem.Made(options);
   }
-  const std::vector<size_t> best = table.Options(table.states() - 1);
-  const Allocation smallest = problem.Made(best);
-  if (smallest.loss <= most_loss) return smallest;
+  const Allocation smallest = problem.Made(table.Options(table.states() - 1));
   return Error{
       Code::kNoFit,
       fmt::format("no mix of types loses as little as {} nats a token; {:.2g} is the least "

@@ -32,7 +32,8 @@ struct Allocation {
 // leaves is spent on single better types. kNoFit names the smallest size there is.
 Result<Allocation> AllocateWithin(const std::vector<TypeChoices>& tensors, uint64_t budget_bytes);
 
-// The fewest bytes whose loss is at most `most_loss`. kNoFit names the smallest loss there is.
+// As few bytes as the same steps find, whose loss is at most `most_loss`. kNoFit names the smallest
+// loss there is.
 Result<Allocation> AllocateUnderLoss(const std::vector<TypeChoices>& tensors, double most_loss);
 
 }  // namespace trimma

@@ -53,7 +53,7 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
   std::map<std::string, const TensorWorth*> by_name;
   for (const TensorWorth& worth : worths) by_name[worth.name] = &worth;
   std::vector<TypeChoices> tensors;
-  uint64_t fixed = header_bytes;
+
   for (const TensorInfo& tensor : source.tensors) {
     const auto found = by_name.find(tensor.name);
     if (found == by_name.end()) {
@@ -64,7 +64,8 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
   }
   Result<Allocation> allocation =
       goal.file_bytes
-          ? AllocateWithin(tensors, *goal.file_bytes > fixed ? *goal.file_bytes - fixed : 0)
+          ? AllocateWithin(tensors,
+                           *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0)
           : AllocateUnderLoss(tensors, *goal.loss);
   if (!allocation.ok()) return allocation.error();
 

@@ -24,7 +24,7 @@ struct ChosenMix {
   const FileType* label = nullptr;  // the recipe that this comes nearest to, for general.file_type
 };
 
-// Tensors without a worth stay as they are. `fixed_bytes`: of the file besides tensor data.
+// Tensors without a worth stay as they are. `header_bytes`: of the file before its data.
 // Embeddings and output heads get at least 4 bits: rare tokens show in no average. kNoFit where the
 // goal can't be had, with the nearest that can.
 Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,

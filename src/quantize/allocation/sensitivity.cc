@@ -156,10 +156,14 @@ std::vector<std::vector<size_t>> GroupTensors(const std::vector<std::string>& na
 }
 
 Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
-                                              const std::vector<size_t>& tensors,
+                                              const std::vector<size_t>& wanted,
                                               const MomentsFile& moments, DivergenceProbe& probe,
                                               const SensitivityOptions& options,
                                               const std::function<void(double)>& progress) {
+  std::vector<size_t> tensors;
+  for (const size_t t : wanted) {
+    if (probe.Has(source.tensors[t].name)) tensors.push_back(t);
+  }
   std::vector<InputFile> inputs;
   for (const std::string& path : source.paths) {
     TRY(InputFile input, InputFile::Open(path));

@@ -34,8 +34,9 @@ struct SensitivityOptions {
   int threads = 1;
 };
 
-// For the tensors of `source` at these indexes, each of which has a ProbeType. `probe` runs a
-// carrier of the source: the same tensors in types of 8 bits or more.
+// For the tensors of `source` at these indexes, each of which has a ProbeType; those that the
+// engine has no use for are left out. `probe` runs a carrier of the source: the same tensors in
+// types of 8 bits or more.
 Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
                                               const std::vector<size_t>& tensors,
                                               const MomentsFile& moments, DivergenceProbe& probe,

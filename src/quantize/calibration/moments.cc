@@ -15,7 +15,8 @@ constexpr uint64_t kBlockStep = 256;
 
 class Evaluation {
  public:
-  Evaluation(const Model& model, uint32_t chunk_tokens) : model_(model), chunk_(chunk_tokens) {}
+  Evaluation(const Model& model, uint32_t chunk_tokens, int threads)
+      : model_(model), chunk_(chunk_tokens), threads_(threads) {}
 
   // Every chunk through the model, its inputs to `consumer`. `beat` after each chunk.
   Result<std::map<std::string, std::string>> Run(const TokenText& text,
@@ -25,6 +26,7 @@ class Evaluation {
     InputTap tap(consumer, readers);
     Context::Options options;
     options.settings.context = options.settings.batch = options.settings.ubatch = chunk_;
+    options.settings.threads = options.settings.threads_batch = threads_;
     options.tap = [&](ggml_tensor* node, bool ask) { return tap.See(node, ask); };
     TRY(Context context, Context::Create(model_, options));
     for (const std::vector<Token>& tokens : text.chunks) {
@@ -44,6 +46,7 @@ class Evaluation {
  private:
   const Model& model_;
   uint32_t chunk_;
+  int threads_;
 };
 
 // One pass: the moments of some inputs.
@@ -103,7 +106,7 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const GatherOptions& options,
                                const std::function<void(double)>& progress) {
   const auto chunk_tokens = static_cast<uint32_t>(text.moments.chunks[0].size());
-  const Evaluation evaluation(model, chunk_tokens);
+  const Evaluation evaluation(model, chunk_tokens, options.threads);
   MomentsIndex index;
   index.dataset = text.moments.description;
   index.chunks = static_cast<uint32_t>(text.moments.chunks.size());
@@ -114,7 +117,10 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
   TokenText first;
   first.chunks = {text.moments.chunks[0]};
   const auto note = [&](const std::string& reader, const float*, uint64_t, uint64_t n) -> Status {
-    index.inputs.push_back({reader, n, n});
+    // A matrix may be used twice in one evaluation.
+    const bool known = std::any_of(index.inputs.begin(), index.inputs.end(),
+                                   [&](const ModelInput& i) { return i.reader == reader; });
+    if (!known) index.inputs.push_back({reader, n, n});
     return {};
   };
   TRY(index.reads, evaluation.Run(first, {}, note, [] {}));

@@ -40,8 +40,8 @@ class LineSearch {
     sum_w_ = sum_t_ = hn::Zero(d);
     for (size_t i = 0; i < kGroup; ++i) {
       const Vec t = hn::Mul(hn::Sub(hn::Load(d, batch.x[i] + c), range.least), per_step);
-      const Vec w = hn::Load(d, w_ + i * kLanes);
-      hn::Store(t, d, t_ + i * kLanes);
+      const Vec w = hn::Load(d, w_ + i * kGroupLanes);
+      hn::Store(t, d, t_ + i * kGroupLanes);
       sum_w_ = hn::Add(sum_w_, w);
       sum_t_ = hn::MulAdd(w, t, sum_t_);
     }
@@ -61,9 +61,9 @@ class LineSearch {
     const Floats d;
     Vec l = hn::Zero(d), ll = l, lt = l;
     for (size_t i = 0; i < kGroup; ++i) {
-      const Vec t = hn::Load(d, t_ + i * kLanes);
+      const Vec t = hn::Load(d, t_ + i * kGroupLanes);
       const Vec level = Clamp(hn::Round(hn::MulAdd(t, factor, shift)), hn::Zero(d), top_);
-      const Vec wl = hn::Mul(hn::Load(d, w_ + i * kLanes), level);
+      const Vec wl = hn::Mul(hn::Load(d, w_ + i * kGroupLanes), level);
       l = hn::Add(l, wl);
       ll = hn::MulAdd(wl, level, ll);
       lt = hn::MulAdd(wl, t, lt);
@@ -93,14 +93,14 @@ class LineSearch {
   const float* w_;
   Vec top_, most_b_;
   Vec sum_w_, sum_t_;
-  HWY_ALIGN float t_[kGroup * kLanes];
+  HWY_ALIGN float t_[kGroup * kGroupLanes];
 };
 
 template <size_t kGroup>
 void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit) {
   const Floats d;
   const auto levels = static_cast<float>(format.levels - 1);
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     Vec least = hn::Load(d, batch.x[0] + c), most = least;
     for (size_t i = 1; i < kGroup; ++i) {
       least = hn::Min(least, hn::Load(d, batch.x[i] + c));
@@ -143,7 +143,7 @@ void RefineGroups(const BlockFormat& format, const GroupBatch& batch, const Grou
   const Vec zero = hn::Zero(d);
   const Vec scale_top = hn::Set(d, static_cast<float>(format.scale_high));
   const Vec min_top = hn::Set(d, static_cast<float>(format.min_high));
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     const Vec scale = hn::Load(d, scales.scale + c), min_scale = hn::Load(d, scales.min_scale + c);
     const Vec per_min = InverseOrZero(min_scale);
     const Vec fit_scale = hn::Load(d, fit.scale + c), fit_min = hn::Load(d, fit.min + c);

@@ -14,8 +14,9 @@ float InverseOrZero(float v) { return v == 0 ? 0 : 1 / v; }
 
 // A sum of squares in 16 parts, as the lanes add them.
 float MeanSquare(const float* x, uint32_t n) {
-  float parts[kLanes] = {};
-  for (uint32_t i = 0; i < n; ++i) parts[i % kLanes] = std::fma(x[i], x[i], parts[i % kLanes]);
+  float parts[kGroupLanes] = {};
+  for (uint32_t i = 0; i < n; ++i)
+    parts[i % kGroupLanes] = std::fma(x[i], x[i], parts[i % kGroupLanes]);
   float sum = 0;
   for (const float part : parts) sum += part;
   return sum / static_cast<float>(n);

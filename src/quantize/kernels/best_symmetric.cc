@@ -48,7 +48,7 @@ void FitGroups(const BlockFormat& format, const GroupBatch& batch, GroupFit& fit
   const Levels levels(format);
   const auto low = static_cast<float>(format.Level(0));
   const auto high = static_cast<float>(format.Level(static_cast<uint8_t>(format.levels - 1)));
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     Vec extreme = hn::Zero(d);
     for (size_t i = 0; i < kGroup; ++i) {
       const Vec x = hn::Load(d, batch.x[i] + c);
@@ -76,7 +76,7 @@ void RefineGroups(const BlockFormat& format, const GroupBatch& batch, const Grou
   const Levels levels(format);
   const Vec low = hn::Set(d, static_cast<float>(format.scale_low));
   const Vec high = hn::Set(d, static_cast<float>(format.scale_high));
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     const Vec scale = hn::Load(d, scales.scale + c);
     const Vec middle = hn::Round(hn::Mul(hn::Load(d, fit.scale + c), InverseOrZero(scale)));
     Vec least_error = hn::Set(d, 1e30F), best = hn::Zero(d);

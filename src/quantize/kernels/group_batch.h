@@ -9,7 +9,7 @@
 
 namespace trimma {
 
-inline constexpr size_t kLanes = 16;
+inline constexpr size_t kGroupLanes = 16;
 inline constexpr size_t kMaxGroup = 32;  // weights
 
 // What squared errors are weighed with, q being the importance: q sqrt(share s + x^2), where s is
@@ -25,9 +25,9 @@ Measure MeasureOf(TensorType type);
 // That is exact, and no sum of squares overflows however large they are. Weights are divided by the
 // largest of their block.
 struct alignas(64) GroupBatch {
-  float x[kMaxGroup][kLanes];  // x[i][g]: weight i of group g
-  float w[kMaxGroup][kLanes];
-  float unit[kLanes];
+  float x[kMaxGroup][kGroupLanes];  // x[i][g]: weight i of group g
+  float w[kMaxGroup][kGroupLanes];
+  float unit[kGroupLanes];
 };
 
 // The least weight, so that a group of no importance is fitted like any other.
@@ -45,27 +45,27 @@ struct BatchSource {
   uint64_t blocks_per_row;
   const float* row_roots;  // of the rows' mean squares, for MeanOf::kRow
   uint64_t first;          // block
-  uint64_t count;          // of blocks: kLanes / groups of a block, or fewer; the last lanes are 0
+  uint64_t count;  // of blocks: kGroupLanes / groups of a block, or fewer; the last lanes are 0
 };
 
 // The fit of x = scale * level - min in each group, and halves of the second derivatives of its
 // error: ll by the scale, l by both (negated), w by the min.
 struct GroupFit {
-  alignas(64) float scale[kLanes];
-  alignas(64) float min[kLanes];
-  alignas(64) float ll[kLanes];
-  alignas(64) float l[kLanes];
-  alignas(64) float w[kLanes];
+  alignas(64) float scale[kGroupLanes];
+  alignas(64) float min[kGroupLanes];
+  alignas(64) float ll[kGroupLanes];
+  alignas(64) float l[kGroupLanes];
+  alignas(64) float w[kGroupLanes];
 };
 
 // What the blocks will hold: x = scale * scales * level - min_scale * mins, in units.
 struct BatchScales {
-  alignas(64) float scale[kLanes];  // one value for all groups of a block
-  alignas(64) float min_scale[kLanes];
-  alignas(64) float scales[kLanes];  // integers
-  alignas(64) float mins[kLanes];
+  alignas(64) float scale[kGroupLanes];  // one value for all groups of a block
+  alignas(64) float min_scale[kGroupLanes];
+  alignas(64) float scales[kGroupLanes];  // integers
+  alignas(64) float mins[kGroupLanes];
 };
 
-using BatchCodes = uint8_t[kMaxGroup][kLanes];
+using BatchCodes = uint8_t[kMaxGroup][kGroupLanes];
 
 }  // namespace trimma

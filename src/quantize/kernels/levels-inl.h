@@ -16,7 +16,7 @@ namespace trimma::HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-using Floats = hn::CappedTag<float, kLanes>;
+using Floats = hn::CappedTag<float, kGroupLanes>;
 using Vec = hn::Vec<Floats>;
 using Ints = hn::Rebind<int32_t, Floats>;
 constexpr size_t kVectorLanes = hn::MaxLanes(Floats());
@@ -120,7 +120,7 @@ HWY_INLINE void WriteCodes(const GroupBatch& batch, const BatchScales& scales, c
                            BatchCodes& codes) {
   const Floats d;
   const hn::Rebind<uint8_t, Floats> as_byte;
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     const Vec scale = hn::Mul(hn::Load(d, scales.scale + c), hn::Load(d, scales.scales + c));
     const Vec min = hn::Mul(hn::Load(d, scales.min_scale + c), hn::Load(d, scales.mins + c));
     const Vec inverse = InverseOrZero(scale);

@@ -29,18 +29,18 @@ inline float UnitOf(float magnitude) {
 // Of 16 partial results, always in the same order.
 inline float Sum16(const float* parts) {
   float sum = 0;
-  for (size_t i = 0; i < kLanes; ++i) sum += parts[i];
+  for (size_t i = 0; i < kGroupLanes; ++i) sum += parts[i];
   return sum;
 }
-inline float Max16(const float* parts) { return *std::max_element(parts, parts + kLanes); }
+inline float Max16(const float* parts) { return *std::max_element(parts, parts + kGroupLanes); }
 
 // Finite values only, and 0 for the others; returns the largest magnitude.
 inline float CleanCopy(const float* from, size_t n, float* to) {
   const Floats d;
-  HWY_ALIGN float parts[kLanes];
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  HWY_ALIGN float parts[kGroupLanes];
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     Vec largest = hn::Zero(d);
-    for (size_t i = c; i < n; i += kLanes) {
+    for (size_t i = c; i < n; i += kGroupLanes) {
       Vec x = hn::LoadU(d, from + i);
       const Vec magnitude = hn::Abs(x);
       x = hn::IfThenElseZero(magnitude <= hn::Set(d, std::numeric_limits<float>::max()), x);
@@ -55,10 +55,10 @@ inline float CleanCopy(const float* from, size_t n, float* to) {
 // x[] times factor; returns the mean square.
 inline float Scale(float* x, size_t n, float factor) {
   const Floats d;
-  HWY_ALIGN float parts[kLanes];
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  HWY_ALIGN float parts[kGroupLanes];
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     Vec squares = hn::Zero(d);
-    for (size_t i = c; i < n; i += kLanes) {
+    for (size_t i = c; i < n; i += kGroupLanes) {
       const Vec v = hn::Mul(hn::Load(d, x + i), hn::Set(d, factor));
       squares = hn::MulAdd(v, v, squares);
       hn::Store(v, d, x + i);
@@ -77,10 +77,10 @@ struct Weighing {
 inline void Weigh(const float* x, size_t n, const Weighing& how, float* w) {
   const Floats d;
   const Vec largest_importance = hn::Set(d, kLargestImportance);
-  HWY_ALIGN float parts[kLanes];
-  for (size_t c = 0; c < kLanes; c += hn::Lanes(d)) {
+  HWY_ALIGN float parts[kGroupLanes];
+  for (size_t c = 0; c < kGroupLanes; c += hn::Lanes(d)) {
     Vec largest = hn::Zero(d);
-    for (size_t i = c; i < n; i += kLanes) {
+    for (size_t i = c; i < n; i += kGroupLanes) {
       Vec q = hn::Set(d, 1.0F);
       if (how.importance != nullptr) {
         q = hn::LoadU(d, how.importance + i);
@@ -107,9 +107,9 @@ inline void LoadBatch(const BlockFormat& format, Measure measure, const BatchSou
   const size_t n = format.block;
   HWY_ALIGN float x[kMaxBlock];
   HWY_ALIGN float w[kMaxBlock];
-  if (from.count * format.groups() < kLanes) {
+  if (from.count * format.groups() < kGroupLanes) {
     std::memset(&batch, 0, sizeof(batch));
-    std::fill_n(batch.unit, kLanes, 1.0F);
+    std::fill_n(batch.unit, kGroupLanes, 1.0F);
   }
   for (size_t b = 0; b < from.count; ++b) {
     const uint64_t block = from.first + b;

@@ -51,7 +51,7 @@ bool QuantizeRowsBest(TensorType type, const float* from, uint64_t rows, uint64_
     for (uint64_t r = 0; r < rows; ++r) roots.push_back(RowRoot(from + r * row_length, row_length));
   }
   BatchSource source{from, importance, blocks_per_row, roots.data(), 0, 0};
-  const uint64_t batch = kLanes / format->groups();
+  const uint64_t batch = kGroupLanes / format->groups();
   bool fits = true;
   for (; source.first < blocks; source.first += batch) {
     source.count = std::min(batch, blocks - source.first);

@@ -78,7 +78,7 @@ void ChooseBlockScales(const BlockFormat& format, const GroupBatch& batch, const
     }
     // A scale's error counts as far as no change of the min makes up for it; mins can't fall
     // below 0.
-    float curvature[kLanes], lever[kLanes], min[kLanes];
+    float curvature[kGroupLanes], lever[kGroupLanes], min[kGroupLanes];
     for (size_t g = 0; g < groups; ++g) {
       lever[g] = format.has_mins() ? fit.l[first + g] / fit.w[first + g] : 0;
       const float ll = fit.ll[first + g];
