@@ -337,9 +337,11 @@ TEST(BadInput, ModelsOfDifferentVocabulariesCannotBeCompared) {
   WriteTinyModel(box / "a.gguf");
   WriteTinyModel(box / "b.gguf", {.vocab = 320});
   TinyModel other = MakeTinyModel();
-  auto tokens = std::get<std::vector<std::string>>(
-      other.metadata.FindArray("tokenizer.ggml.tokens")->elements);
-  std::swap(tokens[270], tokens[280]);  // as many, but of another order
+  const auto& words =
+      std::get<Strings>(other.metadata.FindArray("tokenizer.ggml.tokens")->elements);
+  Strings tokens;  // as many, but of another order
+  for (size_t i = 0; i < words.size(); ++i)
+    tokens.push_back(words[i == 270 ? 280 : i == 280 ? 270 : i]);
   other.metadata.Set("tokenizer.ggml.tokens", Array{tokens});
   box.Write("c.gguf", Assemble(other));
   for (const char* against : {"b.gguf", "c.gguf"}) {
