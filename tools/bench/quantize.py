@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The quantiser's figures: ./dev bench quantize [--only loss,weights,time,speed] [--sizes Q4_K_M,...]
+"""The quantiser's figures: ./dev bench quantize [--only loss,ablation,...] [--sizes Q4_K_M,...]
 
 loss     divergence from the source at no more bytes than llama-quantize's file of the same type, on text
          used for nothing else; both learn from the same calibration text
+ablation each part alone, and both together
 weights  the same of the weights alone: both files turned back into F16, which leaves the activations
          that the processor's kernels round too
 time     seconds for a file by plain rounding, beside llama-quantize; and of the whole
@@ -139,6 +140,26 @@ class Bench(Figures):
                          ratio=f"{sizes[0] / sizes[1]:.4f}", goal="<= 1", verdict=met(sizes[0] <= sizes[1]))
                 self.compare(model, kind, ours, theirs, "as it runs")
 
+    def ablation(self):
+        """Each part alone and both together, at the bytes of one recipe."""
+        kind = self.sizes[0]
+        for model in self.models:
+            theirs = self.theirs(model, kind)
+            before = self.quality(theirs, model)
+            work = ("--calibration", self.calibration, "--work", self.directory / f"{model.stem}-work")
+            size = ("--size", theirs.stat().st_size)
+            for what, words in (
+                    ("our plain rounding", ("--type", kind, "--calibration", self.calibration)),
+                    ("compensation", ("--type", kind, "--mode", "full", *work)),
+                    ("allocation", (*size, "--mode", "plain", *work)),
+                    ("allocation and compensation", (*size, *work))):
+                out = self.directory / "ablation.gguf"
+                self.run_trimma("quantize", model, "-o", out, "--force", *words)
+                after = self.quality(out, model)
+                self.add(figure=f"{what}, {model.stem} {kind}", ours=f"{after['mean_kld']:.4f}",
+                         peer=f"{before['mean_kld']:.4f}",
+                         ratio=f"{after['mean_kld'] / before['mean_kld']:.3f}", goal="(shown)", verdict="-")
+
     def weights(self):
         for model in self.models:
             for kind in self.sizes:
@@ -193,7 +214,7 @@ class Bench(Figures):
                              goal=f">= {SPEED_GOAL}", verdict=met(ratio >= SPEED_GOAL))
 
 
-FIGURES = ("loss", "weights", "time", "speed")
+FIGURES = ("loss", "ablation", "weights", "time", "speed")
 
 
 def main():
