@@ -31,6 +31,20 @@ TypeChoices ChoicesOf(const GgufFile& source, const TensorInfo& tensor, const Te
   return choices;
 }
 
+Error TooSmall(const std::vector<TypeChoices>& tensors, uint64_t file_bytes,
+               uint64_t header_bytes) {
+  uint64_t least = header_bytes;
+  for (const TypeChoices& choices : tensors) {
+    least += std::min_element(choices.begin(), choices.end(), [](const auto& a, const auto& b) {
+               return a.bytes < b.bytes;
+             })->bytes;
+  }
+  return {Code::kNoFit,
+          fmt::format("{} are too few for this model: {} ({} bytes) is the least",
+                      FormatBytes(file_bytes), FormatBytes(least), least),
+          "choose a larger size"};
+}
+
 // The recipe whose base type holds most of the weights.
 const FileType* Label(const GgufFile& source, const std::vector<TensorType>& types) {
   std::map<TensorType, uint64_t> weights;
@@ -67,6 +81,7 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
           ? AllocateWithin(tensors,
                            *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0)
           : AllocateUnderLoss(tensors, *goal.loss);
+  if (!allocation.ok() && goal.file_bytes) return TooSmall(tensors, *goal.file_bytes, header_bytes);
   if (!allocation.ok()) return allocation.error();
 
   ChosenMix mix;
