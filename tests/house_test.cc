@@ -44,7 +44,9 @@ TEST(HouseTest, EveryHeaderHasOnePragmaOnce) {
   std::vector<std::string> wrong;
   for (const Source& source : Sources()) {
     const auto guards = std::count(source.lines.begin(), source.lines.end(), "#pragma once");
-    const auto wanted = source.name.ends_with(".h") ? 1 : 0;
+    // Highway reads an -inl.h once for each instruction set.
+    const bool is_read_again = source.name.ends_with("-inl.h");
+    const auto wanted = source.name.ends_with(".h") && !is_read_again ? 1 : 0;
     if (guards != wanted) wrong.push_back(fmt::format("{}: {} of {}", source.name, guards, wanted));
   }
   EXPECT_EQ(wrong, std::vector<std::string>{});

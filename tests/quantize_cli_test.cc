@@ -146,7 +146,6 @@ TEST(QuantizeCli, CalibrationChangesTheRoundingTiedEmbeddingIncluded) {
     EXPECT_NE(TensorBytes(box, "plain.gguf", tensor), TensorBytes(box, "weighed.gguf", tensor))
         << tensor;
   }
-  EXPECT_EQ(fs::file_size(box / "plain.gguf"), fs::file_size(box / "weighed.gguf"));
   EXPECT_TRUE(NothingBeside(box, "weighed.gguf"));
 }
 

@@ -56,9 +56,9 @@ Json ToJson(const DeviceBytes& device) {
 }
 
 DeviceBytes DeviceBytesFromJson(const Json& json) {
-  return {json.at("name"),          json.at("weights_bytes"),   json.at("kv_bytes"),
-          json.at("compute_bytes"), json.at("projector_bytes"), json.at("free_bytes"),
-          json.at("reserve_bytes")};
+  return {json.at("name"),           json.at("weights_bytes"), json.at("kv_bytes"),
+          json.at("compute_bytes"),  json.at("free_bytes"),    json.at("reserve_bytes"),
+          json.at("projector_bytes")};
 }
 
 }  // namespace trimma

@@ -16,9 +16,9 @@ struct DeviceBytes {
   uint64_t weights_bytes = 0;
   uint64_t kv_bytes = 0;
   uint64_t compute_bytes = 0;
-  uint64_t projector_bytes = 0;  // a vision or audio projector beside the model, all of it
   uint64_t free_bytes = 0;       // now
   uint64_t reserve_bytes = 0;    // of which must stay free: what a driver takes, and a margin
+  uint64_t projector_bytes = 0;  // a vision or audio projector beside the model, all of it
   uint64_t total_bytes() const {
     return weights_bytes + kv_bytes + compute_bytes + projector_bytes;
   }

@@ -34,7 +34,6 @@ void Tell(const MadeBy& made_by, Metadata& metadata) {
   if (!made_by.source_sha256.empty())
     metadata.Set("quantize.trimma.source_sha256", made_by.source_sha256);
   if (made_by.dataset.empty()) return;
-  metadata.Set("quantize.imatrix.file", std::string("trimma"));
   metadata.Set("quantize.imatrix.dataset", made_by.dataset);
   metadata.Set("quantize.imatrix.entries_count", made_by.entries);
   metadata.Set("quantize.imatrix.chunks_count", made_by.chunks);

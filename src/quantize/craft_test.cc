@@ -86,7 +86,7 @@ TEST_F(CraftTest, ARecipeReplaysToTheSameBytes) {
   const auto second = ReadGguf(again.output);
   ASSERT_TRUE(first.ok() && second.ok());
   EXPECT_EQ(TypesOf(*first), TypesOf(*second));
-  EXPECT_EQ(*ReadSmallFile(options.output), *ReadSmallFile(again.output));
+  EXPECT_TRUE(*ReadSmallFile(options.output) == *ReadSmallFile(again.output));
 }
 
 TEST_F(CraftTest, ATypesOwnMapCanBeRoundedWithCompensation) {
@@ -103,7 +103,7 @@ TEST_F(CraftTest, ATypesOwnMapCanBeRoundedWithCompensation) {
   const auto theirs = ReadGguf(plain.output);
   ASSERT_TRUE(ours.ok() && theirs.ok());
   EXPECT_EQ(TypesOf(*ours), TypesOf(*theirs));
-  EXPECT_NE(*ReadSmallFile(options.output), *ReadSmallFile(plain.output));
+  EXPECT_FALSE(*ReadSmallFile(options.output) == *ReadSmallFile(plain.output));
 }
 
 TEST_F(CraftTest, WhatCannotBeIsSaidWithTheNearest) {

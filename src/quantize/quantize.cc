@@ -124,7 +124,9 @@ std::optional<MadeBy> MadePlainly(const QuantizeOptions& options, const Importan
                                    : "rounded plainly";
   if (options.compensate) made.source_sha256.assign(64, '0');
   if (options.importance_file) {
-    made.dataset = std::filesystem::path(*options.importance_file).filename().string();
+    made.dataset = importance.datasets.empty()
+                       ? std::filesystem::path(*options.importance_file).filename().string()
+                       : importance.datasets[0];
   } else if (options.calibration_text) {
     made.dataset = std::filesystem::path(*options.calibration_text).filename().string();
   } else if (options.calibrate_on_own_text || options.compensate) {
@@ -160,8 +162,12 @@ Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
                  "make the file with --recipe FILE, which keeps them; or plan a --type"};
   }
   TRY(const Prepared prepared, Prepare(options));
+  Importance importance;
+  if (options.importance_file) {
+    TRY(importance, ReadImportance(*options.importance_file));
+  }
   TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe,
-                                            MadePlainly(options, {})));
+                                            MadePlainly(options, importance)));
   return Describe(prepared, layout, options);
 }
 

@@ -58,9 +58,9 @@ struct TuneTrial {
 };
 
 struct WrittenFiles {
-  std::string projector;  // beside the model; not written, "" if there is none
   std::string model, config, modelfile, env, llama_server, report, record;
   std::vector<std::string> undo;  // one shell command a line
+  std::string projector;          // beside the model; not written, "" if there is none
 };
 
 struct Step {

@@ -16,6 +16,10 @@ std::vector<std::string> Names(int layers) {
   return names;
 }
 
+std::string KindOf(const std::string& name) {
+  return name.starts_with("blk.") ? name.substr(name.find('.', 4)) : name;
+}
+
 void ExpectPartition(const std::vector<std::vector<size_t>>& groups, size_t count) {
   std::vector<size_t> all;
   for (const auto& group : groups) all.insert(all.end(), group.begin(), group.end());
