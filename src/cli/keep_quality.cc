@@ -33,7 +33,9 @@ RuntimeSettings ReferenceSettings(RuntimeSettings candidate) {
   return candidate;
 }
 
-bool MadeWithImportance(const GgufFile& file) { return file.metadata.Has("quantize.imatrix.dataset"); }
+bool MadeWithImportance(const GgufFile& file) {
+  return file.metadata.Has("quantize.imatrix.dataset");
+}
 
 void KeepQuality(const GgufFile& reference, const JudgedFile& judged, const Quality& quality,
                  Progress& progress) {
