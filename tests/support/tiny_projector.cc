@@ -25,7 +25,7 @@ TinyModel TinyProjector(uint32_t image) {
        std::vector<std::pair<const char*, uint32_t>>{{"embedding_length", kWidth},
                                                      {"feed_forward_length", kFeedForward},
                                                      {"block_count", 2},
-                                                     {"attention.head_count", 2},
+                                                     {"attention.head_count", 1},
                                                      {"projection_dim", kProjectorModelWidth},
                                                      {"image_size", image},
                                                      {"patch_size", kPatch}}) {
