@@ -33,9 +33,9 @@ Place PlaceOf(const std::string& name) {
 
 class Workbench {
  public:
-  Workbench(const GgufFile& source, std::vector<InputFile> inputs, const MomentsFile& moments,
-            int threads)
-      : source_(source), inputs_(std::move(inputs)), moments_(moments), threads_(threads) {}
+  // `inputs`: the files of the source.
+  Workbench(std::vector<InputFile> inputs, const MomentsFile& moments, int threads)
+      : inputs_(std::move(inputs)), moments_(moments), threads_(threads) {}
 
   // Makes the moment of the tensor's input the one that errors are weighed with.
   Status Choose(const TensorInfo& tensor) {
@@ -119,7 +119,6 @@ class Workbench {
   }
 
  private:
-  const GgufFile& source_;
   std::vector<InputFile> inputs_;
   const MomentsFile& moments_;
   int threads_;
@@ -169,7 +168,7 @@ Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
     TRY(InputFile input, InputFile::Open(path));
     inputs.push_back(std::move(input));
   }
-  Workbench bench(source, std::move(inputs), moments, options.threads);
+  Workbench bench(std::move(inputs), moments, options.threads);
   std::vector<TensorWorth> worths(tensors.size());
   std::vector<std::string> names;
   for (const size_t t : tensors) names.push_back(source.tensors[t].name);
