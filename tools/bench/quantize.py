@@ -121,7 +121,7 @@ class Bench(Figures):
         a, b = self.quality(ours, model), self.quality(theirs, model)
         ratio = a["mean_kld"] / b["mean_kld"]
         limit = GOALS.get(kind, (1.0, 1.0))[0 if model.stem.startswith("manpage") else 1]
-        shown = "{mean_kld:.4f} [{mean_kld_low:.4f}, {mean_kld_high:.4f}]"
+        shown = "{mean_kld:.4f} [{mean_kld_ci95[0]:.4f}, {mean_kld_ci95[1]:.4f}]"
         self.add(figure=f"mean KLD, {what}, {model.stem} {kind}", ours=shown.format(**a),
                  peer=shown.format(**b), ratio=f"{ratio:.3f}", goal=f"<= {limit}",
                  verdict=met(ratio <= limit))
