@@ -11,6 +11,8 @@
 #include "quantize/allocation/error_curve.h"
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
+#include "quantize/rounding/held_out.h"
+#include "quantize/rounding/round_compensated.h"
 
 namespace trimma {
 namespace {
@@ -41,11 +43,15 @@ class Workbench {
   Status Choose(const TensorInfo& tensor) {
     const auto input = moments_.InputOf(tensor.name);
     if (!input) {
+      compensation_.reset();
+      held_out_.reset();
       moment_.reset();
       chosen_.reset();
       return {};
     }
     if (chosen_ == input) return {};
+    compensation_.reset();
+    held_out_.reset();
     TRY(moment_, moments_.Moment(*input));
     chosen_ = input;
     return {};
@@ -114,15 +120,47 @@ class Workbench {
     TRY(std::vector<double> errors,
         ErrorCurve({rows.data(), nullptr, sample.size(), n}, types, by(), threads_));
     const double scale = static_cast<double>(tensor.rows()) / static_cast<double>(sample.size());
-    for (double& e : errors) e *= scale;
+    const WeightMatrix sampled = {rows.data(), sample.size(), n};
+    for (size_t t = 0; t < types.size(); ++t) {
+      TRY(const double share, CompensatedShare(sampled, types[t]));
+      errors[t] *= scale * share;
+    }
     return errors;
   }
 
  private:
+  // What compensation leaves of plain rounding's error on inputs that it has not seen, at most 1:
+  // some types gain more by it than others.
+  Result<double> CompensatedShare(const WeightMatrix& weights, TensorType type) {
+    if (!moment_ || !CanRoundCompensated(type) || moment_->block() % InfoOf(type).block != 0)
+      return 1.0;
+    if (!compensation_) {
+      TRY(held_out_, moments_.HeldOut(*chosen_));
+      TRY(Compensation prepared, Compensation::Prepare(*moment_, threads_));
+      compensation_ = std::move(prepared);
+    }
+    if (compensation_->is_zero()) return 1.0;
+    RoundingOptions options;
+    options.threads = threads_;
+    options.measure = false;
+    options.plain = QuantizePlainRows;
+    PreparePlainRows(type);
+    std::vector<char> compensated(weights.rows * *RowBytes(type, weights.n));
+    std::vector<char> plain(compensated.size());
+    TRY_STATUS(RoundCompensated(weights, type, *compensation_, options, compensated.data()));
+    QuantizePlainRows(type, weights.data, weights.rows, weights.n,
+                      compensation_->importance().data(), plain.data());
+    TRY(const RoundingChoice choice,
+        ChooseOnHeldOut(weights, {type, plain.data(), compensated.data()}, *held_out_, threads_));
+    return choice.compensated ? choice.compensated_error / choice.plain_error : 1.0;
+  }
+
   std::vector<InputFile> inputs_;
   const MomentsFile& moments_;
   int threads_;
   std::optional<SecondMoment> moment_;
+  std::optional<SecondMoment> held_out_;      // made with the compensation
+  std::optional<Compensation> compensation_;  // of moment_, when a curve first needs it
   std::optional<size_t> chosen_;
 };
 
