@@ -5,7 +5,8 @@
 #include "engine/rows.h"
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
-#include "quantize/rounding/weighted_error.h"
+#include "quantize/rounding/held_out.h"
+#include "quantize/rounding/round_compensated.h"
 
 namespace trimma {
 
@@ -56,6 +57,25 @@ Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector
     errors.push_back(error);
   }
   return errors;
+}
+
+Result<double> CompensatedShare(const WeightMatrix& weights, TensorType type,
+                                const Compensation& compensation, const SecondMoment& held_out,
+                                int threads) {
+  if (compensation.is_zero()) return 1.0;
+  RoundingOptions options;
+  options.threads = threads;
+  options.measure = false;
+  options.plain = QuantizePlainRows;
+  PreparePlainRows(type);
+  std::vector<char> compensated(weights.rows * *RowBytes(type, weights.n));
+  std::vector<char> plain(compensated.size());
+  TRY_STATUS(RoundCompensated(weights, type, compensation, options, compensated.data()));
+  QuantizePlainRows(type, weights.data, weights.rows, weights.n, compensation.importance().data(),
+                    plain.data());
+  TRY(const RoundingChoice choice,
+      ChooseOnHeldOut(weights, {type, plain.data(), compensated.data()}, held_out, threads));
+  return choice.compensated ? choice.compensated_error / choice.plain_error : 1.0;
 }
 
 }  // namespace trimma

@@ -7,7 +7,8 @@
 
 #include "base/result.h"
 #include "gguf/reader.h"
-#include "quantize/rounding/second_moment.h"
+#include "quantize/rounding/compensation.h"
+#include "quantize/rounding/weighted_error.h"
 
 namespace trimma {
 
@@ -33,5 +34,12 @@ std::vector<uint64_t> SampleRows(uint64_t rows);
 // The error of plain rounding to each type over the rows given, [rows, n] floats.
 Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector<TensorType>& types,
                                        const ErrorWeights& by, int threads);
+
+// What compensation leaves of plain rounding's error on inputs that it has not seen: above 0, at
+// most 1, for plain rounding is kept where it is better. Some types gain more by it than others.
+// `type` can be rounded with compensation.
+Result<double> CompensatedShare(const WeightMatrix& weights, TensorType type,
+                                const Compensation& compensation, const SecondMoment& held_out,
+                                int threads);
 
 }  // namespace trimma

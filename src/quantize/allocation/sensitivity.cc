@@ -11,7 +11,6 @@
 #include "quantize/allocation/error_curve.h"
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
-#include "quantize/rounding/held_out.h"
 #include "quantize/rounding/round_compensated.h"
 
 namespace trimma {
@@ -122,16 +121,14 @@ class Workbench {
     const double scale = static_cast<double>(tensor.rows()) / static_cast<double>(sample.size());
     const WeightMatrix sampled = {rows.data(), sample.size(), n};
     for (size_t t = 0; t < types.size(); ++t) {
-      TRY(const double share, CompensatedShare(sampled, types[t]));
+      TRY(const double share, ShareOf(sampled, types[t]));
       errors[t] *= scale * share;
     }
     return errors;
   }
 
  private:
-  // What compensation leaves of plain rounding's error on inputs that it has not seen, at most 1:
-  // some types gain more by it than others.
-  Result<double> CompensatedShare(const WeightMatrix& weights, TensorType type) {
+  Result<double> ShareOf(const WeightMatrix& weights, TensorType type) {
     if (!moment_ || !CanRoundCompensated(type) || moment_->block() % InfoOf(type).block != 0)
       return 1.0;
     if (!compensation_) {
@@ -139,20 +136,7 @@ class Workbench {
       TRY(Compensation prepared, Compensation::Prepare(*moment_, threads_));
       compensation_ = std::move(prepared);
     }
-    if (compensation_->is_zero()) return 1.0;
-    RoundingOptions options;
-    options.threads = threads_;
-    options.measure = false;
-    options.plain = QuantizePlainRows;
-    PreparePlainRows(type);
-    std::vector<char> compensated(weights.rows * *RowBytes(type, weights.n));
-    std::vector<char> plain(compensated.size());
-    TRY_STATUS(RoundCompensated(weights, type, *compensation_, options, compensated.data()));
-    QuantizePlainRows(type, weights.data, weights.rows, weights.n,
-                      compensation_->importance().data(), plain.data());
-    TRY(const RoundingChoice choice,
-        ChooseOnHeldOut(weights, {type, plain.data(), compensated.data()}, *held_out_, threads_));
-    return choice.compensated ? choice.compensated_error / choice.plain_error : 1.0;
+    return CompensatedShare(weights, type, *compensation_, *held_out_, threads_);
   }
 
   std::vector<InputFile> inputs_;
