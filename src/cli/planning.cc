@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "cli/common.h"
 #include "plan/kv.h"
-#include "plan/speed_fit.h"
 
 namespace trimma {
 namespace {
@@ -65,7 +64,7 @@ std::vector<DeviceKernels> KernelsOfGpus(const MachineScan& scan, const PlanTarg
 }
 
 std::optional<DeviceKernels> KernelsOfHost(const MachineScan& scan) {
-  if (scan.kernels && !scan.kernels->devices.empty()) return InModels(scan.kernels->devices.back());
+  if (scan.kernels && !scan.kernels->devices.empty()) return scan.kernels->devices.back();
   const auto& bandwidth = scan.machine.memory.bandwidth_bytes_per_s;
   if (bandwidth) return KernelsOfBandwidth(*bandwidth, scan.machine.cpu.cores);
   return std::nullopt;

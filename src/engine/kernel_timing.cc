@@ -11,7 +11,6 @@
 #include "base/interrupt.h"
 #include "engine/engine.h"
 #include "engine/kernel_graph.h"
-#include "engine/model_runs.h"
 #include "hardware/kernels.h"
 
 namespace trimma {
@@ -48,9 +47,6 @@ constexpr int kFewTokens = 32;
 
 // Seconds of one measurement, unless what it measures takes longer.
 constexpr double kSlice = 0.03;
-
-// Of a host's time, what whole models may take.
-constexpr double kRunsShare = 0.15;
 
 class DeviceBench {
  public:
@@ -393,10 +389,6 @@ class Bench {
     out.name = device.is_host() ? "host" : ggml_backend_dev_description(dev);
     out.backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev));
     out.threads = device.is_host() ? threads_ : 0;
-    if (device.is_host()) {
-      TRY(out.runs,
-          RunModels(threads_, kRunsShare * budget_ * share_, [&](double) { return Go(0); }));
-    }
     DeviceBench bench(device, std::min(kSlice, budget_ * share_ / 400));
     bench.Overheads(out);
     out.elements = bench.Elements();

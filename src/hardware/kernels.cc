@@ -35,13 +35,6 @@ void Fields(Kernel& k, const Visit& visit) {
   } else if constexpr (std::is_same_v<T, MemoryPoint>) {
     visit("working_set_bytes", k.working_set_bytes);
     visit("bytes_per_s", k.bytes_per_s);
-  } else if constexpr (std::is_same_v<T, ModelRun>) {
-    visit("layers", k.layers);
-    visit("width", k.width);
-    visit("feed_forward", k.feed_forward);
-    visit("depth", k.depth);
-    visit("token_seconds", k.token_seconds);
-    visit("prompt_seconds", k.prompt_seconds);
   } else {
     visit("op_seconds", k.op_seconds);
     visit("norm_op_seconds", k.norm_op_seconds);
@@ -106,11 +99,6 @@ Json ToJson(const DeviceKernels& device) {
   json["elements"] = FieldsJson(device.elements);
   json["memory"] = Json::array();
   for (const MemoryPoint& point : device.memory) json["memory"].push_back(FieldsJson(point));
-  json["runs"] = Json::array();
-  for (const ModelRun& run : device.runs) {
-    json["runs"].push_back(FieldsJson(run));
-    json["runs"].back()["type"] = run.type;
-  }
   return json;
 }
 
@@ -126,11 +114,6 @@ Result<DeviceKernels> DeviceFromJson(const Json& json) {
   for (const Json& point : json.at("memory")) {
     TRY(const MemoryPoint read, FromFields<MemoryPoint>(point));
     device.memory.push_back(read);
-  }
-  for (const Json& item : json.at("runs")) {
-    TRY(ModelRun run, FromFields<ModelRun>(item));
-    run.type = SafeText(item.at("type").get<std::string>(), 40);
-    device.runs.push_back(std::move(run));
   }
   return device;
 }

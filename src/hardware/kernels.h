@@ -57,19 +57,6 @@ struct MemoryPoint {
   bool operator==(const MemoryPoint&) const = default;
 };
 
-// A small model of zeros, run whole: what kernels cost together, which is not the sum of what they
-// cost alone. Its shape is engine/model_runs.h's.
-struct ModelRun {
-  std::string type;  // of its matrices, as ggml spells it
-  double layers = 0;
-  double width = 0;
-  double feed_forward = 0;
-  double depth = 0;           // tokens in the cache, in the mean
-  double token_seconds = 0;   // one more token
-  double prompt_seconds = 0;  // 512 tokens, into an empty cache
-  bool operator==(const ModelRun&) const = default;
-};
-
 struct DeviceKernels {
   std::string name;                                  // the GPU's description, or "host"
   std::string backend;                               // "CPU", "CUDA"
@@ -78,7 +65,6 @@ struct DeviceKernels {
   std::map<std::string, AttentionKernel> attention;  // by KV-cache type: "f16"
   ElementKernels elements;
   std::vector<MemoryPoint> memory;  // ascending; the last is the working set of matvec_bytes_per_s
-  std::vector<ModelRun> runs;       // of the host
   double op_seconds = 0;            // one small operation inside a graph that was run before
   double norm_op_seconds = 0;       // the same of a norm, which must see a whole row first
   double new_op_seconds = 0;    // the same in a graph that was not, as every batch of a prompt is

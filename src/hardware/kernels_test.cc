@@ -20,7 +20,6 @@ KernelTable Table() {
   host.attention["f16"] = {1e-6, 2e-9, 1e-10, 3e-9, 3e-11};
   host.elements = {1e-9, 2e-9, 3e-9, 4e-9, 5e-9};
   host.memory = {{1e6, 3e10}, {2.5e8, 8e9}};
-  host.runs = {{"q8_0", 12, 256, 768, 80, 6e-4, 0.1}};
   host.op_seconds = 1.5e-6;
   host.norm_op_seconds = 2e-6;
   host.new_op_seconds = 2e-6;
@@ -40,7 +39,7 @@ TEST(KernelsTest, AFileThatWasTamperedWithIsRefused) {
     json["devices"][1]["weights"]["q4_K"]["matvec_bytes_per_s"] = bad;
     EXPECT_FALSE(KernelTableFromJson(json).ok()) << bad;
   }
-  for (const char* key : {"name", "memory", "op_seconds", "weights", "runs"}) {
+  for (const char* key : {"name", "memory", "op_seconds", "weights"}) {
     Json json = ToJson(Table());
     json["devices"][0].erase(key);
     EXPECT_FALSE(KernelTableFromJson(json).ok()) << key;

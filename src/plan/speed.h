@@ -49,7 +49,7 @@ class SpeedModel {
  public:
   // `types`: one per tensor, or empty for the file's own. `gpus` in the engine's order, those that
   // the plan may use; several share the layers evenly. Both kinds of kernels may be measured or
-  // not; a measured host's as InModels() gives them (plan/speed_fit.h).
+  // not.
   SpeedModel(const GgufFile& file, const std::vector<TensorType>& types,
              std::vector<DeviceKernels> gpus, DeviceKernels host);
 
