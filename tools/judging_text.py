@@ -1,4 +1,4 @@
-"""English prose to judge models with, out of Debian's own manuals.
+"""Prose to judge models with, English and in other languages, out of Debian's own manuals.
 
 The manuals come as packages (`./dev setup judging`); what they share with the calibration text
 is taken out, so that no model is judged on what its quantisation was fitted to.
@@ -10,7 +10,8 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-PACKAGES = ("debian-policy", "developers-reference", "debian-reference-en")
+PACKAGES = {"en": ("debian-policy", "developers-reference", "debian-reference-en"),
+            **{language: (f"debian-reference-{language}",) for language in ("de", "es", "fr", "it", "ja", "pt")}}
 # The same words on one page, indexes, and what is about a package instead of its subject.
 UNWANTED = re.compile(r"/(README|genindex|search|developers-reference|policy-1)\.html$|/_s")
 SHORTEST_TELLING_LINE = 25  # characters; a shorter line overlaps by chance
@@ -65,11 +66,12 @@ def _files_of(package):
                   if p.suffix == ".html" and p.is_file() and not UNWANTED.search(str(p)))
 
 
-def judging_text(directory, calibration=None):
+def judging_text(directory, calibration=None, language="en"):
     """The path of the text in `directory`, made where it isn't there; None without the packages."""
-    versions = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *PACKAGES],
+    packages = PACKAGES[language]
+    versions = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *packages],
                               capture_output=True, text=True)
-    files = [file for package in PACKAGES for file in _files_of(package)]
+    files = [file for package in packages for file in _files_of(package)]
     if versions.returncode != 0 or not files:
         return None
     known = set()
@@ -78,7 +80,7 @@ def judging_text(directory, calibration=None):
                  if len(line) >= SHORTEST_TELLING_LINE}
     key = hashlib.sha256(versions.stdout.encode() + Path(__file__).read_bytes())
     key.update("\n".join(sorted(known)).encode())
-    target = directory / f"judging-{key.hexdigest()[:12]}.txt"
+    target = directory / f"judging-{language}-{key.hexdigest()[:12]}.txt"
     if target.exists():
         return target
     kept = []

@@ -155,7 +155,7 @@ class Bench(Figures):
         subprocess.run([str(ROOT / "dev"), "setup", "judging"], stdout=sys.stderr)
         text = judging_text.judging_text(fetch_model.cache_directory() / "bench", self.calibration)
         if text is None:
-            self.add(figure=figure, verdict=f"{SKIPPED}: packages {', '.join(judging_text.PACKAGES)}")
+            self.add(figure=figure, verdict=f"{SKIPPED}: packages {', '.join(judging_text.PACKAGES['en'])}")
             return
         quantised = self.directory / "q4_k_m.gguf"
         base = self.directory / "logits.bin"

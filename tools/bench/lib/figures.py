@@ -1,9 +1,13 @@
 """What all benchmarks share: figures and their table, running programs, the peers' own."""
 
+import json
+import os
+import platform
 import re
 import subprocess
 import sys
-from dataclasses import astuple, dataclass
+import time
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,6 +53,13 @@ def print_columns(lines):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
+def machine():
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True)
+    return {"cpu": cpu[1] if cpu else platform.machine(), "cores": len(os.sched_getaffinity(0)),
+            "commit": commit.stdout.strip() or None, "utc": time.strftime("%FT%TZ", time.gmtime())}
+
+
 class Peers:
     """llama.cpp's own programs of the pinned commit, built where they are missing."""
 
@@ -72,19 +83,37 @@ class Figures:
 
     def __init__(self):
         self.rows = []
+        self.file = None  # where the rows are written too, as JSON
 
     def add(self, **fields):
         row = Row(**fields)
         self.rows.append(row)
         say(f"{row.figure}: {row.ours} against {row.peer}, goal {row.goal}: {row.verdict}")
+        if self.file is not None:
+            # Anew with every row: what was measured outlives whatever ends the run.
+            part = self.file.with_name(self.file.name + ".part")
+            part.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in self.rows]},
+                                       indent=1) + "\n")
+            part.replace(self.file)
+
+    def attempt(self, name, action, *words):
+        """Runs it; where it breaks, that is a row, and the others go on."""
+        try:
+            return action(*words)
+        except (BenchError, KeyError, ValueError, OSError, ArithmeticError) as error:
+            self.add(figure=name, verdict=f"FAILED: {error}")
 
     def collect(self, chosen, part_of):
         """Runs the chosen parts; one that breaks is a row too."""
         for name in chosen:
-            try:
-                part_of(name)()
-            except (BenchError, KeyError, ValueError, OSError) as error:
-                self.add(figure=name, verdict=f"FAILED: {error}")
+            self.attempt(name, lambda: part_of(name)())
+
+    def merge(self, files):
+        """The rows of other runs' files, with the machines that they ran on."""
+        for file in files:
+            said = json.loads(file.read_text())
+            say(f"{file}: {json.dumps(said['machine'])}")
+            self.rows += [Row(**row) for row in said["rows"]]
 
     def print(self):
         print_columns([astuple(row) for row in
