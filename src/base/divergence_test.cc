@@ -47,9 +47,9 @@ PositionScore Score(const Logits& reference, const Logits& model, int next = 0) 
 }
 
 Logits RandomLogits(size_t n, float deviation, std::mt19937& random) {
-  std::normal_distribution<float> normal(0, deviation);
+  std::normal_distribution<float> normal(0, 1);
   Logits logits(n);
-  for (float& l : logits) l = normal(random);
+  for (float& l : logits) l = deviation * normal(random);
   return logits;
 }
 

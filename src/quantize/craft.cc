@@ -28,6 +28,8 @@ namespace {
 
 constexpr int kChunks = 160;
 constexpr size_t kGroups = 64;
+// Raised when a stage keeps something else: what an older one left is then measured anew.
+constexpr int kStages = 2;
 constexpr const char* kMoments = "moments.gguf";
 constexpr const char* kTokens = "tokens.json";
 constexpr const char* kCarrier = "carrier.gguf";
@@ -103,6 +105,7 @@ class Craft {
       worth.name = tensor.name;
       worth.types = CandidateTypes(tensor);
       worth.errors.assign(worth.types.size(), 0);
+      worth.shares.assign(worth.types.size(), 1);
       imagined.push_back(std::move(worth));
     }
     const bool allocates = options_.size_bytes || options_.max_loss;
@@ -134,6 +137,7 @@ class Craft {
     Json sources = Json::array();
     for (const std::string& path : source_.paths) sources.push_back(StampText(path));
     return Json{{"version", build_info::kVersion},
+                {"stages", kStages},
                 {"source", sources},
                 {"text", options_.calibration_text ? Json(StampText(*options_.calibration_text))
                                                    : Json(options_.generate_seconds)},
@@ -197,7 +201,8 @@ class Craft {
       TRY(const std::vector<TensorWorth> worths, Worths());
       TRY(const uint64_t header_bytes, HeaderBytes());
       TRY(ChosenMix mix,
-          ChooseMix(source_, worths, {options_.size_bytes, options_.max_loss}, header_bytes));
+          ChooseMix(source_, worths, {options_.size_bytes, options_.max_loss, options_.compensate},
+                    header_bytes));
       if (worths.size() < eligible_.size()) {
         notes_.push_back(fmt::format("{} tensors stay as they are: the engine has no use for them",
                                      eligible_.size() - worths.size()));

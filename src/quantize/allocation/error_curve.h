@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "gguf/reader.h"
 #include "quantize/rounding/compensation.h"
+#include "quantize/rounding/second_moment.h"
 #include "quantize/rounding/weighted_error.h"
 
 namespace trimma {

@@ -21,12 +21,13 @@ bool IsVocabulary(const std::string& name) {
   return name == "token_embd.weight" || name == "output.weight";
 }
 
-TypeChoices ChoicesOf(const GgufFile& source, const TensorInfo& tensor, const TensorWorth& worth) {
+TypeChoices ChoicesOf(const GgufFile& source, const TensorInfo& tensor, const TensorWorth& worth,
+                      bool compensated) {
   TypeChoices choices = {{tensor.type, PaddedBytes(source, tensor, tensor.type), 0}};
   for (size_t i = 0; i < worth.types.size(); ++i) {
     const TensorType type = worth.types[i];
     if (IsVocabulary(tensor.name) && BitsOf(type) < kFewestBitsOfVocabulary) continue;
-    choices.push_back({type, PaddedBytes(source, tensor, type), worth.LossOf(i)});
+    choices.push_back({type, PaddedBytes(source, tensor, type), worth.LossOf(i, compensated)});
   }
   return choices;
 }
@@ -73,7 +74,7 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
     if (found == by_name.end()) {
       tensors.push_back({{tensor.type, PaddedBytes(source, tensor, tensor.type), 0}});
     } else {
-      tensors.push_back(ChoicesOf(source, tensor, *found->second));
+      tensors.push_back(ChoicesOf(source, tensor, *found->second, goal.compensated));
     }
   }
   Result<Allocation> allocation =

@@ -12,10 +12,11 @@
 
 namespace trimma {
 
-// What a file is to be: one of the two.
+// What a file is to be: no larger than so many bytes, or no worse than a loss.
 struct MixGoal {
-  std::optional<uint64_t> file_bytes;  // at most, header and all
-  std::optional<double> loss;          // at most, nats a token
+  std::optional<uint64_t> file_bytes;  // header and all
+  std::optional<double> loss;          // nats a token
+  bool compensated = true;             // how it will be rounded
 };
 
 struct ChosenMix {

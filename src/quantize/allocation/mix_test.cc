@@ -38,6 +38,7 @@ TensorWorth Worth(const TensorInfo& tensor, double sensitivity) {
   worth.sensitivity = sensitivity;
   worth.types = CandidateTypes(tensor);
   for (const TensorType type : worth.types) worth.errors.push_back(std::pow(4.0, -BitsOf(type)));
+  worth.shares.assign(worth.types.size(), 0.5);
   return worth;
 }
 
@@ -95,6 +96,16 @@ TEST(ChooseMixTest, UnderALossTheSmallestFile) {
   ASSERT_TRUE(loose.ok() && tight.ok());
   EXPECT_LE(tight->expected_loss, 1e-4);
   EXPECT_GT(DataBytes(file, tight->assignment.types), DataBytes(file, loose->assignment.types));
+}
+
+TEST(ChooseMixTest, CompensationCountsOnlyWhereItWillBeUsed) {
+  const GgufFile file = Source(kF16);
+  const uint64_t bytes = 1000 + DataBytes(file, {kQ5_K, kF32, kQ5_K, kQ5_K});
+  const auto with = ChooseMix(file, Worths(file), {bytes, std::nullopt}, 1000);
+  const auto without = ChooseMix(file, Worths(file), {bytes, std::nullopt, false}, 1000);
+  ASSERT_TRUE(with.ok() && without.ok());
+  EXPECT_EQ(with->assignment.types, without->assignment.types);  // all shares are alike
+  EXPECT_DOUBLE_EQ(with->expected_loss, without->expected_loss / 2);
 }
 
 TEST(ChooseMixTest, AQuantisedTensorIsKeptOrLowered) {

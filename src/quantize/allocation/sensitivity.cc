@@ -105,9 +105,8 @@ class Workbench {
     return spoilt;
   }
 
-  // Errors of all candidate types, from a sample of the rows.
-  Result<std::vector<double>> Curve(const TensorInfo& tensor,
-                                    const std::vector<TensorType>& types) {
+  // Errors of all its types and what compensation leaves of them, from a sample of the rows.
+  Status Curve(const TensorInfo& tensor, TensorWorth& worth) {
     const std::vector<uint64_t> sample = SampleRows(tensor.rows());
     const uint64_t n = tensor.row_length();
     std::vector<float> rows(sample.size() * n);
@@ -116,15 +115,16 @@ class Workbench {
       std::copy(row.begin(), row.end(), rows.begin() + static_cast<ptrdiff_t>(i * n));
       return {};
     }));
-    TRY(std::vector<double> errors,
-        ErrorCurve({rows.data(), nullptr, sample.size(), n}, types, by(), threads_));
+    TRY(worth.errors,
+        ErrorCurve({rows.data(), nullptr, sample.size(), n}, worth.types, by(), threads_));
     const double scale = static_cast<double>(tensor.rows()) / static_cast<double>(sample.size());
     const WeightMatrix sampled = {rows.data(), sample.size(), n};
-    for (size_t t = 0; t < types.size(); ++t) {
-      TRY(const double share, ShareOf(sampled, types[t]));
-      errors[t] *= scale * share;
+    for (double& e : worth.errors) e *= scale;
+    for (const TensorType type : worth.types) {
+      TRY(const double share, ShareOf(sampled, type));
+      worth.shares.push_back(share);
     }
-    return errors;
+    return {};
   }
 
  private:
@@ -220,7 +220,7 @@ Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
     TRY_STATUS(bench.Choose(tensor));
     worths[i].name = tensor.name;
     worths[i].types = CandidateTypes(tensor);
-    TRY(worths[i].errors, bench.Curve(tensor, worths[i].types));
+    TRY_STATUS(bench.Curve(tensor, worths[i]));
     progress(0.9 + 0.1 * static_cast<double>(i + 1) / static_cast<double>(tensors.size()));
   }
   return worths;
@@ -229,11 +229,8 @@ Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
 Json ToJson(const TensorWorth& worth) {
   Json types = Json::array();
   for (const TensorType type : worth.types) types.push_back(NameOf(type));
-  return {{"name", worth.name},
-          {"probe_kld", worth.probe_kld},
-          {"sensitivity", worth.sensitivity},
-          {"types", types},
-          {"errors", worth.errors}};
+  return {{"name", worth.name}, {"probe_kld", worth.probe_kld}, {"sensitivity", worth.sensitivity},
+          {"types", types},     {"errors", worth.errors},       {"shares", worth.shares}};
 }
 
 Result<TensorWorth> TensorWorthFromJson(const Json& json) {
@@ -249,7 +246,9 @@ Result<TensorWorth> TensorWorthFromJson(const Json& json) {
       worth.types.push_back(*type);
     }
     worth.errors = json.at("errors").get<std::vector<double>>();
-    if (worth.errors.size() != worth.types.size()) return damaged;
+    worth.shares = json.at("shares").get<std::vector<double>>();
+    if (worth.errors.size() != worth.types.size() || worth.shares.size() != worth.types.size())
+      return damaged;
     return worth;
   } catch (const nlohmann::json::exception&) {
     return damaged;

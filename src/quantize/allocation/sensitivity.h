@@ -20,9 +20,12 @@ struct TensorWorth {
   double probe_kld = 0;           // nats a token, of its group rounded to the probe type
   double sensitivity = 0;         // nats a token per unit of error
   std::vector<TensorType> types;  // CandidateTypes
-  std::vector<double> errors;  // of each type, tr(R H R^T): plain, times what compensation leaves
+  std::vector<double> errors;     // of each type, plainly rounded: tr(R H R^T)
+  std::vector<double> shares;     // of that, what compensation leaves
 
-  double LossOf(size_t type) const { return sensitivity * errors[type]; }
+  double LossOf(size_t type, bool compensated) const {
+    return sensitivity * errors[type] * (compensated ? shares[type] : 1);
+  }
 };
 
 // Tensors whose effect is measured together: of one kind, in neighbouring layers. At most about

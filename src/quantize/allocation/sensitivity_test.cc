@@ -50,13 +50,18 @@ TEST(GroupTensorsTest, TensorsOfNoLayerAreAlwaysAlone) {
 }
 
 TEST(TensorWorthTest, ComesBackFromJson) {
-  const TensorWorth worth = {"a", 0.1, 2.0, {tensor_type::kQ4_K, tensor_type::kIQ4_XS}, {0.5, 0.7}};
+  const TensorWorth worth = {"a",        0.1,     2.0, {tensor_type::kQ4_K, tensor_type::kIQ4_XS},
+                             {0.5, 0.7}, {1, 0.5}};
   const auto back = TensorWorthFromJson(ToJson(worth));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->types, worth.types);
-  EXPECT_EQ(back->LossOf(1), 1.4);
+  EXPECT_EQ(back->LossOf(1, false), 1.4);
+  EXPECT_EQ(back->LossOf(1, true), 0.7);
   Json damaged = ToJson(worth);
   damaged["errors"].push_back(1);
+  EXPECT_FALSE(TensorWorthFromJson(damaged).ok());
+  damaged = ToJson(worth);
+  damaged["shares"].erase(0);
   EXPECT_FALSE(TensorWorthFromJson(damaged).ok());
   damaged["types"] = "Q4_K";
   EXPECT_FALSE(TensorWorthFromJson(damaged).ok());
