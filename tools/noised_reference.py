@@ -196,23 +196,6 @@ def type_of_reference(kind):
     return "F32" if kind == "Q8_0" else "F16"
 
 
-def header_of(source, tensors):
-    # The keys' bytes stand between the counts and the tensors of a header without keys.
-    bare = gguf.header({}, tensors)
-    listed = b"".join(gguf._string(t.name) + struct.pack(f"<I{len(t.dims)}Q", len(t.dims), *t.dims)
-                      + struct.pack("<IQ", gguf.TYPES[t.type].number, offset)
-                      for t, offset in zip(tensors, offsets_of(tensors)))
-    raw = bare[:16] + struct.pack("<Q", source.count_of_keys) + source.keys + listed
-    return raw.ljust(gguf.padded(len(raw)), b"\0")
-
-
-def offsets_of(tensors):
-    offset = 0
-    for tensor in tensors:
-        yield offset
-        offset += gguf.padded(tensor.bytes)
-
-
 def write_tensor(file, data, old, new, seed):
     """Slab by slab; each tensor has its own stream of random bits, so their order is no matter."""
     if old.type == new.type:
@@ -240,7 +223,7 @@ def make_reference(model, out, seed):
     unfinished = out.with_name(out.name + ".part")
     try:
         with open(unfinished, "wb") as file:
-            file.write(header_of(source, new))
+            file.write(gguf.header_of(source.count_of_keys, source.keys, new))
             for (old, offset), tensor in zip(source.tensors, new):
                 write_tensor(file, memoryview(data)[offset:offset + old.bytes], old, tensor, seed)
         os.replace(unfinished, out)

@@ -71,14 +71,14 @@ class Bench(Figures):
         self.models = [path for path in (folder / "manpage-26m-f16.gguf",)
                        if path.is_file() and not wishes.no_manpage]
         self.models += wishes.model
-        for name in wishes.quantised:
-            if reference := self.attempt(f"reference of {name}", self.reference, name):
-                self.models.append(reference)
         calibration = wishes.calibration or folder.parent / "corpus/calibration.txt"
-        if not self.models or not calibration.is_file():
+        if not (self.models or wishes.quantised) or not calibration.is_file():
             raise BenchError("a model (--model) and a calibration text (--calibration) are needed")
         self.draws = [self.drawn(calibration, draw, wishes.draws) for draw in range(wishes.draws)]
         self.texts = self.judging_texts(calibration)
+        for name in wishes.quantised:
+            if reference := self.attempt(f"reference of {name}", self.reference, name):
+                self.models.append(reference)
 
     # ---- texts and references --------------------------------------------------------------
 
@@ -98,8 +98,8 @@ class Bench(Figures):
         return texts
 
     def drawn(self, calibration, draw, draws):
-        """The text from another line on, its beginning put behind its end: as both sides read from the
-        start and stop at IMATRIX_CHUNKS, each draw learns from another part of a long text."""
+        """The text from another line on, its beginning put behind its end: both sides read from the start
+        and stop at IMATRIX_CHUNKS. Draws overlap where the text is shorter than all of them together."""
         if draw == 0:
             return calibration
         lines = calibration.read_text(errors="replace").splitlines(keepends=True)
@@ -125,10 +125,8 @@ class Bench(Figures):
         return out
 
     def divergence(self, reference, original):
-        text = self.directory / "texts/en.txt"
-        words = ("--text", text) if text.is_file() else ()
-        said = json.loads(self.run_trimma("measure", reference, "--against", original, "--quality", *words,
-                                          "--chunks", LANGUAGE_CHUNKS, "--json"))["quality"]
+        said = json.loads(self.run_trimma("measure", reference, "--against", original, "--quality", "--text",
+                                          self.texts["en"], "--chunks", LANGUAGE_CHUNKS, "--json"))["quality"]
         self.add(figure=f"mean KLD of the reference from its original, {reference.stem}",
                  ours=f"{said['mean_kld']:.4f}", goal="(shown)", verdict="-")
 
@@ -347,6 +345,7 @@ class Bench(Figures):
         finally:
             model.unlink(missing_ok=True)
             out.unlink(missing_ok=True)
+            shutil.rmtree(f"{out}.trimma-work", ignore_errors=True)
 
 
 FIGURES = ("loss", "languages", "ablation", "weights", "time", "speed", "memory")
@@ -363,7 +362,7 @@ def parse():
     add("--no-manpage", action="store_true", help="leave manpage-26m out")
     add("--no-divergence", action="store_true", help="don't measure a reference against its original")
     add("--calibration", type=Path, help="the text that both learn from")
-    add("--draws", type=int, default=1, help="so many parts of it, one after another (default 1)")
+    add("--draws", type=int, default=1, help="times to learn, each from another place of it on (default 1); they may overlap")
     add("--chunks", type=int, default=CHUNKS, help="judged, of 512 tokens")
     add("--folder", type=Path, help="keeps all files, and goes on with those there")
     add("--peers", type=Path, metavar="DIR", help="llama.cpp's programs; default: built where missing")

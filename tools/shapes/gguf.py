@@ -84,8 +84,12 @@ def _value(value):
 
 def header(keys, tensors):
     """The bytes of a file up to its first tensor; tensors follow in this order."""
-    parts = [b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))]
-    parts += [_string(key) + _value(value) for key, value in keys.items()]
+    return header_of(len(keys), b"".join(_string(key) + _value(value) for key, value in keys.items()), tensors)
+
+
+def header_of(count, keys, tensors):
+    """The same, so many keys being bytes already."""
+    parts = [b"GGUF" + struct.pack("<IQQ", 3, len(tensors), count), keys]
     offset = 0
     for tensor in tensors:
         parts.append(_string(tensor.name))

@@ -16,7 +16,6 @@ PAGES = ("RssAnon", "RssFile", "RssShmem")
 class Peak:
     resident: int = 0  # bytes of anonymous, file and shared pages, summed over the processes
     anonymous: int = 0  # the most of the first alone; mapped files can be dropped, these can't
-    samples: int = 0
 
 
 def _children():
@@ -61,7 +60,6 @@ def peak_of(command):
         pages = [_pages(pid) for pid in _tree(process.pid)]
         peak.resident = max(peak.resident, sum(map(sum, pages)))
         peak.anonymous = max(peak.anonymous, sum(page[0] for page in pages))
-        peak.samples += 1
         time.sleep(PERIOD)
     reader.join()
     if process.returncode != 0:
