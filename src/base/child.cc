@@ -150,12 +150,12 @@ Result<pid_t> Spawn(const std::string& name, const Pipe& in, const Pipe& out, co
   char* argv[] = {self.data(), flag.data(), job.data(), nullptr};
   pid_t pid = 0;
   // ggml's threads spin at every barrier; on a machine that does anything else each barrier then
-  // costs a time slice. Only speed is measured as the user will have it.
+  // costs a time slice. What is timed is timed as the user will have it.
   std::string patient = "OMP_WAIT_POLICY=passive";
   std::vector<char*> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr && name != "speed")
-    environment.push_back(patient.data());
+  const bool timed = name == "speed" || name == "kernels";
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr && !timed) environment.push_back(patient.data());
   environment.push_back(nullptr);
   const int rc = posix_spawn(&pid, self.c_str(), &actions, &attributes, argv, environment.data());
   posix_spawnattr_destroy(&attributes);
