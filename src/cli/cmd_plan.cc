@@ -26,11 +26,13 @@ Status RunPlan(Options& options, const Shared& shared) {
   TRY(options.plan.wishes.purpose, ParsePurpose(options.purpose));
   options.target.bench_outputs = options.runtime == "bench";
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
+  // It loads the engine while the header is read: each takes longer than the pricing itself.
+  TRY(Child child, Child::Start(kPricingJob));
   TRY(const OpenedModel model, OpenModel(options.model));
   const MachineScan scan = ScanMachine();
   TRY(PlanTarget target, ChooseTarget(scan.machine, options.target));
   TRY(target.pricing.projector, OpenProjector(model, options.projector));
-  TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan));
+  TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan, std::move(child)));
   const Plan& plan = planned.plan;
   if (shared.json) {
     Json document = ToJson(plan);

@@ -73,7 +73,7 @@ std::optional<DeviceKernels> KernelsOfHost(const MachineScan& scan) {
 }  // namespace
 
 Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
-                            const PlanOptions& options) {
+                            const PlanOptions& options, std::optional<Child> child) {
   TRY_STATUS(CheckContexts(options.contexts, file));
   PricingRequest request;
   request.contexts =
@@ -96,7 +96,7 @@ Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const
   request.base = options.base;
   request.target = target.pricing;
   Planned planned;
-  TRY(planned.pricing, PriceMixes(file, request));
+  TRY(planned.pricing, PriceMixes(file, request, std::move(child)));
   const LossTable losses = LossTable::For(file, MeasuredQualities::Load());
   planned.plan = MakePlan({file, target.machine, planned.pricing, losses,
                            KernelsOfGpus(scan, target), KernelsOfHost(scan), options.wishes});

@@ -12,37 +12,53 @@ Pricer::Pricer(const GgufFile& file, const std::vector<Mix>& mixes, const Pricin
   has_gpu_ = target.cards ? !target.cards->empty() : !EngineGpus().empty();
 }
 
-Status Pricer::Start(FlashAttention flash_attention) {
-  RuntimeSettings settings;
-  if (!has_gpu_) settings.gpu_layers = 0;
-  TRY(const Model* ghost, Load(0, settings));
+Status Pricer::Start(const RuntimeSettings& base) {
+  auto first = std::make_unique<Ghost>();
+  TRY(const Model* ghost, Load(*first, 0, base));
   layers_ = ghost->layers();
+  ghosts_[KeyOf(0, base)] = std::move(first);
   placements_ = std::make_unique<Placements>(file_, layers_);
   if (target_.projector) {
-    TRY(projector_, PriceProjector(*target_.projector, {devices_, flash_attention}));
+    TRY(projector_, PriceProjector(*target_.projector, {devices_, base.flash_attention}));
   }
   return {};
+}
+
+// The engine takes "no number" for all layers, more than all for all, and any number for none where
+// there is no GPU. How many all are is known from the first ghost on.
+Pricer::Key Pricer::KeyOf(size_t mix, const RuntimeSettings& settings) const {
+  std::optional<int> layers = settings.gpu_layers;
+  if (!has_gpu_) {
+    layers = 0;
+  } else if (layers_ > 0) {
+    layers = std::min(layers.value_or(layers_), layers_);
+  }
+  return {mix, layers, settings.host_tensors};
 }
 
 Result<const Model*> Pricer::Load(size_t mix, const RuntimeSettings& settings) {
   Ghost* ghost = nullptr;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    std::unique_ptr<Ghost>& entry = ghosts_[{mix, settings.gpu_layers, settings.host_tensors}];
+    std::unique_ptr<Ghost>& entry = ghosts_[KeyOf(mix, settings)];
     if (!entry) entry = std::make_unique<Ghost>();
     ghost = entry.get();
   }
-  std::call_once(ghost->once, [&] {
+  return Load(*ghost, mix, settings);
+}
+
+Result<const Model*> Pricer::Load(Ghost& ghost, size_t mix, const RuntimeSettings& settings) {
+  std::call_once(ghost.once, [&] {
     Model::Options options;
     options.gpu_layers = settings.gpu_layers;
     options.host_tensors = settings.host_tensors;
     options.devices = devices_;
     const bool as_is = mixes_.empty() || mixes_[mix].recipe == nullptr;
-    ghost->model =
+    ghost.model =
         LoadGhost(file_, as_is ? std::vector<TensorType>{} : mixes_[mix].assignment.types, options);
   });
-  if (!ghost->model->ok()) return ghost->model->error();
-  return &ghost->model->value();
+  if (!ghost.model->ok()) return ghost.model->error();
+  return &ghost.model->value();
 }
 
 Result<PricedCell> Pricer::At(size_t mix, const RuntimeSettings& settings) {

@@ -24,9 +24,9 @@ class Pricer {
 
   bool has_gpu() const { return has_gpu_; }
   const Placements& placements() const { return *placements_; }
-  // Loads the first ghost and prices the projector; the others below may be called once it is
-  // there. All settings have this flash attention.
-  Status Start(FlashAttention flash_attention);
+  // Loads the file as it is under these settings and prices the projector; the others below may be
+  // called once it is there. All settings have this flash attention.
+  Status Start(const RuntimeSettings& base);
 
   // A mix under exactly these settings. Thread-safe.
   Result<PricedCell> At(size_t mix, const RuntimeSettings& settings);
@@ -52,8 +52,11 @@ class Pricer {
     std::once_flag once;
     std::optional<Result<Model>> model;
   };
-  using Key = std::tuple<size_t, std::optional<int>, std::vector<std::string>>;
+  using Key = std::tuple<size_t, std::optional<int>,
+                         std::vector<std::string>>;  // mix, layers, host tensors
+  Key KeyOf(size_t mix, const RuntimeSettings& settings) const;
   Result<const Model*> Load(size_t mix, const RuntimeSettings& settings);
+  Result<const Model*> Load(Ghost& ghost, size_t mix, const RuntimeSettings& settings);
 
   const GgufFile& file_;
   const std::vector<Mix>& mixes_;

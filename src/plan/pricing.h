@@ -73,7 +73,10 @@ struct Pricing {
 // Where layers are split between GPU and host, every cell is priced by itself, and it takes the
 // most layers on the GPU that leave the overhead free. A mixture of experts keeps its attention on
 // the GPU first, and gives up the experts of one layer after the other.
-Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request);
+// `child`: one of kPricingJob that was started before, if any.
+Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request,
+                           std::optional<Child> child = std::nullopt);
+inline constexpr const char* kPricingJob = "pricing";
 
 // The memory of a file under exactly these settings.
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,

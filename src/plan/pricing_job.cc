@@ -190,7 +190,7 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
   TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
   TRY(const RuntimeSettings base, RuntimeSettingsFromJson(request.at("base")));
   Pricer pricer(file, mixes, target);
-  TRY_STATUS(pricer.Start(base.flash_attention));
+  TRY_STATUS(pricer.Start(base));
   std::vector<RuntimeSettings> settings;
   for (const Json& context : request.at("contexts")) {
     for (const Json& kv : request.at("kv")) {
@@ -220,7 +220,7 @@ Result<Json> PriceJob(const Json& request, const Emit&) {
   TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
   const std::vector<Mix> as_is(1);
   Pricer pricer(file, as_is, target);
-  TRY_STATUS(pricer.Start(settings.flash_attention));
+  TRY_STATUS(pricer.Start(settings));
   TRY(const PricedCell cell, pricer.At(0, settings));
   return Json{{"devices", ToJson(cell).at("devices")}};
 }

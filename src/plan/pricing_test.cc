@@ -207,6 +207,29 @@ TEST(PricingTest, ACardThatIsNotThereTakesWhatItCanHold) {
   }
 }
 
+// One ghost serves for all of these, so they must be one placement to the engine.
+TEST(PricingTest, NoNumberOfLayersIsAllOfThemAndMoreThanAllToo) {
+  const TempTree tree;
+  const GgufFile file = Written(tree, Shape("gemma3"));
+  const auto bytes = [&](std::optional<int> layers, const PricingTarget& target) {
+    RuntimeSettings settings;
+    settings.gpu_layers = layers;
+    const auto devices = PriceSettings(file, settings, target);
+    CHECK(devices.ok());
+    Json json;
+    for (const DeviceBytes& device : *devices) json.push_back(ToJson(device));
+    return json;
+  };
+  const PricingTarget card = OnCard(1ULL << 40);
+  const Json all = bytes(std::nullopt, card);
+  EXPECT_EQ(bytes(3, card), all);
+  EXPECT_EQ(bytes(99, card), all);
+  EXPECT_NE(bytes(2, card), all);
+  PricingTarget none;
+  none.cards.emplace();
+  EXPECT_EQ(bytes(99, none), bytes(0, none));
+}
+
 TEST(PricingTest, TwoCardsShareTheLayersAndNoCardLeavesThemOnTheHost) {
   const TempTree tree;
   TinyModelOptions shape = Shape("llama");
