@@ -95,7 +95,8 @@ Action DefinePlan(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app.add_option("--gpu-layers", o.plan.base.gpu_layers,
-                 "Exactly so many layers on the GPU (default: as many as fit)")
+                 "Exactly so many layers on the GPU (default: as many as fit); with 0 it still "
+                 "computes large batches, --gpu none leaves it out")
       ->check(CLI::Range(0, 10000));
   app.add_option("--on-host", o.plan.base.host_tensors,
                  "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)");

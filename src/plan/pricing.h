@@ -57,14 +57,18 @@ struct PricingRequest {
   // The rest of the settings. gpu_layers: exactly so many; nullopt: as many as fit.
   RuntimeSettings base;
   PricingTarget target;
+  // Where layers are placed as they fit: every choice with the GPUs left out too, after the others.
+  // Otherwise those choices that the GPUs don't hold whole.
+  bool always_without_gpu = false;
 };
 
 struct Pricing {
   std::vector<Mix> mixes;  // [0] is the file as it is; recipes that change nothing are left out
-  std::vector<PricedCell> cells;  // every mix x context x KV types, in this order
-  int layers = 0;                 // as -ngl counts
-  size_t composed = 0;            // cells whose weights were put together with another cell's rest
-  size_t checked = 0;             // of which were priced as a whole too, to the same bytes
+  // Every mix x context x KV types, in this order; then those with the GPUs left out.
+  std::vector<PricedCell> cells;
+  int layers = 0;       // as -ngl counts
+  size_t composed = 0;  // cells whose weights were put together with another cell's rest
+  size_t checked = 0;   // of which were priced as a whole too, to the same bytes
 };
 
 // KV cache and compute buffers are priced by the engine for every context and KV type, a mix's
