@@ -23,8 +23,9 @@ struct Planned {
   Plan plan;
 };
 
-// `scan` is of this machine, `target` where the model is to run: as ChooseTarget gave it.
+// `scan` is of this machine, `target` where the model is to run: as ChooseTarget gave it. `child`:
+// as PriceMixes takes it.
 Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
-                            const PlanOptions& options);
+                            const PlanOptions& options, std::optional<Child> child = std::nullopt);
 
 }  // namespace trimma

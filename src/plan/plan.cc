@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/units.h"
+#include "plan/without_gpu.h"
 
 namespace trimma {
 namespace {
@@ -30,7 +31,8 @@ bool Fits(const PlanCell& cell, const Machine& machine) {
 
 bool IsWhole(const PricedCell& cell, int layers) {
   if (cell.devices.size() == 1) return true;
-  return cell.settings.host_tensors.empty() && cell.settings.gpu_layers.value_or(layers) >= layers;
+  return cell.settings.use_gpu && cell.settings.host_tensors.empty() &&
+         cell.settings.gpu_layers.value_or(layers) >= layers;
 }
 
 // Weights on the host though all layers are on a GPU, by mix; empty where no cell shows it.
@@ -99,6 +101,7 @@ Plan MakePlan(const PlanQuestion& question) {
     }
     plan.cells.push_back(std::move(cell));
   }
+  DropNeedlessWithoutGpu(plan.cells);
   MarkPareto(plan.cells);
 
   ChoiceFacts facts;

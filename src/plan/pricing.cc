@@ -76,13 +76,22 @@ Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
   return devices;
 }
 
-Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request) {
+Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request,
+                           std::optional<Child> child) {
   Json kv = Json::array();
   for (const KvTypes& types : request.kv) kv.push_back({types.k, types.v});
-  const Json message = {{"ghost", GhostToJson(file)},   {"recipes", NamesOf(request.recipes)},
-                        {"contexts", request.contexts}, {"kv", kv},
-                        {"base", ToJson(request.base)}, {"target", ToJson(request.target)}};
-  TRY(const Json answer, RunChild("pricing", message));
+  const Json message = {{"ghost", GhostToJson(file)},
+                        {"recipes", NamesOf(request.recipes)},
+                        {"contexts", request.contexts},
+                        {"kv", kv},
+                        {"base", ToJson(request.base)},
+                        {"target", ToJson(request.target)},
+                        {"always_without_gpu", request.always_without_gpu}};
+  if (!child) {
+    TRY(Child started, Child::Start(kPricingJob));
+    child.emplace(std::move(started));
+  }
+  TRY(const Json answer, std::move(*child).Ask(message));
   Pricing pricing;
   pricing.layers = answer.at("layers");
   pricing.composed = answer.at("composed");

@@ -238,9 +238,10 @@ SpeedModel::Placement SpeedModel::Place(const RuntimeSettings& settings) const {
   placement.on_host = &HostMatrices(settings.host_tensors);
   // As the engine counts (llama-model.cpp): the output layer is one of them, and goes first.
   const auto all = static_cast<int64_t>(layers_.size());
-  const int64_t wanted = gpus_.empty() ? 0 : settings.gpu_layers.value_or(static_cast<int>(all));
+  placement.uses_gpu = !gpus_.empty() && settings.use_gpu;
+  const int64_t wanted =
+      placement.uses_gpu ? settings.gpu_layers.value_or(static_cast<int>(all)) : 0;
   placement.gpu_from = static_cast<size_t>(std::clamp<int64_t>(all - wanted, 0, all));
-  placement.uses_gpu = wanted > 0;
   return placement;
 }
 
