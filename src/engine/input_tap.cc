@@ -37,6 +37,13 @@ bool InputTap::See(ggml_tensor* node, bool ask) {
 }
 
 void InputTap::HandOn(const ggml_tensor* input, const std::string& reader) {
+  if (!status_.ok()) return;
+  if (keeper_) {
+    if (const auto kept = keeper_(reader, input)) {
+      status_ = *kept;
+      return;
+    }
+  }
   const char* data = static_cast<const char*>(input->data);
   if (!ggml_backend_buffer_is_host(input->buffer)) {
     copied_.resize(ggml_nbytes(input));
@@ -62,7 +69,6 @@ void InputTap::HandOn(const ggml_tensor* input, const std::string& reader) {
     }
     x = packed_.data();
   }
-  if (!status_.ok()) return;
   if (!std::all_of(x, x + tokens * n, [](float value) { return std::isfinite(value); })) {
     status_ = Error{Code::kInvalid, fmt::format("the inputs of {} are not finite numbers", reader),
                     "the model is damaged; fetch it again"};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,9 +27,14 @@ class InputTap {
   using Consumer =
       std::function<Status(const std::string& reader, const float* x, uint64_t tokens, uint64_t n)>;
 
+  // Takes an input where it lies (engine/device_sums.h), or leaves it to the consumer: nullopt. Its
+  // error is what Finish() returns; whether the numbers are finite is then its business.
+  using Keeper =
+      std::function<std::optional<Status>(const std::string& reader, const ggml_tensor* input)>;
+
   // Only inputs of these readers are handed on; empty: all.
-  InputTap(Consumer consumer, std::set<std::string> readers)
-      : consumer_(std::move(consumer)), readers_(std::move(readers)) {}
+  InputTap(Consumer consumer, std::set<std::string> readers, Keeper keeper = nullptr)
+      : consumer_(std::move(consumer)), readers_(std::move(readers)), keeper_(std::move(keeper)) {}
 
   // Before each Decode: inputs are known by their place in one evaluation.
   void BeginEvaluation() { seen_.clear(); }
@@ -48,6 +54,7 @@ class InputTap {
 
   Consumer consumer_;
   std::set<std::string> readers_;
+  Keeper keeper_;
   std::map<std::string, std::string> reads_;
   std::map<const ggml_tensor*, std::string> seen_;  // inputs of this evaluation, by reader
   std::vector<char> copied_;

@@ -1,6 +1,7 @@
 // A file in memory, which the engine opens by its path: a GGUF's header and a hole.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"

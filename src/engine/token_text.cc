@@ -16,7 +16,6 @@
 namespace trimma {
 namespace {
 
-constexpr int kSequences = 16;
 constexpr int kShortestChunk = 64;
 constexpr size_t kFewestChunks = 2;
 constexpr uint64_t kMaxTextBytes = 256ULL << 20;
@@ -108,16 +107,16 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
                                const std::function<void(double)>& beat) {
   Context::Options context_options;
   context_options.settings = settings;
-  context_options.settings.context = static_cast<uint32_t>(options.chunk * kSequences);
-  context_options.settings.batch = std::max<uint32_t>(settings.batch, kSequences);
-  context_options.sequences = kSequences;
-  context_options.outputs = kSequences;
+  context_options.settings.context = static_cast<uint32_t>(options.chunk * kGeneratedSequences);
+  context_options.settings.batch = std::max<uint32_t>(settings.batch, kGeneratedSequences);
+  context_options.sequences = kGeneratedSequences;
+  context_options.outputs = kGeneratedSequences;
   TRY(Context context, Context::Create(model, context_options));
 
   Sampler sampler(model, options.seed);
   TokenText text;
   text.description = kGeneratedText;
-  for (int s = 0; s < kSequences; ++s)
+  for (int s = 0; s < kGeneratedSequences; ++s)
     text.chunks.push_back({model.adds_bos() ? model.bos() : sampler.AnyToken()});
 
   const auto start = std::chrono::steady_clock::now();
@@ -128,12 +127,12 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
   for (; length < options.chunk; ++length) {
     if (length >= kShortestChunk && seconds() > options.seconds) break;
     std::vector<BatchToken> batch;
-    for (int s = 0; s < kSequences; ++s) {
+    for (int s = 0; s < kGeneratedSequences; ++s) {
       batch.push_back({text.chunks[static_cast<size_t>(s)].back(), length - 1, s, true});
     }
     TRY_STATUS(context.Decode(batch));
     std::vector<const float*> rows;
-    for (int s = 0; s < kSequences; ++s) rows.push_back(context.Logits(s));
+    for (int s = 0; s < kGeneratedSequences; ++s) rows.push_back(context.Logits(s));
     const std::vector<Token> drawn = sampler.Draw(rows);
     for (size_t s = 0; s < drawn.size(); ++s) text.chunks[s].push_back(drawn[s]);
     if (length % 8 == 0)

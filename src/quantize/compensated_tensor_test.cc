@@ -39,7 +39,8 @@ class CompensatedTensorsTest : public testing::Test {
     index.reads = {{"a.weight", "a.weight"}, {"b.weight", "a.weight"}};
     index.chunks = index.chunk_tokens = 1;
     auto writer = MomentsWriter::Create(tree_ / "moments.gguf", index);
-    CHECK(writer.ok() && writer->Write(0, moment, held_out).ok() && writer->Publish().ok());
+    CHECK(writer.ok() && writer->Write(0, MomentPart::kMoment, RowsOf(moment)).ok() &&
+          writer->Write(0, MomentPart::kHeldOut, RowsOf(held_out)).ok() && writer->Publish().ok());
     auto file = MomentsFile::Open(tree_ / "moments.gguf");
     CHECK(file.ok());
     return std::move(file).value();

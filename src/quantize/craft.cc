@@ -29,7 +29,7 @@ namespace {
 constexpr int kChunks = 160;
 constexpr size_t kGroups = 64;
 // Raised when a stage keeps something else: what an older one left is then measured anew.
-constexpr int kStages = 2;
+constexpr int kStages = 3;
 constexpr const char* kMoments = "moments.gguf";
 constexpr const char* kTokens = "tokens.json";
 constexpr const char* kCarrier = "carrier.gguf";
@@ -173,6 +173,7 @@ class Craft {
     TRY(const std::string tokens, ReadSmallFile(workshop_->Path(kTokens)));
     TRY(const CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
     if (!text.note.empty()) notes_.push_back(text.note);
+    if (!moments_->index().note.empty()) notes_.push_back(moments_->index().note);
     size_t blocked = 0;
     for (const ModelInput& input : moments_->index().inputs) blocked += input.block < input.n;
     if (blocked > 0) {

@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "quantize/allocation/sensitivity.h"
 #include "quantize/calibration/calibration_text.h"
+#include "quantize/calibration/evaluation.h"
+#include "quantize/fitted_model.h"
 
 namespace trimma {
 namespace {
@@ -30,11 +32,14 @@ Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
   const TokenText selection = Selection(text.selection);
   Model::Options writable;
   writable.writable = true;
-  TRY(const Model carrier, Model::Load(request.at("carrier").get<std::string>(), writable));
-  TRY(DivergenceProbe probe, DivergenceProbe::Create(carrier, selection, kLogitsBytes));
+  const int threads = request.at("threads");
+  const auto chunk_tokens = static_cast<uint32_t>(selection.chunks.at(0).size());
+  TRY(const FittedModel carrier, LoadFitted(request.at("carrier").get<std::string>(), writable,
+                                            ChunkSettings(chunk_tokens, threads)));
+  TRY(DivergenceProbe probe, DivergenceProbe::Create(carrier.model, selection, kLogitsBytes));
   SensitivityOptions options;
   options.groups = request.at("groups");
-  options.threads = request.at("threads");
+  options.threads = threads;
   TRY(const std::vector<TensorWorth> worths,
       MeasureWorth(source, request.at("tensors").get<std::vector<size_t>>(), moments, probe,
                    options, [&](double share) { emit({{"progress", share}}); }));

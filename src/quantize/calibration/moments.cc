@@ -1,146 +1,240 @@
 #include "quantize/calibration/moments.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
 #include "engine/input_tap.h"
+#include "quantize/calibration/evaluation.h"
+#include "quantize/calibration/passes.h"
 
 namespace trimma {
 namespace {
 
-// Moment and held-out moment are both in memory.
-uint64_t PassBytes(const ModelInput& input) { return 2 * MomentBytes(input); }
+// For the pools and handles of a backend of our own.
+constexpr uint64_t kDeviceSlack = 256ULL << 20;
 
-constexpr uint64_t kBlockStep = 256;
+SumShape ShapeOf(const ModelInput& input) { return {input.reader, input.n, input.block}; }
 
-class Evaluation {
+class Gatherer {
  public:
-  Evaluation(const Model& model, uint32_t chunk_tokens, int threads)
-      : model_(model), chunk_(chunk_tokens), threads_(threads) {}
+  Gatherer(const CalibrationText& text, const GatherOptions& options, Evaluation evaluation)
+      : text_(text), options_(options), evaluation_(std::move(evaluation)) {
+    index_.dataset = text.moments.description;
+    index_.chunks = static_cast<uint32_t>(text.moments.chunks.size());
+    index_.chunk_tokens = static_cast<uint32_t>(text.moments.chunks[0].size());
+    index_.held_out_tokens = uint64_t{text.held_out.chunks.size()} * text.held_out.chunks[0].size();
+  }
 
-  // Every chunk through the model, its inputs to `consumer`. `beat` after each chunk.
-  Result<std::map<std::string, std::string>> Run(const TokenText& text,
-                                                 const std::set<std::string>& readers,
-                                                 const InputTap::Consumer& consumer,
-                                                 const std::function<void()>& beat) const {
-    InputTap tap(consumer, readers);
-    Context::Options options;
-    options.settings.context = options.settings.batch = options.settings.ubatch = chunk_;
-    options.settings.threads = options.settings.threads_batch = threads_;
-    options.tap = [&](ggml_tensor* node, bool ask) { return tap.See(node, ask); };
-    TRY(Context context, Context::Create(model_, options));
-    for (const std::vector<Token>& tokens : text.chunks) {
-      context.Clear();
-      tap.BeginEvaluation();
-      // All tokens ask for logits, or the last layer and the head would see only the last.
-      std::vector<BatchToken> batch;
-      for (size_t i = 0; i < tokens.size(); ++i)
-        batch.push_back({tokens[i], static_cast<int>(i), 0, true});
-      TRY_STATUS(context.Decode(batch));
-      TRY_STATUS(tap.Finish());
-      beat();
+  Result<Gathered> Run(const std::function<void(double)>& progress) {
+    TRY_STATUS(FindInputs());
+    Plan();
+    Gathered gathered;
+    gathered.passes = plan_.passes.size();
+    for (size_t i = 0; i < index_.inputs.size(); ++i) {
+      if (index_.inputs[i].block < index_.inputs[i].n)
+        gathered.blocked.push_back(index_.inputs[i].reader);
+      gathered.on_devices += plan_.devices[i].has_value();
     }
-    return tap.reads();
+    gathered.note = OnHost();
+    index_.note = options_.note;
+    if (!gathered.note.empty()) index_.note += (index_.note.empty() ? "" : "; ") + gathered.note;
+    TRY(MomentsWriter writer, MomentsWriter::Create(options_.output, index_));
+    const auto evaluations = static_cast<double>(
+        (text_.moments.chunks.size() + text_.held_out.chunks.size()) * plan_.passes.size());
+    double done = 0;
+    const auto beat = [&](int chunks) { progress((done += chunks) / evaluations); };
+    for (const std::vector<size_t>& pass : plan_.passes) TRY_STATUS(RunPass(pass, writer, beat));
+    TRY_STATUS(writer.Publish());
+    return gathered;
   }
 
  private:
-  const Model& model_;
-  uint32_t chunk_;
-  int threads_;
+  struct Device {
+    ggml_backend_device* handle = nullptr;
+    uint64_t free_bytes = 0;
+  };
+
+  // A first chunk tells which inputs there are, and where they lie.
+  Status FindInputs() {
+    TokenText first;
+    first.chunks = {text_.moments.chunks[0]};
+    std::map<std::string, ggml_backend_device*> lies;
+    const auto look = [&](const std::string& reader, const ggml_tensor* input) {
+      lies[reader] = options_.device_of(input);
+      return std::optional<Status>();
+    };
+    const auto note = [&](const std::string& reader, const float*, uint64_t, uint64_t n) -> Status {
+      // A matrix may be used twice in one evaluation.
+      const bool known = std::any_of(index_.inputs.begin(), index_.inputs.end(),
+                                     [&](const ModelInput& i) { return i.reader == reader; });
+      if (!known) index_.inputs.push_back({reader, n, n});
+      return {};
+    };
+    InputTap tap(note, {}, look);
+    TRY_STATUS(evaluation_.Run(first, tap, [] {}));
+    index_.reads = tap.reads();
+    for (const ModelInput& input : index_.inputs)
+      lies_on_.push_back(DeviceIndex(lies.at(input.reader), input));
+    for (Device& device : devices_) {
+      const uint64_t free = FreeBytesOf(device.handle);
+      device.free_bytes = free - std::min(free, kDeviceSlack);
+    }
+    return {};
+  }
+
+  std::optional<size_t> DeviceIndex(ggml_backend_device* handle, const ModelInput& input) {
+    if (handle == nullptr) return std::nullopt;
+    if (!DeviceSums::CanSum(handle, ShapeOf(input), index_.chunk_tokens)) {
+      unable_.insert(NameOf(handle));
+      return std::nullopt;
+    }
+    for (size_t d = 0; d < devices_.size(); ++d) {
+      if (devices_[d].handle == handle) return d;
+    }
+    devices_.push_back({handle, 0});
+    return devices_.size() - 1;
+  }
+
+  // What a device says is free it may not give: then less is asked for.
+  void Plan() {
+    for (;;) {
+      SumsMemory memory{options_.memory_bytes, {}};
+      for (const Device& device : devices_) memory.device_bytes.push_back(device.free_bytes);
+      plan_ = PlanPasses(index_.inputs, lies_on_, memory);
+      bool given = true;
+      for (size_t d = 0; d < devices_.size(); ++d) {
+        const std::vector<SumShape> largest = LargestOn(d);
+        if (largest.empty() ||
+            DeviceSums::Create(devices_[d].handle, largest, index_.chunk_tokens).ok())
+          continue;
+        devices_[d].free_bytes /= 2;
+        given = false;
+      }
+      if (given) return;
+    }
+  }
+
+  std::vector<SumShape> On(size_t device, const std::vector<size_t>& pass) const {
+    std::vector<SumShape> shapes;
+    for (const size_t i : pass) {
+      if (plan_.devices[i] == device) shapes.push_back(ShapeOf(index_.inputs[i]));
+    }
+    return shapes;
+  }
+
+  // The inputs of the pass that takes the most of a device.
+  std::vector<SumShape> LargestOn(size_t device) const {
+    std::vector<SumShape> largest;
+    uint64_t most = 0;
+    for (const std::vector<size_t>& pass : plan_.passes) {
+      uint64_t floats = 0;
+      std::vector<SumShape> shapes = On(device, pass);
+      for (const SumShape& shape : shapes) floats += shape.n * shape.block;
+      if (floats <= most) continue;
+      most = floats;
+      largest = std::move(shapes);
+    }
+    return largest;
+  }
+
+  std::string OnHost() const {
+    size_t crowded = 0;
+    for (size_t i = 0; i < lies_on_.size(); ++i) crowded += lies_on_[i] && !plan_.devices[i];
+    std::string note;
+    for (const std::string& name : unable_) {
+      note += fmt::format("{}{} lacks the operations for second moments: summed up on the host",
+                          note.empty() ? "" : "; ", name);
+    }
+    if (crowded > 0) {
+      note += fmt::format(
+          "{}the GPU's memory has no room for the second moments of {} of {} inputs: summed up on "
+          "the host",
+          note.empty() ? "" : "; ", crowded, lies_on_.size());
+    }
+    return note;
+  }
+
+  // The sums of some inputs: over one part of the text, then over the other. `beat`, told how many
+  // chunks are done, is also a sign of life while much is written.
+  Status RunPass(const std::vector<size_t>& pass, MomentsWriter& writer,
+                 const std::function<void(int chunks)>& beat) {
+    std::vector<std::optional<DeviceSums>> on_devices;
+    for (size_t d = 0; d < devices_.size(); ++d) {
+      const std::vector<SumShape> shapes = On(d, pass);
+      on_devices.emplace_back();
+      if (shapes.empty()) continue;
+      TRY(DeviceSums sums, DeviceSums::Create(devices_[d].handle, shapes, index_.chunk_tokens));
+      on_devices.back().emplace(std::move(sums));
+    }
+    std::map<std::string, size_t> device_of;
+    std::set<std::string> readers;
+    for (const size_t i : pass) {
+      readers.insert(index_.inputs[i].reader);
+      if (plan_.devices[i]) device_of[index_.inputs[i].reader] = *plan_.devices[i];
+    }
+    for (const MomentPart part : {MomentPart::kMoment, MomentPart::kHeldOut}) {
+      std::map<std::string, SecondMoment> on_host;
+      for (const size_t i : pass) {
+        const ModelInput& input = index_.inputs[i];
+        if (!plan_.devices[i]) on_host.emplace(input.reader, SecondMoment(input.n, input.block));
+      }
+      const auto add = [&](const std::string& reader, const float* x, uint64_t tokens, uint64_t n) {
+        SecondMoment& moment = on_host.at(reader);
+        CHECK(n == moment.n());
+        return moment.Add(x, tokens, options_.threads);
+      };
+      const auto keep = [&](const std::string& reader,
+                            const ggml_tensor* input) -> std::optional<Status> {
+        const auto device = device_of.find(reader);
+        if (device == device_of.end()) return std::nullopt;
+        return on_devices[device->second]->Add(reader, input);
+      };
+      InputTap tap(add, readers, keep);
+      const bool is_moment = part == MomentPart::kMoment;
+      TRY_STATUS(
+          evaluation_.Run(is_moment ? text_.moments : text_.held_out, tap, [&] { beat(1); }));
+      for (const size_t i : pass) {
+        const ModelInput& input = index_.inputs[i];
+        MomentRows rows;
+        if (plan_.devices[i]) {
+          rows = [&](uint64_t first, uint64_t count, float* to) {
+            on_devices[*plan_.devices[i]]->Read(input.reader, first * input.block,
+                                                count * input.block, to);
+          };
+        } else {
+          rows = RowsOf(on_host.at(input.reader));
+        }
+        TRY_STATUS(writer.Write(i, part, rows));
+        beat(0);
+      }
+      for (std::optional<DeviceSums>& sums : on_devices) {
+        if (sums) sums->Clear();
+      }
+    }
+    return {};
+  }
+
+  const CalibrationText& text_;
+  const GatherOptions& options_;
+  Evaluation evaluation_;
+  MomentsIndex index_;
+  std::vector<Device> devices_;
+  std::vector<std::optional<size_t>> lies_on_;  // of each input, into devices_
+  std::set<std::string> unable_;                // devices that can't sum up
+  SumsPlan plan_;
 };
 
-// One pass: the moments of some inputs.
-Status RunPass(const Evaluation& evaluation, const CalibrationText& text, const MomentsIndex& index,
-               const std::vector<size_t>& pass, int threads, MomentsWriter& writer,
-               const std::function<void()>& beat) {
-  std::set<std::string> readers;
-  for (const size_t i : pass) readers.insert(index.inputs[i].reader);
-  const auto sum_up = [&](const TokenText& part) -> Result<std::map<std::string, SecondMoment>> {
-    std::map<std::string, SecondMoment> sums;
-    for (const size_t i : pass) {
-      const ModelInput& input = index.inputs[i];
-      sums.emplace(input.reader, SecondMoment(input.n, input.block));
-    }
-    const auto add = [&](const std::string& reader, const float* x, uint64_t tokens, uint64_t n) {
-      SecondMoment& moment = sums.at(reader);
-      CHECK(n == moment.n());
-      return moment.Add(x, tokens, threads);
-    };
-    TRY_STATUS(evaluation.Run(part, readers, add, beat));
-    return sums;
-  };
-  TRY(const auto moments, sum_up(text.moments));
-  TRY(const auto held_out, sum_up(text.held_out));
-  for (const size_t i : pass) {
-    const std::string& reader = index.inputs[i].reader;
-    TRY_STATUS(writer.Write(i, moments.at(reader), held_out.at(reader)));
-  }
-  return {};
-}
-
 }  // namespace
-
-std::vector<std::vector<size_t>> PlanPasses(std::vector<ModelInput>& inputs,
-                                            uint64_t memory_bytes) {
-  std::vector<std::vector<size_t>> passes;
-  uint64_t left = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    ModelInput& input = inputs[i];
-    input.block = input.n;
-    for (uint64_t parts = 2; PassBytes(input) > memory_bytes; ++parts) {
-      const uint64_t block = input.n / parts;
-      if (block < kBlockStep) break;
-      if (input.n % parts == 0 && block % kBlockStep == 0) input.block = block;
-    }
-    if (passes.empty() || PassBytes(input) > left) {
-      passes.emplace_back();
-      left = memory_bytes;
-    }
-    passes.back().push_back(i);
-    left -= std::min(left, PassBytes(input));
-  }
-  return passes;
-}
 
 Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const GatherOptions& options,
                                const std::function<void(double)>& progress) {
   const auto chunk_tokens = static_cast<uint32_t>(text.moments.chunks[0].size());
-  const Evaluation evaluation(model, chunk_tokens, options.threads);
-  MomentsIndex index;
-  index.dataset = text.moments.description;
-  index.chunks = static_cast<uint32_t>(text.moments.chunks.size());
-  index.chunk_tokens = chunk_tokens;
-  index.held_out_tokens = uint64_t{text.held_out.chunks.size()} * text.held_out.chunks[0].size();
-
-  // A first chunk tells which inputs there are.
-  TokenText first;
-  first.chunks = {text.moments.chunks[0]};
-  const auto note = [&](const std::string& reader, const float*, uint64_t, uint64_t n) -> Status {
-    // A matrix may be used twice in one evaluation.
-    const bool known = std::any_of(index.inputs.begin(), index.inputs.end(),
-                                   [&](const ModelInput& i) { return i.reader == reader; });
-    if (!known) index.inputs.push_back({reader, n, n});
-    return {};
-  };
-  TRY(index.reads, evaluation.Run(first, {}, note, [] {}));
-  const std::vector<std::vector<size_t>> passes = PlanPasses(index.inputs, options.memory_bytes);
-  Gathered gathered;
-  gathered.passes = passes.size();
-  for (const ModelInput& input : index.inputs) {
-    if (input.block < input.n) gathered.blocked.push_back(input.reader);
-  }
-
-  TRY(MomentsWriter writer, MomentsWriter::Create(options.output, index));
-  const auto chunks = static_cast<double>(
-      (text.moments.chunks.size() + text.held_out.chunks.size()) * passes.size());
-  double done = 0;
-  for (const std::vector<size_t>& pass : passes) {
-    TRY_STATUS(RunPass(evaluation, text, index, pass, options.threads, writer,
-                       [&] { progress(++done / chunks); }));
-  }
-  TRY_STATUS(writer.Publish());
-  return gathered;
+  TRY(Evaluation evaluation,
+      Evaluation::Create(model, ChunkSettings(chunk_tokens, options.threads)));
+  return Gatherer(text, options, std::move(evaluation)).Run(progress);
 }
 
 }  // namespace trimma

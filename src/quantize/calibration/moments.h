@@ -1,5 +1,5 @@
 // Gathers second moments of a model's inputs by evaluating a text, in as many passes as the memory
-// asks for.
+// asks for. What lies on a GPU is summed up there.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +8,28 @@
 #include <vector>
 
 #include "base/child.h"
+#include "engine/device_sums.h"
 #include "engine/model.h"
 #include "quantize/calibration/calibration_text.h"
 #include "quantize/calibration/moments_file.h"
 
 namespace trimma {
 
-// Which inputs are summed up together: each pass evaluates the whole text. Inputs whose moments
-// alone are larger than the memory get the largest diagonal blocks that fit (multiples of 256).
-std::vector<std::vector<size_t>> PlanPasses(std::vector<ModelInput>& inputs, uint64_t memory_bytes);
-
 struct GatherOptions {
   std::string output;  // a MomentsFile
   uint64_t memory_bytes = 1ULL << 30;
   int threads = 1;
+  // Whose memory an input lies in and sums it up; nullptr: the host's.
+  std::function<ggml_backend_device*(const ggml_tensor*)> device_of = DeviceOf;
+  // Beside the output's own note.
+  std::string note;
 };
 
 struct Gathered {
   size_t passes = 0;
   std::vector<std::string> blocked;  // readers of inputs with diagonal blocks only
+  size_t on_devices = 0;             // inputs that were summed up where they lie
+  std::string note;                  // what lies on a device and was summed up on the host, and why
 };
 
 // `progress` gets the share done.
@@ -35,7 +38,8 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const std::function<void(double)>& progress);
 
 // The child's side: {"model", "text_file" or null, "generate_seconds", "chunks", "memory_bytes",
-// "threads", "moments": path, "tokens": path of the CalibrationText}.
+// "threads", "moments": path, "tokens": path of the CalibrationText; "on_host": true sums up on the
+// host whatever lies elsewhere, for the benchmark}.
 Result<Json> MomentsJob(const Json& request, const Emit& emit);
 
 }  // namespace trimma

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 #include "base/text.h"
 
@@ -16,7 +18,9 @@ constexpr const char* kDataset = "moments.dataset";
 constexpr const char* kChunks = "moments.chunk_count";
 constexpr const char* kChunkTokens = "moments.chunk_size";
 constexpr const char* kHeldOutTokens = "moments.held_out_tokens";
+constexpr const char* kNote = "moments.note";
 constexpr std::string_view kMoment = ".moment";
+constexpr uint64_t kBufferFloats = 4ULL << 20;
 
 Metadata MetadataOf(const MomentsIndex& index) {
   Strings weights;
@@ -31,6 +35,7 @@ Metadata MetadataOf(const MomentsIndex& index) {
   metadata.Set(kChunks, index.chunks);
   metadata.Set(kChunkTokens, index.chunk_tokens);
   metadata.Set(kHeldOutTokens, index.held_out_tokens);
+  metadata.Set(kNote, index.note);
   return metadata;
 }
 
@@ -39,38 +44,80 @@ Error Damaged(const std::string& path) {
           "delete it and start anew"};
 }
 
+// The lower triangle of a square block, diagonal included; and the block of such a triangle, 0 if
+// it is none.
+uint64_t TriangleOf(uint64_t block) { return block * (block + 1) / 2; }
+uint64_t BlockOf(uint64_t triangle) {
+  const auto block = static_cast<uint64_t>(std::sqrt(2.0 * static_cast<double>(triangle)));
+  return TriangleOf(block) == triangle ? block : 0;
+}
+
+// The rest of a symmetric block, in tiles that stay in the cache.
+void FillUpperTriangle(float* matrix, uint64_t size, size_t stride) {
+  constexpr uint64_t kTile = 64;
+  for (uint64_t top = 0; top < size; top += kTile) {
+    for (uint64_t left = 0; left <= top; left += kTile) {
+      for (uint64_t row = top; row < std::min(top + kTile, size); ++row) {
+        for (uint64_t column = left; column < std::min(left + kTile, row); ++column)
+          matrix[column * stride + row] = matrix[row * stride + column];
+      }
+    }
+  }
+}
+
 }  // namespace
 
 uint64_t MomentBytes(const ModelInput& input) { return input.n * input.block * sizeof(float); }
+
+MomentRows RowsOf(const SecondMoment& moment) {
+  return [&moment](uint64_t first, uint64_t count, float* to) {
+    for (uint64_t row = first; row < first + count; ++row, to += moment.block()) {
+      const float* from =
+          moment.Matrix(row / moment.block()) + row % moment.block() * moment.stride();
+      std::copy_n(from, moment.block(), to);
+    }
+  };
+}
 
 Result<MomentsWriter> MomentsWriter::Create(const std::string& path, const MomentsIndex& index) {
   std::vector<TensorPlan> plans;
   for (const ModelInput& input : index.inputs) {
     for (const char* which : {".moment", ".held_out"})
-      plans.push_back({input.reader + which, tensor_type::kF32, {input.block, input.n}});
+      plans.push_back({input.reader + which,
+                       tensor_type::kF32,
+                       {TriangleOf(input.block), input.n / input.block}});
   }
   TRY(GgufLayout layout, LayOutGguf(MetadataOf(index), plans));
   OutputFile::Options options;
   options.expect_bytes = layout.file_bytes;
   TRY(OutputFile output, OutputFile::Create(path, options));
   TRY_STATUS(output.WriteAt(0, layout.header.data(), layout.header.size()));
-  return MomentsWriter(std::move(output), std::move(layout));
+  return MomentsWriter(std::move(output), std::move(layout), index.inputs);
 }
 
-Status MomentsWriter::Write(size_t i, const SecondMoment& moment, const SecondMoment& held_out) {
-  TRY_STATUS(WriteOne(layout_.offsets[2 * i], moment));
-  return WriteOne(layout_.offsets[2 * i + 1], held_out);
-}
-
-Status MomentsWriter::WriteOne(uint64_t offset, const SecondMoment& moment) {
-  std::vector<float> rows(moment.block() * moment.block());
-  for (uint64_t b = 0; b < moment.blocks(); ++b) {
-    for (uint64_t row = 0; row < moment.block(); ++row) {
-      const float* from = moment.Matrix(b) + row * moment.stride();
-      std::copy_n(from, moment.block(), rows.data() + row * moment.block());
+Status MomentsWriter::Write(size_t i, MomentPart part, const MomentRows& rows) {
+  const ModelInput& input = inputs_[i];
+  uint64_t offset = layout_.offsets[2 * i + (part == MomentPart::kHeldOut ? 1 : 0)];
+  const uint64_t step = std::clamp<uint64_t>(kBufferFloats / input.block, 1, input.n);
+  std::vector<float> buffer(step * input.block);
+  for (uint64_t first = 0; first < input.n; first += step) {
+    const uint64_t count = std::min(step, input.n - first);
+    rows(first, count, buffer.data());
+    float* packed = buffer.data();
+    for (uint64_t row = 0; row < count; ++row) {
+      const float* from = buffer.data() + row * input.block;
+      const uint64_t diagonal = (first + row) % input.block;
+      if (!std::isfinite(from[diagonal])) {
+        return Error{Code::kInvalid,
+                     fmt::format("the inputs of {} are not finite numbers", input.reader),
+                     "the model is damaged; fetch it again"};
+      }
+      std::memmove(packed, from, (diagonal + 1) * sizeof(float));
+      packed += diagonal + 1;
     }
-    const uint64_t bytes = rows.size() * sizeof(float);
-    TRY_STATUS(output_.WriteAt(offset + b * bytes, rows.data(), bytes));
+    const uint64_t bytes = static_cast<uint64_t>(packed - buffer.data()) * sizeof(float);
+    TRY_STATUS(output_.WriteAt(offset, buffer.data(), bytes));
+    offset += bytes;
   }
   return {};
 }
@@ -99,18 +146,21 @@ Status MomentsFile::ReadIndex() {
   }
   for (size_t i = 0; i < names->size(); ++i) index_.reads.emplace((*names)[i], (*whose)[i]);
   index_.dataset = metadata.String(kDataset).value_or("");
+  index_.note = metadata.String(kNote).value_or("");
   index_.chunks = static_cast<uint32_t>(*chunks);
   index_.chunk_tokens = static_cast<uint32_t>(*tokens);
   index_.held_out_tokens = static_cast<uint64_t>(*held_out);
   for (size_t t = 0; t < file_.tensors.size(); t += 2) {
     const TensorInfo& tensor = file_.tensors[t];
-    const bool sound = tensor.type == tensor_type::kF32 && tensor.shape.size() == 2 &&
-                       tensor.shape[1] % tensor.shape[0] == 0 && tensor.name.ends_with(kMoment) &&
+    const bool sound = tensor.type == tensor_type::kF32 &&
+                       (tensor.shape.size() == 1 || tensor.shape.size() == 2) &&
+                       BlockOf(tensor.shape[0]) > 0 && tensor.name.ends_with(kMoment) &&
                        tensor.shape == file_.tensors[t + 1].shape &&
                        file_.tensors[t + 1].type == tensor_type::kF32;
     if (!sound) return Damaged(file_.paths[0]);
-    index_.inputs.push_back({tensor.name.substr(0, tensor.name.size() - kMoment.size()),
-                             tensor.shape[1], tensor.shape[0]});
+    const uint64_t block = BlockOf(tensor.shape[0]);
+    const uint64_t n = block * (tensor.shape.size() == 2 ? tensor.shape[1] : 1);
+    index_.inputs.push_back({tensor.name.substr(0, tensor.name.size() - kMoment.size()), n, block});
   }
   return {};
 }
@@ -125,16 +175,17 @@ std::optional<size_t> MomentsFile::InputOf(const std::string& matrix) const {
 }
 
 Result<SecondMoment> MomentsFile::Read(size_t input, size_t which) const {
-  const TensorInfo& tensor = file_.tensors[2 * input + which];
-  const uint64_t block = tensor.shape[0];
-  SecondMoment moment(tensor.shape[1], block);
-  std::vector<float> rows(block * block);
-  const uint64_t bytes = rows.size() * sizeof(float);
+  const auto& [reader, n, block] = index_.inputs[input];
+  SecondMoment moment(n, block);
+  std::vector<float> triangle(TriangleOf(block));
+  const uint64_t bytes = triangle.size() * sizeof(float);
   for (uint64_t b = 0; b < moment.blocks(); ++b) {
-    TRY_STATUS(input_.ReadAt(tensor.offset + b * bytes, rows.data(), bytes));
-    for (uint64_t row = 0; row < block; ++row)
-      std::copy_n(rows.data() + row * block, block,
-                  moment.MutableMatrix(b) + row * moment.stride());
+    TRY_STATUS(
+        input_.ReadAt(file_.tensors[2 * input + which].offset + b * bytes, triangle.data(), bytes));
+    const float* from = triangle.data();
+    for (uint64_t row = 0; row < block; ++row, from += row)
+      std::copy_n(from, row + 1, moment.MutableMatrix(b) + row * moment.stride());
+    FillUpperTriangle(moment.MutableMatrix(b), block, moment.stride());
   }
   return moment;
 }

@@ -1,7 +1,9 @@
 // Second moments of a model's inputs, on disk between the run that gathers them and those that use
-// them: a GGUF whose tensors are READER.moment and READER.held_out, [block, n] floats.
+// them: a GGUF whose tensors are READER.moment and READER.held_out. They are symmetric: each is the
+// lower triangles of its blocks, row after row, [block * (block + 1) / 2, blocks] floats.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,24 +31,33 @@ struct MomentsIndex {
   uint32_t chunks = 0;                       // of the text, and the tokens of each
   uint32_t chunk_tokens = 0;
   uint64_t held_out_tokens = 0;
+  std::string note;  // how they were gathered, where it isn't as one would wish; "" if it is
 };
 
 // Memory of one input's moment.
 uint64_t MomentBytes(const ModelInput& input);
 
+// The two sums of an input, over different chunks.
+enum class MomentPart { kMoment, kHeldOut };
+
+// Gives `count` rows of [n, block] from the `first` on: block after block along the diagonal.
+using MomentRows = std::function<void(uint64_t first, uint64_t count, float* to)>;
+MomentRows RowsOf(const SecondMoment& moment);  // which outlives them
+
 class MomentsWriter {
  public:
   static Result<MomentsWriter> Create(const std::string& path, const MomentsIndex& index);
-  // Of the index's i-th input. Every input is written once.
-  Status Write(size_t i, const SecondMoment& moment, const SecondMoment& held_out);
+  // Of the index's i-th input. Every input's parts are written once. kInvalid where the diagonal
+  // isn't finite: the inputs weren't.
+  Status Write(size_t i, MomentPart part, const MomentRows& rows);
   Status Publish() { return output_.Publish(); }
 
  private:
-  MomentsWriter(OutputFile output, GgufLayout layout)
-      : output_(std::move(output)), layout_(std::move(layout)) {}
-  Status WriteOne(uint64_t offset, const SecondMoment& moment);
+  MomentsWriter(OutputFile output, GgufLayout layout, std::vector<ModelInput> inputs)
+      : output_(std::move(output)), layout_(std::move(layout)), inputs_(std::move(inputs)) {}
   OutputFile output_;
   GgufLayout layout_;
+  std::vector<ModelInput> inputs_;
 };
 
 class MomentsFile {

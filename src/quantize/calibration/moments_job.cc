@@ -1,7 +1,9 @@
 #include <chrono>
 
 #include "base/file.h"
+#include "quantize/calibration/evaluation.h"
 #include "quantize/calibration/moments.h"
+#include "quantize/fitted_model.h"
 
 namespace trimma {
 namespace {
@@ -37,8 +39,12 @@ Result<TokenText> Generate(const Model& model, double seconds, size_t chunks,
 }  // namespace
 
 Result<Json> MomentsJob(const Json& request, const Emit& emit) {
-  TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
+  const int threads = request.at("threads");
   const bool generates = request.at("text_file").is_null();
+  RuntimeSettings room = ChunkSettings(kChunkTokens, threads);
+  if (generates) room.context *= kGeneratedSequences;
+  TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {}, room));
+  const Model& model = fitted.model;
   const size_t chunks = request.at("chunks");
   const auto report = [&](double share) { emit({{"progress", share}}); };
   Result<TokenText> text = generates ? Generate(model, request.at("generate_seconds"), chunks,
@@ -50,16 +56,17 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   GatherOptions options;
   options.output = request.at("moments");
   options.memory_bytes = request.at("memory_bytes");
-  options.threads = request.at("threads");
+  options.threads = threads;
+  options.note = fitted.note;
+  if (request.value("on_host", false))
+    options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
   const double head = generates ? kTextShare : 0;
   TRY(const Gathered gathered,
       GatherMoments(model, cut, options, [&](double share) { report(head + (1 - head) * share); }));
   TRY_STATUS(WriteFileAtomically(request.at("tokens").get<std::string>(), ToJson(cut).dump()));
-  return Json{{"text", cut.moments.description},
-              {"chunks", cut.moments.chunks.size()},
-              {"passes", gathered.passes},
-              {"blocked", gathered.blocked.size()},
-              {"note", cut.note}};
+  return Json{{"text", cut.moments.description},   {"chunks", cut.moments.chunks.size()},
+              {"passes", gathered.passes},         {"blocked", gathered.blocked.size()},
+              {"on_devices", gathered.on_devices}, {"note", cut.note}};
 }
 
 }  // namespace trimma
