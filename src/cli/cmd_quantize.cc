@@ -21,6 +21,7 @@ struct Options {
   std::optional<double> bits;
   std::optional<double> max_kld;
   std::string mode;
+  std::vector<std::string> tensor_types;
   std::string recipe;
   std::string work;
   std::string imatrix;
@@ -102,6 +103,16 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
   if (!options.type.empty()) {
     TRY(quantize.recipe, ParseFileType(options.type));
   }
+  if (quantize.exact && !options.tensor_types.empty() && !InfoOf(quantize.recipe->base).quantized) {
+    return Error{Code::kUsage,
+                 fmt::format("llama-quantize passes over --tensor-type where it makes {}",
+                             quantize.recipe->name),
+                 "leave --mode exact out"};
+  }
+  for (const std::string& text : options.tensor_types) {
+    TRY(TypePattern pattern, ParseTypePattern(text));
+    quantize.forced_types.push_back(std::move(pattern));
+  }
   quantize.max_loss = options.max_kld;
   if (options.bits) {
     quantize.size_bytes =
@@ -116,6 +127,7 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
       QuantizeOptions of_the_recipe = quantize;
       of_the_recipe.recipe = like;
       of_the_recipe.compensate = false;
+      of_the_recipe.forced_types.clear();
       TRY(const QuantizeReport made, PlanQuantize(of_the_recipe));
       quantize.size_bytes = made.file_bytes;
     }
@@ -166,6 +178,10 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
          "plain (each block rounded best), full (errors make up for each other), or exact (with "
          "--type: the bytes of llama-quantize); default plain with --type, full else")
       ->check(CLI::IsMember({"plain", "full", "exact"}));
+  app.add_option("--tensor-type", o->tensor_types,
+                 "PATTERN=TYPE, repeatable: tensors in whose name the regular expression is found "
+                 "get this type (attn_v=Q6_K); of several the first that is found counts")
+      ->allow_extra_args(false);
   app.add_option("--recipe", o->recipe,
                  "A file that the chosen types are kept in; if it is there, they are replayed");
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");

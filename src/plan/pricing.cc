@@ -57,9 +57,13 @@ class FileSizes {
 }  // namespace
 
 Result<std::vector<std::vector<TensorType>>> AskRecipes(
-    const GgufFile& file, const std::vector<const FileType*>& recipes) {
-  TRY(const Json answer,
-      RunChild("recipes", {{"ghost", GhostToJson(file)}, {"recipes", NamesOf(recipes)}}));
+    const GgufFile& file, const std::vector<const FileType*>& recipes,
+    const std::map<size_t, TensorType>& forced) {
+  Json forced_json = Json::array();
+  for (const auto& [i, type] : forced) forced_json.push_back({i, static_cast<uint32_t>(type)});
+  TRY(const Json answer, RunChild("recipes", {{"ghost", GhostToJson(file)},
+                                              {"recipes", NamesOf(recipes)},
+                                              {"forced", forced_json}}));
   std::vector<std::vector<TensorType>> types;
   for (const Json& list : answer.at("types")) types.push_back(TypesFromJson(list, file));
   return types;

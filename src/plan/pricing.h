@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -80,9 +81,10 @@ Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
                                                const RuntimeSettings& settings,
                                                const PricingTarget& target = {});
 
-// Recipe types of a source, [recipe][tensor].
+// Recipe types of a source, [recipe][tensor]. `forced`: as RecipeTypes (engine/recipe.h).
 Result<std::vector<std::vector<TensorType>>> AskRecipes(
-    const GgufFile& file, const std::vector<const FileType*>& recipes);
+    const GgufFile& file, const std::vector<const FileType*>& recipes,
+    const std::map<size_t, TensorType>& forced = {});
 
 // The children's side.
 Result<Json> PricingJob(const Json& request, const Emit& emit);

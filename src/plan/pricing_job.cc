@@ -228,12 +228,18 @@ Result<Json> PriceJob(const Json& request, const Emit&) {
 Result<Json> RecipesJob(const Json& request, const Emit&) {
   TRY(const GgufFile file, Source(request));
   TRY(const Model ghost, LoadGhost(file, {}, {.gpu_layers = 0}));
+  std::map<size_t, TensorType> forced;
+  for (const Json& item : request.at("forced")) {
+    const size_t i = item.at(0);
+    CHECK(i < file.tensors.size());
+    forced[i] = TensorType{item.at(1).get<uint32_t>()};
+  }
   Json answers = Json::array();
   for (const Json& name : request.at("recipes")) {
     const FileType* recipe = FindFileType(name.get<std::string>());
     CHECK(recipe != nullptr);
     Json types = Json::array();
-    for (const TensorType type : RecipeTypes(ghost, file, *recipe))
+    for (const TensorType type : RecipeTypes(ghost, file, *recipe, forced))
       types.push_back(static_cast<uint32_t>(type));
     answers.push_back(std::move(types));
   }

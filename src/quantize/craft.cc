@@ -59,6 +59,7 @@ class Craft {
     TRY(Workshop workshop, Workshop::Open(WorkDirectory(), key_));
     workshop_.emplace(std::move(workshop));
     TRY_STATUS(Gather());
+    TRY_STATUS(CheckForced());
     Status status = ChooseTypes();
     if (!status.ok() && status.error().code == Code::kNoFit) {
       status.error().hint +=
@@ -96,6 +97,7 @@ class Craft {
   // measured.
   Status FindEligible() {
     TRY(const auto types, AskRecipes(source_, {FindFileType("Q8_0")}));
+    TRY(forced_, MatchPatterns(options_.forced_types, source_, types[0]));
     std::vector<TensorWorth> imagined;
     for (size_t i = 0; i < source_.tensors.size(); ++i) {
       const TensorInfo& tensor = source_.tensors[i];
@@ -115,7 +117,9 @@ class Craft {
     }
     if (!options_.size_bytes) return {};
     TRY(const uint64_t header_bytes, HeaderBytes());
-    TRY_STATUS(ChooseMix(source_, imagined, {options_.size_bytes, std::nullopt}, header_bytes));
+    TRY_STATUS(ChooseMix(source_, imagined,
+                         {options_.size_bytes, std::nullopt, options_.compensate, forced_.types},
+                         header_bytes));
     return {};
   }
 
@@ -189,20 +193,29 @@ class Craft {
     if (options_.recipe_file && !has_goal) {
       TRY(const RecipeFile recipe, ReadRecipe(*options_.recipe_file));
       TRY(assignment_, ApplyRecipe(recipe, source_));
+      Force(forced_, source_, assignment_);
       label_ = recipe.label;
-      return {};
+      return CheckNeeds();
     }
     if (options_.recipe != nullptr) {
-      TRY(const auto types, AskRecipes(source_, {options_.recipe}));
-      assignment_ = Assign(source_, *options_.recipe, types[0]);
+      TRY(const auto types, AskRecipes(source_, {options_.recipe}, forced_.types));
+      assignment_ = AssignAround(forced_, source_, *options_.recipe, types[0]);
       label_ = options_.recipe;
       TRY_STATUS(CheckNeeds());
     } else {
       TRY(const std::vector<TensorWorth> worths, Worths());
       TRY(const uint64_t header_bytes, HeaderBytes());
       TRY(ChosenMix mix,
-          ChooseMix(source_, worths, {options_.size_bytes, options_.max_loss, options_.compensate},
+          ChooseMix(source_, worths,
+                    {options_.size_bytes, options_.max_loss, options_.compensate, forced_.types},
                     header_bytes));
+      if (mix.unmeasured > 0) {
+        notes_.push_back(
+            fmt::format("the expected loss leaves out {} tensor{}: what the forced type costs was "
+                        "not measured",
+                        mix.unmeasured, mix.unmeasured == 1 ? "" : "s"));
+      }
+      mix.assignment.notes = forced_.notes;
       if (worths.size() < eligible_.size()) {
         notes_.push_back(fmt::format("{} tensors stay as they are: the engine has no use for them",
                                      eligible_.size() - worths.size()));
@@ -219,17 +232,25 @@ class Craft {
   // ggml makes the smallest types only with importance, which matrices of experts have none of
   // here.
   Status CheckNeeds() const {
-    if (!label_->needs_importance) return {};
+    const bool all_need_it = options_.recipe != nullptr && options_.recipe->needs_importance;
     for (size_t i = 0; i < source_.tensors.size(); ++i) {
       const std::string& name = source_.tensors[i].name;
-      if (assignment_.types[i] == source_.tensors[i].type || moments_->InputOf(name)) continue;
+      const TensorType type = assignment_.types[i];
+      if (type == source_.tensors[i].type || moments_->InputOf(name)) continue;
+      if (!all_need_it && !NeedsImportance(type)) continue;
       return Error{Code::kUsage,
-                   fmt::format("{} can't be made with compensation: nothing was seen of the inputs "
-                               "of {}",
-                               label_->name, SafeText(name, 80)),
-                   "choose --mode plain"};
+                   fmt::format("{} can't be made: nothing was seen of the inputs of {}",
+                               all_need_it ? label_->name : NameOf(type), SafeText(name, 80)),
+                   all_need_it ? "choose --mode plain" : "choose a type with more bits for it"};
     }
     return {};
+  }
+
+  // Before hours of measuring: forced types are known already.
+  Status CheckForced() {
+    assignment_.types = TypesOf(source_);
+    Force({forced_.types, {}}, source_, assignment_);
+    return CheckNeeds();
   }
 
   Result<std::vector<TensorWorth>> Worths() {
@@ -334,6 +355,7 @@ class Craft {
   GgufFile source_;
   std::string key_;
   std::vector<size_t> eligible_;  // tensors that may get other types
+  ForcedTypes forced_;
   std::optional<Workshop> workshop_;
   std::optional<MomentsFile> moments_;
   Assignment assignment_;

@@ -24,9 +24,13 @@ struct Prepared {
   Assignment assignment;
 };
 
-Error NeedsImportance(const FileType& recipe) {
-  return {Code::kUsage, fmt::format("{} can't be made without importance data", recipe.name),
-          "give --calibration FILE (a text) or --imatrix FILE"};
+// nullptr where all can be made without importance data, else what can't.
+const char* WhatNeedsImportance(const QuantizeOptions& options) {
+  if (options.recipe->needs_importance) return options.recipe->name;
+  for (const TypePattern& forced : options.forced_types) {
+    if (NeedsImportance(forced.type)) return NameOf(forced.type);
+  }
+  return nullptr;
 }
 
 Result<Prepared> Prepare(const QuantizeOptions& options) {
@@ -40,8 +44,13 @@ Result<Prepared> Prepare(const QuantizeOptions& options) {
                    "choose another output name"};
     }
   }
-  TRY(const auto types, AskRecipes(prepared.source, {options.recipe}));
-  prepared.assignment = Assign(prepared.source, *options.recipe, types[0]);
+  ForcedTypes forced;
+  if (!options.forced_types.empty()) {
+    TRY(const auto as_q8_0, AskRecipes(prepared.source, {FindFileType("Q8_0")}));
+    TRY(forced, MatchPatterns(options.forced_types, prepared.source, as_q8_0[0]));
+  }
+  TRY(const auto types, AskRecipes(prepared.source, {options.recipe}, forced.types));
+  prepared.assignment = AssignAround(forced, prepared.source, *options.recipe, types[0]);
   return prepared;
 }
 
@@ -176,7 +185,11 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   const auto start = std::chrono::steady_clock::now();
   const bool has_importance =
       options.importance_file || options.calibration_text || options.calibrate_on_own_text;
-  if (options.recipe->needs_importance && !has_importance) return NeedsImportance(*options.recipe);
+  const char* needs_it = WhatNeedsImportance(options);
+  if (needs_it != nullptr && !has_importance) {
+    return Error{Code::kUsage, fmt::format("{} can't be made without importance data", needs_it),
+                 "give --calibration FILE (a text) or --imatrix FILE"};
+  }
   TRY(const Prepared prepared, Prepare(options));
   if (!options.force && access(options.output.c_str(), F_OK) == 0) {
     return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)),

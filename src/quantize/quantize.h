@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "gguf/file_type.h"
 #include "plan/assignment.h"
+#include "quantize/forced_types.h"
 
 namespace trimma {
 
@@ -20,6 +21,7 @@ struct QuantizeOptions {
   const FileType* recipe = nullptr;
   std::optional<uint64_t> size_bytes;          // of the whole file, at most
   std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
+  std::vector<TypePattern> forced_types;       // types of some tensors, whatever the rest says
   bool compensate = false;                     // errors make up for each other
   bool exact = false;                          // with a recipe: the bytes of llama-quantize
   std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it

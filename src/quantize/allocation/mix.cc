@@ -32,6 +32,22 @@ TypeChoices ChoicesOf(const GgufFile& source, const TensorInfo& tensor, const Te
   return choices;
 }
 
+// The one choice that a forced type leaves. Its loss is known where the type was measured, or holds
+// all that the source does.
+TypeChoices ForcedChoice(const TypeChoice& type_and_bytes, const TensorWorth* worth,
+                         const MixGoal& goal, size_t& unmeasured) {
+  TypeChoice choice = type_and_bytes;
+  if (worth != nullptr) {
+    for (size_t t = 0; t < worth->types.size(); ++t) {
+      if (worth->types[t] != choice.type) continue;
+      choice.loss = worth->LossOf(t, goal.compensated);
+      return {choice};
+    }
+  }
+  ++unmeasured;
+  return {choice};
+}
+
 Error TooSmall(const std::vector<TypeChoices>& tensors, uint64_t file_bytes,
                uint64_t header_bytes) {
   uint64_t least = header_bytes;
@@ -68,13 +84,20 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
   std::map<std::string, const TensorWorth*> by_name;
   for (const TensorWorth& worth : worths) by_name[worth.name] = &worth;
   std::vector<TypeChoices> tensors;
-
-  for (const TensorInfo& tensor : source.tensors) {
+  ChosenMix mix;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const TensorInfo& tensor = source.tensors[i];
     const auto found = by_name.find(tensor.name);
-    if (found == by_name.end()) {
-      tensors.push_back({{tensor.type, PaddedBytes(source, tensor, tensor.type), 0}});
+    const TensorWorth* worth = found == by_name.end() ? nullptr : found->second;
+    const auto forced = goal.forced.find(i);
+    const TensorType only = forced == goal.forced.end() ? tensor.type : forced->second;
+    const TypeChoice choice = {only, PaddedBytes(source, tensor, only), 0};
+    if (only != tensor.type && only != tensor_type::kF32) {
+      tensors.push_back(ForcedChoice(choice, worth, goal, mix.unmeasured));
+    } else if (worth == nullptr || forced != goal.forced.end()) {
+      tensors.push_back({choice});
     } else {
-      tensors.push_back(ChoicesOf(source, tensor, *found->second, goal.compensated));
+      tensors.push_back(ChoicesOf(source, tensor, *worth, goal.compensated));
     }
   }
   Result<Allocation> allocation =
@@ -85,7 +108,6 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
   if (!allocation.ok() && goal.file_bytes) return TooSmall(tensors, *goal.file_bytes, header_bytes);
   if (!allocation.ok()) return allocation.error();
 
-  ChosenMix mix;
   mix.expected_loss = allocation->loss;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorType type = tensors[i][allocation->chosen[i]].type;

@@ -1,6 +1,7 @@
 // From what the tensors are worth to the type of each. Pure.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,17 +18,20 @@ struct MixGoal {
   std::optional<uint64_t> file_bytes;  // header and all
   std::optional<double> loss;          // nats a token
   bool compensated = true;             // how it will be rounded
+  // Tensors, by their place in the source, whose types are not to be chosen.
+  std::map<size_t, TensorType> forced = {};
 };
 
 struct ChosenMix {
   Assignment assignment;
   double expected_loss = 0;         // nats a token: sum of the tensors' losses
   const FileType* label = nullptr;  // the recipe that this comes nearest to, for general.file_type
+  size_t unmeasured = 0;            // tensors whose forced types have losses that nobody knows
 };
 
 // Tensors without a worth stay as they are. `header_bytes`: of the file before its data.
-// Embeddings and output heads get at least 4 bits: rare tokens show in no average. kNoFit where the
-// goal can't be had, with the nearest that can.
+// Embeddings and output heads get at least 4 bits unless forced: rare tokens show in no average.
+// kNoFit where the goal can't be had, with the nearest that can.
 Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
                             const MixGoal& goal, uint64_t header_bytes);
 
