@@ -207,6 +207,24 @@ TEST(QuantizeCli, ForceReplacesALinksTargetOrTheLinkButNeverTheInput) {
   EXPECT_EQ(box.Read("tiny.gguf"), before);
 }
 
+TEST(QuantizeCli, ADryRunOfASizeWritesNothing) {
+  const Sandbox box;
+  WriteTinyModel(box / "wide.gguf", kWide);
+  box.Write("text.txt", SomeText(2000));
+  const auto before = box.Snapshot();
+  const std::vector<std::string> call = {"quantize", "wide.gguf",     "-o",         "q.gguf",
+                                         "--size",   "Q4_K_M",        "--dry-run",  "--calibration",
+                                         "text.txt", "--tensor-type", "attn_v=Q8_0"};
+  const Json plan = ExpectDocument(box, call);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_TRUE(plan["file_bytes"].is_null());
+  EXPECT_LT(plan["least_bytes"], plan["most_bytes"]);
+  const ProgramEnd text = box.Run(call);
+  EXPECT_NE(text.out.find("the smallest possible is"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("still to do: reading the calibration text"), std::string::npos);
+  EXPECT_EQ(box.Snapshot(), before);
+}
+
 TEST(QuantizeCli, TypesCanBeForcedByName) {
   const Sandbox box;
   WriteTinyModel(box / "wide.gguf", kWide);

@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <map>
-
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/quantize_text.h"
+#include "quantize/craft_plan.h"
 #include "quantize/quantize.h"
 
 namespace trimma {
@@ -32,32 +32,10 @@ struct Options {
   bool dry_run = false;
 };
 
-std::string Describe(const QuantizeReport& report, bool dry_run) {
-  std::map<std::pair<std::string, std::string>, int> changes;
-  for (const TensorChange& t : report.tensors) ++changes[{NameOf(t.from), NameOf(t.to)}];
-  std::string text =
-      fmt::format("{}{}: {} ({} bytes), {:.2f} bits per weight", dry_run ? "would write " : "",
-                  SafeText(report.output, 500), FormatBytes(report.file_bytes), report.file_bytes,
-                  report.bits_per_weight);
-  if (!dry_run) text += fmt::format(", in {}", FormatSeconds(report.seconds));
-  text += "\n";
-  for (const auto& [types, count] : changes) {
-    text += types.first == types.second
-                ? fmt::format("  {:4} tensors stay {}\n", count, types.first)
-                : fmt::format("  {:4} tensors {} -> {}\n", count, types.first, types.second);
-  }
-  if (report.expected_loss)
-    text += fmt::format("expected loss {:.4f} nats a token\n", *report.expected_loss);
-  if (!report.importance.empty())
-    text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
-  for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
-  return text;
-}
-
 // What requantising costs, told before it is done.
-void WarnIfQuantised(const OpenedModel& model, QuantizeReport& report) {
+void WarnIfQuantised(const OpenedModel& model, std::vector<std::string>& notes) {
   if (IsUnquantised(model.file)) return;
-  report.notes.push_back(
+  notes.push_back(
       fmt::format("the source is {} already: its own loss stays and the new one adds to it; an F16 "
                   "or BF16 original makes a better {}",
                   TypeLabel(model.file), "file of the same size"));
@@ -148,13 +126,18 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   quantize.threads = options.threads;
   quantize.force = options.force;
   Progress progress(shared.quiet);
-  auto report = options.dry_run ? PlanQuantize(quantize)
-                                : Quantize(quantize, [&](const std::string& stage, double share) {
-                                    progress.Update(stage, share);
-                                  });
+  const auto tell = [&](const std::string& stage, double share) { progress.Update(stage, share); };
+  if (options.dry_run && (quantize.recipe == nullptr || quantize.compensate)) {
+    Result<CraftPlan> plan = PlanCraft(quantize, tell);
+    progress.Done();
+    if (!plan.ok()) return plan.error();
+    WarnIfQuantised(model, plan->notes);
+    return shared.json ? PrintDocument(ToJson(*plan)) : PrintText(Describe(*plan, quantize.output));
+  }
+  auto report = options.dry_run ? PlanQuantize(quantize) : Quantize(quantize, tell);
   progress.Done();
   if (!report.ok()) return report.error();
-  WarnIfQuantised(model, *report);
+  WarnIfQuantised(model, report->notes);
   return shared.json ? PrintDocument(ToJson(*report))
                      : PrintText(Describe(*report, options.dry_run));
 }
@@ -195,7 +178,8 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_flag("--force", o->force, "Replace an existing output");
-  app.add_flag("--dry-run", o->dry_run, "Say exactly what would be made; write nothing");
+  app.add_flag("--dry-run", o->dry_run,
+               "Say what would be made, as far as it is known without measuring; write nothing");
   return [o, &shared] { return RunQuantize(*o, shared); };
 }
 

@@ -33,6 +33,7 @@ constexpr std::array kJobs = {
     NamedJob{"price", PriceJob},
     NamedJob{"importance", ImportanceJob},
     NamedJob{"quantize", QuantizeJob},
+    NamedJob{"inputs", InputsJob},
     NamedJob{"moments", MomentsJob},
     NamedJob{"sensitivity", SensitivityJob},
     NamedJob{"speed", SpeedJob},

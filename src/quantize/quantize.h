@@ -57,8 +57,16 @@ struct QuantizeReport {
 // Stage and share done, for a progress line.
 using QuantizeProgress = std::function<void(const std::string& stage, double share)>;
 
-// What would be made: types, bytes, notes. Exact; nothing is written.
+// What would be made by a recipe: types, bytes, notes. Exact; nothing is written. What is made to
+// measure: craft_plan.h.
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options);
+
+// What a file will be, from its layout.
+QuantizeReport ReportOf(const GgufFile& source, const Assignment& assignment,
+                        const GgufLayout& layout, const std::string& output);
+
+// kUsage where the output is one of the source's files.
+Status CheckIsNoInput(const GgufFile& source, const std::string& output);
 
 // Collects importance data of options.source from options.calibration_text, or from text the model
 // generates, into an imatrix GGUF at `path`. Returns what the text was.

@@ -48,14 +48,17 @@ TypeChoices ForcedChoice(const TypeChoice& type_and_bytes, const TensorWorth* wo
   return {choice};
 }
 
-Error TooSmall(const std::vector<TypeChoices>& tensors, uint64_t file_bytes,
-               uint64_t header_bytes) {
-  uint64_t least = header_bytes;
+uint64_t LeastBytes(const std::vector<TypeChoices>& tensors) {
+  uint64_t least = 0;
   for (const TypeChoices& choices : tensors) {
     least += std::min_element(choices.begin(), choices.end(), [](const auto& a, const auto& b) {
                return a.bytes < b.bytes;
              })->bytes;
   }
+  return least;
+}
+
+Error TooSmall(uint64_t file_bytes, uint64_t least) {
   return {Code::kNoFit,
           fmt::format("{} are too few for this model: {} ({} bytes) is the least",
                       FormatBytes(file_bytes), FormatBytes(least), least),
@@ -77,14 +80,12 @@ const FileType* Label(const GgufFile& source, const std::vector<TensorType>& typ
   return best != nullptr ? best : FindFileType("F16");
 }
 
-}  // namespace
-
-Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
-                            const MixGoal& goal, uint64_t header_bytes) {
+// Of every tensor of the source.
+std::vector<TypeChoices> AllChoices(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                                    const MixGoal& goal, size_t& unmeasured) {
   std::map<std::string, const TensorWorth*> by_name;
   for (const TensorWorth& worth : worths) by_name[worth.name] = &worth;
   std::vector<TypeChoices> tensors;
-  ChosenMix mix;
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     const TensorInfo& tensor = source.tensors[i];
     const auto found = by_name.find(tensor.name);
@@ -93,19 +94,35 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
     const TensorType only = forced == goal.forced.end() ? tensor.type : forced->second;
     const TypeChoice choice = {only, PaddedBytes(source, tensor, only), 0};
     if (only != tensor.type && only != tensor_type::kF32) {
-      tensors.push_back(ForcedChoice(choice, worth, goal, mix.unmeasured));
+      tensors.push_back(ForcedChoice(choice, worth, goal, unmeasured));
     } else if (worth == nullptr || forced != goal.forced.end()) {
       tensors.push_back({choice});
     } else {
       tensors.push_back(ChoicesOf(source, tensor, *worth, goal.compensated));
     }
   }
+  return tensors;
+}
+
+}  // namespace
+
+uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                        const MixGoal& goal, uint64_t header_bytes) {
+  size_t unmeasured = 0;
+  return header_bytes + LeastBytes(AllChoices(source, worths, goal, unmeasured));
+}
+
+Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                            const MixGoal& goal, uint64_t header_bytes) {
+  ChosenMix mix;
+  const std::vector<TypeChoices> tensors = AllChoices(source, worths, goal, mix.unmeasured);
   Result<Allocation> allocation =
       goal.file_bytes
           ? AllocateWithin(tensors,
                            *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0)
           : AllocateUnderLoss(tensors, *goal.loss);
-  if (!allocation.ok() && goal.file_bytes) return TooSmall(tensors, *goal.file_bytes, header_bytes);
+  if (!allocation.ok() && goal.file_bytes)
+    return TooSmall(*goal.file_bytes, header_bytes + LeastBytes(tensors));
   if (!allocation.ok()) return allocation.error();
 
   mix.expected_loss = allocation->loss;

@@ -29,6 +29,10 @@ struct ChosenMix {
   size_t unmeasured = 0;            // tensors whose forced types have losses that nobody knows
 };
 
+// The whole file, if every tensor got its smallest type.
+uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                        const MixGoal& goal, uint64_t header_bytes);
+
 // Tensors without a worth stay as they are. `header_bytes`: of the file before its data.
 // Embeddings and output heads get at least 4 bits unless forced: rare tokens show in no average.
 // kNoFit where the goal can't be had, with the nearest that can.

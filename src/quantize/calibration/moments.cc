@@ -102,6 +102,22 @@ std::vector<std::vector<size_t>> PlanPasses(std::vector<ModelInput>& inputs,
   return passes;
 }
 
+Result<ModelInputs> FindInputs(const Model& model, const std::vector<Token>& tokens, int threads) {
+  const Evaluation evaluation(model, static_cast<uint32_t>(tokens.size()), threads);
+  ModelInputs found;
+  const auto note = [&](const std::string& reader, const float*, uint64_t, uint64_t n) -> Status {
+    // A matrix may be used twice in one evaluation.
+    const bool known = std::any_of(found.inputs.begin(), found.inputs.end(),
+                                   [&](const ModelInput& i) { return i.reader == reader; });
+    if (!known) found.inputs.push_back({reader, n, n});
+    return {};
+  };
+  TokenText text;
+  text.chunks = {tokens};
+  TRY(found.reads, evaluation.Run(text, {}, note, [] {}));
+  return found;
+}
+
 Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const GatherOptions& options,
                                const std::function<void(double)>& progress) {
@@ -114,16 +130,9 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
   index.held_out_tokens = uint64_t{text.held_out.chunks.size()} * text.held_out.chunks[0].size();
 
   // A first chunk tells which inputs there are.
-  TokenText first;
-  first.chunks = {text.moments.chunks[0]};
-  const auto note = [&](const std::string& reader, const float*, uint64_t, uint64_t n) -> Status {
-    // A matrix may be used twice in one evaluation.
-    const bool known = std::any_of(index.inputs.begin(), index.inputs.end(),
-                                   [&](const ModelInput& i) { return i.reader == reader; });
-    if (!known) index.inputs.push_back({reader, n, n});
-    return {};
-  };
-  TRY(index.reads, evaluation.Run(first, {}, note, [] {}));
+  TRY(ModelInputs found, FindInputs(model, text.moments.chunks[0], options.threads));
+  index.inputs = std::move(found.inputs);
+  index.reads = std::move(found.reads);
   const std::vector<std::vector<size_t>> passes = PlanPasses(index.inputs, options.memory_bytes);
   Gathered gathered;
   gathered.passes = passes.size();

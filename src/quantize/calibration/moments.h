@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,15 @@ namespace trimma {
 // Which inputs are summed up together: each pass evaluates the whole text. Inputs whose moments
 // alone are larger than the memory get the largest diagonal blocks that fit (multiples of 256).
 std::vector<std::vector<size_t>> PlanPasses(std::vector<ModelInput>& inputs, uint64_t memory_bytes);
+
+// What a model's matrices read: the inputs, and of every matrix its input's reader.
+struct ModelInputs {
+  std::vector<ModelInput> inputs;
+  std::map<std::string, std::string> reads;
+};
+
+// By one evaluation of these tokens.
+Result<ModelInputs> FindInputs(const Model& model, const std::vector<Token>& tokens, int threads);
 
 struct GatherOptions {
   std::string output;  // a MomentsFile
@@ -37,5 +47,11 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
 // The child's side: {"model", "text_file" or null, "generate_seconds", "chunks", "memory_bytes",
 // "threads", "moments": path, "tokens": path of the CalibrationText}.
 Result<Json> MomentsJob(const Json& request, const Emit& emit);
+
+// A model's inputs, found in a child process by the shortest of texts: for plans.
+Result<std::vector<ModelInput>> AskInputs(const std::string& model, int threads);
+
+// The child's side: {"model", "threads"}.
+Result<Json> InputsJob(const Json& request, const Emit& emit);
 
 }  // namespace trimma

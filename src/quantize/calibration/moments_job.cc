@@ -7,6 +7,7 @@ namespace trimma {
 namespace {
 
 constexpr int kChunkTokens = 512;
+constexpr size_t kShortestChunk = 16;
 constexpr double kTextShare = 0.3;  // of the progress, where text is generated
 
 // Several rounds of generation: many short texts teach more than few.
@@ -60,6 +61,28 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
               {"passes", gathered.passes},
               {"blocked", gathered.blocked.size()},
               {"note", cut.note}};
+}
+
+Result<std::vector<ModelInput>> AskInputs(const std::string& model, int threads) {
+  TRY(const Json answer, RunChild("inputs", {{"model", model}, {"threads", threads}}));
+  std::vector<ModelInput> inputs;
+  for (const Json& input : answer.at("inputs")) {
+    const uint64_t n = input.at("n");
+    inputs.push_back({input.at("reader"), n, n});
+  }
+  return inputs;
+}
+
+Result<Json> InputsJob(const Json& request, const Emit&) {
+  TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
+  // Which tokens doesn't matter: every matrix but those of experts sees all of them.
+  std::vector<Token> tokens(kShortestChunk, 0);
+  if (model.adds_bos()) tokens[0] = model.bos();
+  TRY(const ModelInputs found, FindInputs(model, tokens, request.at("threads")));
+  Json inputs = Json::array();
+  for (const ModelInput& input : found.inputs)
+    inputs.push_back({{"reader", input.reader}, {"n", input.n}});
+  return Json{{"inputs", inputs}};
 }
 
 }  // namespace trimma
