@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/fit.h"
 #include "cli/quantize_text.h"
 #include "quantize/craft_plan.h"
 #include "quantize/quantize.h"
@@ -20,6 +21,8 @@ struct Options {
   std::string size;
   std::optional<double> bits;
   std::optional<double> max_kld;
+  bool fit = false;
+  FitOptions fit_options;
   std::string mode;
   std::vector<std::string> tensor_types;
   std::string recipe;
@@ -44,10 +47,11 @@ void WarnIfQuantised(const OpenedModel& model, std::vector<std::string>& notes) 
 // Words that say nothing together.
 Status CheckCombination(const Options& options, bool replays) {
   const int goals = int{!options.type.empty()} + int{!options.size.empty()} +
-                    int{options.bits.has_value()} + int{options.max_kld.has_value()};
+                    int{options.bits.has_value()} + int{options.max_kld.has_value()} +
+                    int{options.fit};
   const bool crafts = options.type.empty() || options.mode == "full";
   if (goals > 1 || (goals == 0 && !replays)) {
-    return Error{Code::kUsage, "say what to make by one of --type, --size, --bpw, --max-kld",
+    return Error{Code::kUsage, "say what to make by one of --type, --size, --bpw, --max-kld, --fit",
                  "for example --type Q4_K_M, or --size Q4_K_M for a better file of that size"};
   }
   if (goals == 1 && replays) {
@@ -66,7 +70,7 @@ Status CheckCombination(const Options& options, bool replays) {
   }
   if (!crafts && !(options.recipe.empty() && options.work.empty())) {
     return Error{Code::kUsage,
-                 "--recipe and --work go with --size, --bpw, --max-kld or --mode full",
+                 "--recipe and --work go with --size, --bpw, --max-kld, --fit or --mode full",
                  "leave them out"};
   }
   return {};
@@ -113,6 +117,28 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
   return {};
 }
 
+// The result, as a document and as text.
+struct Said {
+  Json document;
+  std::string text;
+
+  Status Print(bool json) const { return json ? PrintDocument(document) : PrintText(text); }
+};
+
+std::vector<TensorType> TypesOf(const QuantizeReport& report) {
+  std::vector<TensorType> types;
+  for (const TensorChange& tensor : report.tensors) types.push_back(tensor.to);
+  return types;
+}
+
+// What the file takes where it is to run.
+Status AddFit(const Fit& fit, const Result<Fit::Taken>& priced, Said& said) {
+  if (!priced.ok()) return priced.error();
+  said.document["fit"] = fit.ToJson(*priced);
+  said.text += fit.Describe(*priced) + "\n";
+  return {};
+}
+
 Status RunQuantize(const Options& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model));
   QuantizeOptions quantize;
@@ -125,6 +151,12 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   if (!options.work.empty()) quantize.work_directory = options.work;
   quantize.threads = options.threads;
   quantize.force = options.force;
+  std::optional<Fit> fit;
+  if (options.fit) {
+    TRY(Fit there, Fit::Create(model, options.fit_options));
+    fit.emplace(std::move(there));
+    quantize.fit = fit->Target();
+  }
   Progress progress(shared.quiet);
   const auto tell = [&](const std::string& stage, double share) { progress.Update(stage, share); };
   if (options.dry_run && (quantize.recipe == nullptr || quantize.compensate)) {
@@ -132,14 +164,20 @@ Status RunQuantize(const Options& options, const Shared& shared) {
     progress.Done();
     if (!plan.ok()) return plan.error();
     WarnIfQuantised(model, plan->notes);
-    return shared.json ? PrintDocument(ToJson(*plan)) : PrintText(Describe(*plan, quantize.output));
+    Said said = {ToJson(*plan), Describe(*plan, quantize.output)};
+    if (fit && plan->report) TRY_STATUS(AddFit(*fit, fit->PriceMix(TypesOf(*plan->report)), said));
+    return said.Print(shared.json);
   }
   auto report = options.dry_run ? PlanQuantize(quantize) : Quantize(quantize, tell);
   progress.Done();
   if (!report.ok()) return report.error();
   WarnIfQuantised(model, report->notes);
-  return shared.json ? PrintDocument(ToJson(*report))
-                     : PrintText(Describe(*report, options.dry_run));
+  Said said = {ToJson(*report), Describe(*report, options.dry_run)};
+  if (fit) {
+    TRY(const GgufFile made, ReadGguf(report->output));
+    TRY_STATUS(AddFit(*fit, fit->Price(made), said));
+  }
+  return said.Print(shared.json);
 }
 
 }  // namespace
@@ -156,6 +194,27 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("--max-kld", o->max_kld,
                  "The smallest file that is expected to lose at most so much (nats a token)")
       ->check(CLI::PositiveNumber);
+  app.add_flag("--fit", o->fit,
+               "As large as runs wholly on the GPUs (or the host, where there are none) with "
+               "--context tokens");
+  FitOptions& f = o->fit_options;
+  app.add_option("--gpu", f.target.gpus,
+                 "With --fit: these cards instead of this machine's (\"RTX 2060\", none)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs("--fit");
+  app.add_option("--vram", f.target.vram, "With --fit: memory free on the card (5.5GiB)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs("--fit");
+  app.add_option("--context", f.context, "With --fit: tokens of context (default 4096)")
+      ->needs("--fit");
+  app.add_option("--kv", f.kv, "With --fit: type of the KV cache")
+      ->capture_default_str()
+      ->needs("--fit");
+  app.add_option("--mmproj", f.projector,
+                 "With --fit: a projector beside the model, or none (default: its store's)")
+      ->needs("--fit");
   app.add_option(
          "--mode", o->mode,
          "plain (each block rounded best), full (errors make up for each other), or exact (with "

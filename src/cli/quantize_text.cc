@@ -46,6 +46,10 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
   }
   if (report.expected_loss)
     text += fmt::format("expected loss {:.4f} nats a token\n", *report.expected_loss);
+  if (report.budget_bytes) {
+    text += fmt::format("chosen for at most {} ({} bytes)\n", FormatBytes(*report.budget_bytes),
+                        *report.budget_bytes);
+  }
   if (!report.importance.empty())
     text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);

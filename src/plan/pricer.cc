@@ -37,9 +37,7 @@ Result<const Model*> Pricer::Load(size_t mix, const RuntimeSettings& settings) {
     options.gpu_layers = settings.gpu_layers;
     options.host_tensors = settings.host_tensors;
     options.devices = devices_;
-    const bool as_is = mixes_.empty() || mixes_[mix].recipe == nullptr;
-    ghost->model =
-        LoadGhost(file_, as_is ? std::vector<TensorType>{} : mixes_[mix].assignment.types, options);
+    ghost->model = LoadGhost(file_, mixes_[mix].assignment.types, options);
   });
   if (!ghost->model->ok()) return ghost->model->error();
   return &ghost->model->value();

@@ -71,8 +71,12 @@ Result<std::vector<std::vector<TensorType>>> AskRecipes(
 
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
                                                const RuntimeSettings& settings,
-                                               const PricingTarget& target) {
+                                               const PricingTarget& target,
+                                               const std::vector<TensorType>& types) {
+  Json types_json = Json::array();
+  for (const TensorType type : types) types_json.push_back(static_cast<uint32_t>(type));
   TRY(const Json answer, RunChild("price", {{"ghost", GhostToJson(file)},
+                                            {"types", types_json},
                                             {"settings", ToJson(settings)},
                                             {"target", ToJson(target)}}));
   std::vector<DeviceBytes> devices;

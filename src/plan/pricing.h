@@ -76,10 +76,12 @@ struct Pricing {
 // the GPU first, and gives up the experts of one layer after the other.
 Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request);
 
-// The memory of a file under exactly these settings.
+// The memory of a file under exactly these settings; as if its tensors had these types, or its own
+// where there are none.
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
                                                const RuntimeSettings& settings,
-                                               const PricingTarget& target = {});
+                                               const PricingTarget& target = {},
+                                               const std::vector<TensorType>& types = {});
 
 // Recipe types of a source, [recipe][tensor]. `forced`: as RecipeTypes (engine/recipe.h).
 Result<std::vector<std::vector<TensorType>>> AskRecipes(

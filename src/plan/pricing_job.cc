@@ -218,8 +218,11 @@ Result<Json> PriceJob(const Json& request, const Emit&) {
   TRY(const GgufFile file, Source(request));
   TRY(const RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
   TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
-  const std::vector<Mix> as_is(1);
-  Pricer pricer(file, as_is, target);
+  std::vector<Mix> mix(1);
+  for (const Json& type : request.at("types"))
+    mix[0].assignment.types.push_back(TensorType{type.get<uint32_t>()});
+  CHECK(mix[0].assignment.types.empty() || mix[0].assignment.types.size() == file.tensors.size());
+  Pricer pricer(file, mix, target);
   TRY_STATUS(pricer.Start(settings.flash_attention));
   TRY(const PricedCell cell, pricer.At(0, settings));
   return Json{{"devices", ToJson(cell).at("devices")}};

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/text.h"
 #include "engine/token_text.h"
 #include "plan/pricing.h"
 #include "quantize/allocation/candidates.h"
+#include "quantize/allocation/fit_mix.h"
 #include "quantize/allocation/mix.h"
 #include "quantize/made_by.h"
 #include "quantize/recipe_file.h"
@@ -32,10 +34,48 @@ MixGoal GoalOf(const QuantizeOptions& options, const Eligible& eligible) {
   return {options.size_bytes, options.max_loss, options.compensate, eligible.forced.types};
 }
 
+// The smallest mix against where it is to run.
+Status FindFittingBytes(const FitTarget& fit, const GgufFile& source,
+                        const std::vector<TensorWorth>& imagined, const MixGoal& goal,
+                        Eligible& eligible) {
+  MixGoal smallest = goal;
+  smallest.file_bytes = eligible.least_bytes;
+  TRY(const ChosenMix mix, ChooseMix(source, imagined, smallest, eligible.header_bytes));
+  TRY(const int64_t room, fit.room(mix.assignment));
+  if (room < 0) return fit.refusal(mix.assignment, room);
+  const Assignment as_is = {TypesOf(source), {}, false};
+  TRY(const int64_t room_as_is, fit.room(as_is));
+  if (room_as_is >= 0 && goal.forced.empty()) {
+    return Error{Code::kUsage, "the model fits there as it is: nothing has to be quantised",
+                 "choose a --size to make it smaller all the same"};
+  }
+  eligible.fitting_bytes = eligible.least_bytes + static_cast<uint64_t>(room);
+  return {};
+}
+
+Result<FittedMix> LargestThatFits(const QuantizeOptions& options, const GgufFile& source,
+                                  const Eligible& eligible,
+                                  const std::vector<TensorWorth>& worths) {
+  MixGoal goal = GoalOf(options, eligible);
+  FitQuestion question;
+  question.least_bytes = LeastFileBytes(source, worths, goal, eligible.header_bytes);
+  question.most_bytes = std::max(source.file_bytes, question.least_bytes);
+  question.choose = [&](uint64_t bytes) {
+    goal.file_bytes = bytes;
+    return ChooseMix(source, worths, goal, eligible.header_bytes);
+  };
+  question.room = options.fit->room;
+  TRY(std::optional<FittedMix> fitted, FitMix(question));
+  if (fitted) return *std::move(fitted);
+  TRY(const ChosenMix smallest, question.choose(question.least_bytes));
+  TRY(const int64_t room, question.room(smallest.assignment));
+  return options.fit->refusal(smallest.assignment, room);
+}
+
 }  // namespace
 
 bool Allocates(const QuantizeOptions& options) {
-  return options.recipe == nullptr && (options.size_bytes || options.max_loss);
+  return options.recipe == nullptr && (options.size_bytes || options.max_loss || options.fit);
 }
 
 MadeBy MadeToMeasure(const QuantizeOptions& options) {
@@ -85,6 +125,8 @@ Result<Eligible> FindEligible(const QuantizeOptions& options, const GgufFile& so
   const MixGoal goal = GoalOf(options, eligible);
   eligible.least_bytes = LeastFileBytes(source, imagined, goal, eligible.header_bytes);
   if (options.size_bytes) TRY_STATUS(ChooseMix(source, imagined, goal, eligible.header_bytes));
+  if (options.recipe == nullptr && options.fit)
+    TRY_STATUS(FindFittingBytes(*options.fit, source, imagined, goal, eligible));
   return eligible;
 }
 
@@ -104,7 +146,15 @@ Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& 
     chosen.label = recipe.label;
     return chosen;
   }
-  TRY(ChosenMix mix, ChooseMix(source, worths, GoalOf(options, eligible), eligible.header_bytes));
+  ChosenMix mix;
+  chosen.budget_bytes = options.size_bytes;
+  if (options.fit) {
+    TRY(FittedMix fitted, LargestThatFits(options, source, eligible, worths));
+    mix = std::move(fitted.mix);
+    chosen.budget_bytes = fitted.budget_bytes;
+  } else {
+    TRY(mix, ChooseMix(source, worths, GoalOf(options, eligible), eligible.header_bytes));
+  }
   if (worths.size() < eligible.tensors.size()) {
     chosen.notes.push_back(
         fmt::format("{} tensors stay as they are: the engine has no use for them",

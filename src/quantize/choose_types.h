@@ -20,9 +20,13 @@ struct Eligible {
   ForcedTypes forced;
   uint64_t header_bytes = 0;  // of the output, before its data
   uint64_t least_bytes = 0;   // of the whole file, if every tensor gets its smallest type
+  // With options.fit: that fits for sure. Where something of the file doesn't lie on the tightest
+  // device, more does.
+  std::optional<uint64_t> fitting_bytes;
 };
 
-// kNoFit where options.size_bytes can't be had, with the least that can.
+// kNoFit where options.size_bytes or options.fit can't be had, with the least that can; kUsage
+// where the source fits as it is.
 Result<Eligible> FindEligible(const QuantizeOptions& options, const GgufFile& source);
 
 // Whether an allocation is asked for, which needs measured worths.
@@ -32,6 +36,7 @@ struct ChosenTypes {
   Assignment assignment;
   const FileType* label = nullptr;  // for general.file_type
   std::optional<double> expected_loss;
+  std::optional<uint64_t> budget_bytes;
   std::vector<std::string> notes;
 };
 

@@ -195,6 +195,7 @@ class Craft {
       report.notes.insert(report.notes.end(), notes->begin(), notes->end());
     report.importance = moments_->index().dataset;
     report.expected_loss = chosen_.expected_loss;
+    report.budget_bytes = chosen_.budget_bytes;
     for (size_t i = 0; i < written.tensors.size(); ++i) {
       report.tensors.push_back({written.tensors[i].name, source_.tensors[i].type,
                                 written.tensors[i].type, written.tensors[i].bytes});

@@ -29,7 +29,7 @@ class Planning {
     TRY_STATUS(LookAtStages());
     TRY_STATUS(CountPasses());
     if (Allocates(options_)) {
-      plan_.most_bytes = options_.size_bytes;
+      plan_.most_bytes = options_.fit ? eligible_.fitting_bytes : options_.size_bytes;
       plan_.most_loss = options_.max_loss;
       plan_.least_bytes = eligible_.least_bytes;
     }
@@ -102,6 +102,7 @@ class Planning {
         LayOutOutput(source_, chosen.assignment, *chosen.label, MadeToMeasure(options_)));
     plan_.report = ReportOf(source_, chosen.assignment, layout, options_.output);
     plan_.report->expected_loss = chosen.expected_loss;
+    plan_.report->budget_bytes = chosen.budget_bytes;
     plan_.report->notes.insert(plan_.report->notes.end(), chosen.notes.begin(), chosen.notes.end());
     return {};
   }

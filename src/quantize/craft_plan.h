@@ -15,7 +15,8 @@ struct CraftPlan {
   // they are known only when what the tensors are worth is measured.
   std::optional<QuantizeReport> report;
   std::string types_from;  // "the recipe Q4_K_M", "r.json", "kept measurements"; "" if not known
-  // Where types are allocated: the goal, and the smallest file that there can be.
+  // Where types are allocated: the goal (to fit somewhere: what does for sure), and the smallest
+  // file that there can be.
   std::optional<uint64_t> most_bytes;
   std::optional<double> most_loss;
   std::optional<uint64_t> least_bytes;

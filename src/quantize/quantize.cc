@@ -250,6 +250,7 @@ Json ToJson(const QuantizeReport& report) {
           {"file_bytes", report.file_bytes},
           {"bits_per_weight", report.bits_per_weight},
           {"seconds", report.seconds},
+          {"budget_bytes", report.budget_bytes ? Json(*report.budget_bytes) : Json()},
           {"expected_mean_kld", report.expected_loss ? Json(*report.expected_loss) : Json()},
           {"importance", report.importance.empty() ? Json() : Json(report.importance)},
           {"notes", report.notes},

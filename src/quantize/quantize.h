@@ -14,6 +14,14 @@
 
 namespace trimma {
 
+// Where a file is to run.
+struct FitTarget {
+  // Bytes that a mix of types leaves free there; negative: so many too many.
+  std::function<Result<int64_t>(const Assignment& mix)> room;
+  // Why even the smallest mix doesn't fit, and what would.
+  std::function<Error(const Assignment& smallest, int64_t room)> refusal;
+};
+
 struct QuantizeOptions {
   std::string source;
   std::string output;
@@ -21,6 +29,7 @@ struct QuantizeOptions {
   const FileType* recipe = nullptr;
   std::optional<uint64_t> size_bytes;          // of the whole file, at most
   std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
+  std::optional<FitTarget> fit;                // as large as fits
   std::vector<TypePattern> forced_types;       // types of some tensors, whatever the rest says
   bool compensate = false;                     // errors make up for each other
   bool exact = false;                          // with a recipe: the bytes of llama-quantize
@@ -50,8 +59,9 @@ struct QuantizeReport {
   double seconds = 0;
   std::vector<TensorChange> tensors;
   std::vector<std::string> notes;
-  std::optional<double> expected_loss;  // nats a token, where types were allocated
-  std::string importance;               // what the errors were weighed with; "" for none
+  std::optional<double> expected_loss;   // nats a token, where types were allocated
+  std::optional<uint64_t> budget_bytes;  // for the file, likewise: given, or found to fit
+  std::string importance;                // what the errors were weighed with; "" for none
 };
 
 // Stage and share done, for a progress line.
