@@ -7,6 +7,8 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/fit.h"
+#include "cli/machine.h"
+#include "cli/planning.h"
 #include "cli/quantize_text.h"
 #include "quantize/craft_plan.h"
 #include "quantize/quantize.h"
@@ -24,6 +26,7 @@ struct Options {
   bool fit = false;
   FitOptions fit_options;
   std::string mode;
+  std::string types = "all";
   std::vector<std::string> tensor_types;
   std::string recipe;
   std::string work;
@@ -67,6 +70,10 @@ Status CheckCombination(const Options& options, bool replays) {
   if (crafts && !options.imatrix.empty()) {
     return Error{Code::kUsage, "an imatrix says too little for this: moments of a text are needed",
                  "give --calibration FILE, or neither"};
+  }
+  if (options.types == "fast" && options.size.empty() && !options.bits && !options.fit) {
+    return Error{Code::kUsage, "--types fast goes with --size, --bpw or --fit",
+                 "a recipe has its types, and a loss asks for no size to compare speeds at"};
   }
   if (!crafts && !(options.recipe.empty() && options.work.empty())) {
     return Error{Code::kUsage,
@@ -139,6 +146,26 @@ Status AddFit(const Fit& fit, const Result<Fit::Taken>& priced, Said& said) {
   return {};
 }
 
+// What --types fast judges by. The kernels are measured where nobody did before; a dry run writes
+// nothing, so it goes without.
+Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::optional<Fit>& fit,
+                                          Progress& progress) {
+  MachineScan scan = ScanMachine();
+  if (!scan.kernels) {
+    if (options.dry_run) return std::optional<SpeedWish>();
+    TRY_STATUS(BenchKernels(
+        scan, [&](double share) { progress.Update("measuring the engine's kernels", share); }));
+  }
+  TRY(const PlanTarget here, ChooseTarget(scan.machine, options.fit_options.target));
+  SpeedWish wish;
+  wish.target.gpus = KernelsOfGpus(scan, here);
+  wish.target.host = *KernelsOfHost(scan);
+  if (fit) wish.target.settings = fit->settings();
+  if (wish.target.gpus.empty()) wish.target.settings.gpu_layers = 0;
+  wish.baseline = FindFileType(options.size);
+  return std::optional(std::move(wish));
+}
+
 Status RunQuantize(const Options& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model));
   QuantizeOptions quantize;
@@ -158,12 +185,21 @@ Status RunQuantize(const Options& options, const Shared& shared) {
     quantize.fit = fit->Target();
   }
   Progress progress(shared.quiet);
+  std::string blind;  // why --types fast can't see
+  if (options.types == "fast") {
+    TRY(quantize.speed, FastWish(options, fit, progress));
+    if (!quantize.speed)
+      blind =
+          "the engine's kernels were not measured here (`trimma scan --bench`): "
+          "types as with --types all";
+  }
   const auto tell = [&](const std::string& stage, double share) { progress.Update(stage, share); };
   if (options.dry_run && (quantize.recipe == nullptr || quantize.compensate)) {
     Result<CraftPlan> plan = PlanCraft(quantize, tell);
     progress.Done();
     if (!plan.ok()) return plan.error();
     WarnIfQuantised(model, plan->notes);
+    if (!blind.empty()) plan->notes.push_back(blind);
     Said said = {ToJson(*plan), Describe(*plan, quantize.output)};
     if (fit && plan->report) TRY_STATUS(AddFit(*fit, fit->PriceMix(TypesOf(*plan->report)), said));
     return said.Print(shared.json);
@@ -215,6 +251,11 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("--mmproj", f.projector,
                  "With --fit: a projector beside the model, or none (default: its store's)")
       ->needs("--fit");
+  app.add_option("--types", o->types,
+                 "all, or fast: no slower than llama.cpp's own file of that size, by the kernels' "
+                 "speeds measured on this machine")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"all", "fast"}));
   app.add_option(
          "--mode", o->mode,
          "plain (each block rounded best), full (errors make up for each other), or exact (with "

@@ -24,6 +24,8 @@ class Fit {
  public:
   static Result<Fit> Create(const OpenedModel& model, const FitOptions& options);
 
+  const RuntimeSettings& settings() const { return settings_; }
+
   // For QuantizeOptions; the Fit outlives it.
   FitTarget Target() const;
 

@@ -44,7 +44,8 @@ std::optional<std::string> WhyNotCached(const GgufFile& file, const KvTypes& kv)
   return std::nullopt;
 }
 
-// Kernels of the GPUs that a plan is for: measured ones of this machine's, else the data sheet's.
+}  // namespace
+
 std::vector<DeviceKernels> KernelsOfGpus(const MachineScan& scan, const PlanTarget& target) {
   std::vector<DeviceKernels> gpus;
   for (size_t i = 0; i < target.machine.gpus.size(); ++i) {
@@ -69,8 +70,6 @@ std::optional<DeviceKernels> KernelsOfHost(const MachineScan& scan) {
   if (bandwidth) return KernelsOfBandwidth(*bandwidth, scan.machine.cpu.cores);
   return std::nullopt;
 }
-
-}  // namespace
 
 Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
                             const PlanOptions& options) {

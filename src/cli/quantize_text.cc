@@ -46,6 +46,12 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
   }
   if (report.expected_loss)
     text += fmt::format("expected loss {:.4f} nats a token\n", *report.expected_loss);
+  if (report.speed) {
+    text += fmt::format(
+        "predicted to decode at {:.2f} and prefill at {:.2f} of the speed of {}'s "
+        "file\n",
+        report.speed->decode, report.speed->prefill, report.speed->baseline);
+  }
   if (report.budget_bytes) {
     text += fmt::format("chosen for at most {} ({} bytes)\n", FormatBytes(*report.budget_bytes),
                         *report.budget_bytes);

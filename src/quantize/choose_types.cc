@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "base/text.h"
 #include "engine/token_text.h"
@@ -11,6 +12,7 @@
 #include "quantize/allocation/candidates.h"
 #include "quantize/allocation/fit_mix.h"
 #include "quantize/allocation/mix.h"
+#include "quantize/fast_types.h"
 #include "quantize/made_by.h"
 #include "quantize/recipe_file.h"
 
@@ -53,23 +55,21 @@ Status FindFittingBytes(const FitTarget& fit, const GgufFile& source,
   return {};
 }
 
-Result<FittedMix> LargestThatFits(const QuantizeOptions& options, const GgufFile& source,
-                                  const Eligible& eligible,
-                                  const std::vector<TensorWorth>& worths) {
-  MixGoal goal = GoalOf(options, eligible);
-  FitQuestion question;
-  question.least_bytes = LeastFileBytes(source, worths, goal, eligible.header_bytes);
-  question.most_bytes = std::max(source.file_bytes, question.least_bytes);
+// Mixes for goals of bytes.
+using Chooser = std::function<Result<ChosenMix>(const MixGoal& goal)>;
+
+Result<FittedMix> LargestThatFits(const FitTarget& fit, const Chooser& choose, MixGoal goal,
+                                  FitQuestion question) {
   question.choose = [&](uint64_t bytes) {
     goal.file_bytes = bytes;
-    return ChooseMix(source, worths, goal, eligible.header_bytes);
+    return choose(goal);
   };
-  question.room = options.fit->room;
+  question.room = fit.room;
   TRY(std::optional<FittedMix> fitted, FitMix(question));
   if (fitted) return *std::move(fitted);
   TRY(const ChosenMix smallest, question.choose(question.least_bytes));
   TRY(const int64_t room, question.room(smallest.assignment));
-  return options.fit->refusal(smallest.assignment, room);
+  return fit.refusal(smallest.assignment, room);
 }
 
 }  // namespace
@@ -146,14 +146,38 @@ Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& 
     chosen.label = recipe.label;
     return chosen;
   }
+  const MixGoal goal = GoalOf(options, eligible);
+  std::optional<FastTypes> fast;
+  if (options.speed) {
+    TRY(FastTypes types, FastTypes::Create(*options.speed, source, eligible.header_bytes));
+    fast.emplace(std::move(types));
+  }
+  const Chooser choose = [&](const MixGoal& for_goal) {
+    return fast ? fast->Choose(worths, for_goal)
+                : ChooseMix(source, worths, for_goal, eligible.header_bytes);
+  };
   ChosenMix mix;
   chosen.budget_bytes = options.size_bytes;
   if (options.fit) {
-    TRY(FittedMix fitted, LargestThatFits(options, source, eligible, worths));
+    FitQuestion question;
+    question.least_bytes = LeastFileBytes(source, worths, goal, eligible.header_bytes);
+    question.most_bytes = std::max(source.file_bytes, question.least_bytes);
+    TRY(FittedMix fitted, LargestThatFits(*options.fit, choose, goal, question));
     mix = std::move(fitted.mix);
     chosen.budget_bytes = fitted.budget_bytes;
   } else {
-    TRY(mix, ChooseMix(source, worths, GoalOf(options, eligible), eligible.header_bytes));
+    TRY(mix, choose(goal));
+  }
+  if (fast) {
+    chosen.speed = fast->Beside(mix.assignment.types, *chosen.budget_bytes);
+    if (!chosen.speed) {
+      chosen.notes.emplace_back(
+          "the speed of this model can't be predicted: types as with --types all");
+    } else if (std::min(chosen.speed->decode, chosen.speed->prefill) < FastTypes::kShare) {
+      chosen.notes.push_back(
+          fmt::format("no mix of so few bytes is as fast as {}'s file: this one comes near",
+                      chosen.speed->baseline));
+    }
   }
   if (worths.size() < eligible.tensors.size()) {
     chosen.notes.push_back(

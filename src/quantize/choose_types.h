@@ -36,6 +36,7 @@ struct ChosenTypes {
   Assignment assignment;
   const FileType* label = nullptr;  // for general.file_type
   std::optional<double> expected_loss;
+  std::optional<SpeedBeside> speed;
   std::optional<uint64_t> budget_bytes;
   std::vector<std::string> notes;
 };

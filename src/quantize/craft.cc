@@ -196,6 +196,7 @@ class Craft {
     report.importance = moments_->index().dataset;
     report.expected_loss = chosen_.expected_loss;
     report.budget_bytes = chosen_.budget_bytes;
+    report.speed = chosen_.speed;
     for (size_t i = 0; i < written.tensors.size(); ++i) {
       report.tensors.push_back({written.tensors[i].name, source_.tensors[i].type,
                                 written.tensors[i].type, written.tensors[i].bytes});

@@ -103,6 +103,7 @@ class Planning {
     plan_.report = ReportOf(source_, chosen.assignment, layout, options_.output);
     plan_.report->expected_loss = chosen.expected_loss;
     plan_.report->budget_bytes = chosen.budget_bytes;
+    plan_.report->speed = chosen.speed;
     plan_.report->notes.insert(plan_.report->notes.end(), chosen.notes.begin(), chosen.notes.end());
     return {};
   }

@@ -251,6 +251,10 @@ Json ToJson(const QuantizeReport& report) {
           {"bits_per_weight", report.bits_per_weight},
           {"seconds", report.seconds},
           {"budget_bytes", report.budget_bytes ? Json(*report.budget_bytes) : Json()},
+          {"speed", report.speed ? Json{{"baseline", report.speed->baseline},
+                                        {"decode", report.speed->decode},
+                                        {"prefill", report.speed->prefill}}
+                                 : Json()},
           {"expected_mean_kld", report.expected_loss ? Json(*report.expected_loss) : Json()},
           {"importance", report.importance.empty() ? Json() : Json(report.importance)},
           {"notes", report.notes},

@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "gguf/file_type.h"
 #include "plan/assignment.h"
+#include "quantize/allocation/type_speed.h"
 #include "quantize/forced_types.h"
 
 namespace trimma {
@@ -22,6 +23,20 @@ struct FitTarget {
   std::function<Error(const Assignment& smallest, int64_t room)> refusal;
 };
 
+// To run no slower than llama.cpp's own file of the same size (fast_types.h).
+struct SpeedWish {
+  SpeedTarget target;
+  const FileType* baseline =
+      nullptr;  // whose file; nullptr: the largest recipe's that is no larger
+};
+
+// Predicted speeds of a file, as shares of a baseline's.
+struct SpeedBeside {
+  std::string baseline;  // the recipe
+  double decode = 0;
+  double prefill = 0;
+};
+
 struct QuantizeOptions {
   std::string source;
   std::string output;
@@ -29,6 +44,7 @@ struct QuantizeOptions {
   const FileType* recipe = nullptr;
   std::optional<uint64_t> size_bytes;          // of the whole file, at most
   std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
+  std::optional<SpeedWish> speed;              // with size_bytes or fit
   std::optional<FitTarget> fit;                // as large as fits
   std::vector<TypePattern> forced_types;       // types of some tensors, whatever the rest says
   bool compensate = false;                     // errors make up for each other
@@ -60,6 +76,7 @@ struct QuantizeReport {
   std::vector<TensorChange> tensors;
   std::vector<std::string> notes;
   std::optional<double> expected_loss;   // nats a token, where types were allocated
+  std::optional<SpeedBeside> speed;      // likewise, with options.speed
   std::optional<uint64_t> budget_bytes;  // for the file, likewise: given, or found to fit
   std::string importance;                // what the errors were weighed with; "" for none
 };

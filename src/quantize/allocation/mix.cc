@@ -104,6 +104,41 @@ std::vector<TypeChoices> AllChoices(const GgufFile& source, const std::vector<Te
   return tensors;
 }
 
+// Without the choices whose time nobody knows, unless no other is left; and what the others take.
+TimeLimit LimitTime(const GgufFile& source, const SpeedGoal& speed,
+                    std::vector<TypeChoices>& tensors) {
+  TimeLimit limit;
+  limit.allowed = speed.allowed;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    TypeChoices known;
+    std::vector<Seconds> extra;
+    for (const TypeChoice& choice : tensors[i]) {
+      const auto seconds = speed.extra(i, choice.type);
+      if (!seconds) continue;
+      known.push_back(choice);
+      extra.push_back(*seconds);
+    }
+    if (known.empty()) {
+      extra.assign(tensors[i].size(), Seconds{});
+    } else {
+      tensors[i] = std::move(known);
+    }
+    limit.extra.push_back(std::move(extra));
+  }
+  return limit;
+}
+
+Result<Allocation> Allocate(const GgufFile& source, const MixGoal& goal, uint64_t header_bytes,
+                            std::vector<TypeChoices>& tensors, bool& in_time) {
+  if (!goal.file_bytes) return AllocateUnderLoss(tensors, *goal.loss);
+  const uint64_t bytes = *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0;
+  if (!goal.speed) return AllocateWithin(tensors, bytes);
+  const TimeLimit limit = LimitTime(source, *goal.speed, tensors);
+  TRY(TimedAllocation timed, AllocateInTime(tensors, bytes, limit));
+  in_time = timed.in_time;
+  return std::move(timed.allocation);
+}
+
 }  // namespace
 
 uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& worths,
@@ -115,12 +150,8 @@ uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& 
 Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
                             const MixGoal& goal, uint64_t header_bytes) {
   ChosenMix mix;
-  const std::vector<TypeChoices> tensors = AllChoices(source, worths, goal, mix.unmeasured);
-  Result<Allocation> allocation =
-      goal.file_bytes
-          ? AllocateWithin(tensors,
-                           *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0)
-          : AllocateUnderLoss(tensors, *goal.loss);
+  std::vector<TypeChoices> tensors = AllChoices(source, worths, goal, mix.unmeasured);
+  Result<Allocation> allocation = Allocate(source, goal, header_bytes, tensors, mix.in_time);
   if (!allocation.ok() && goal.file_bytes)
     return TooSmall(*goal.file_bytes, header_bytes + LeastBytes(tensors));
   if (!allocation.ok()) return allocation.error();

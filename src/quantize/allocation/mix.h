@@ -1,6 +1,7 @@
 // From what the tensors are worth to the type of each. Pure.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,9 +10,18 @@
 #include "base/result.h"
 #include "plan/assignment.h"
 #include "quantize/allocation/allocate.h"
+#include "quantize/allocation/allocate_in_time.h"
 #include "quantize/allocation/sensitivity.h"
 
 namespace trimma {
+
+// How slow a file may be.
+struct SpeedGoal {
+  // What a tensor takes more than in a baseline file if it has this type; nullopt: nobody knows,
+  // and it is not chosen.
+  std::function<std::optional<Seconds>(size_t tensor, TensorType type)> extra;
+  Seconds allowed;  // for all tensors together
+};
 
 // What a file is to be: no larger than so many bytes, or no worse than a loss.
 struct MixGoal {
@@ -20,12 +30,14 @@ struct MixGoal {
   bool compensated = true;             // how it will be rounded
   // Tensors, by their place in the source, whose types are not to be chosen.
   std::map<size_t, TensorType> forced = {};
+  std::optional<SpeedGoal> speed = std::nullopt;  // with file_bytes
 };
 
 struct ChosenMix {
   Assignment assignment;
   double expected_loss = 0;         // nats a token: sum of the tensors' losses
   const FileType* label = nullptr;  // the recipe that this comes nearest to, for general.file_type
+  bool in_time = true;              // false: goal.speed can't be had in so few bytes; it came near
   size_t unmeasured = 0;            // tensors whose forced types have losses that nobody knows
 };
 
