@@ -38,6 +38,7 @@ constexpr std::array kJobs = {
     NamedJob{"price", PriceJob},
     NamedJob{"importance", ImportanceJob},
     NamedJob{"quantize", QuantizeJob},
+    NamedJob{"gathering", GatheringJob},
     NamedJob{"moments", MomentsJob},
     NamedJob{"sensitivity", SensitivityJob},
     NamedJob{"speed", SpeedJob},

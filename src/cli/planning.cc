@@ -47,7 +47,20 @@ std::optional<std::string> WhyNotCached(const GgufFile& file, const KvTypes& kv)
   return std::nullopt;
 }
 
-// Kernels of the GPUs that a plan is for: measured ones of this machine's, else the data sheet's.
+// Whether this machine's processor may do without the GPUs that would hold the whole model.
+bool GpusMayBeNeedless(const GgufFile& file, const PricingRequest& request,
+                       const std::vector<DeviceKernels>& gpus, const DeviceKernels& host) {
+  if (gpus.empty() || !request.base.use_gpu) return false;
+  const SpeedModel speed(file, {}, gpus, host);
+  return std::any_of(request.contexts.begin(), request.contexts.end(), [&](uint32_t context) {
+    RuntimeSettings settings = request.base;
+    settings.context = context;
+    return HostMayBeFaster(speed, settings);
+  });
+}
+
+}  // namespace
+
 std::vector<DeviceKernels> KernelsOfGpus(const MachineScan& scan, const PlanTarget& target) {
   std::vector<DeviceKernels> gpus;
   for (size_t i = 0; i < target.machine.gpus.size(); ++i) {
@@ -72,20 +85,6 @@ std::optional<DeviceKernels> KernelsOfHost(const MachineScan& scan) {
   if (bandwidth) return KernelsOfBandwidth(*bandwidth, scan.machine.cpu.cores);
   return std::nullopt;
 }
-
-// Whether this machine's processor may do without the GPUs that would hold the whole model.
-bool GpusMayBeNeedless(const GgufFile& file, const PricingRequest& request,
-                       const std::vector<DeviceKernels>& gpus, const DeviceKernels& host) {
-  if (gpus.empty() || !request.base.use_gpu) return false;
-  const SpeedModel speed(file, {}, gpus, host);
-  return std::any_of(request.contexts.begin(), request.contexts.end(), [&](uint32_t context) {
-    RuntimeSettings settings = request.base;
-    settings.context = context;
-    return HostMayBeFaster(speed, settings);
-  });
-}
-
-}  // namespace
 
 Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
                             const PlanOptions& options, std::optional<Child> child) {

@@ -63,9 +63,7 @@ Result<const Model*> Pricer::Load(Ghost& ghost, size_t mix, const RuntimeSetting
   std::call_once(ghost.once, [&] {
     Model::Options options = Model::Options::PlacedAs(settings);
     if (settings.use_gpu) options.devices = devices_;
-    const bool as_is = mixes_.empty() || mixes_[mix].recipe == nullptr;
-    ghost.model =
-        LoadGhost(file_, as_is ? std::vector<TensorType>{} : mixes_[mix].assignment.types, options);
+    ghost.model = LoadGhost(file_, mixes_[mix].assignment.types, options);
   });
   if (!ghost.model->ok()) return ghost.model->error();
   return &ghost.model->value();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -82,14 +83,17 @@ Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request,
                            std::optional<Child> child = std::nullopt);
 inline constexpr const char* kPricingJob = "pricing";
 
-// The memory of a file under exactly these settings.
+// The memory of a file under exactly these settings; as if its tensors had these types, or its own
+// where there are none.
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
                                                const RuntimeSettings& settings,
-                                               const PricingTarget& target = {});
+                                               const PricingTarget& target = {},
+                                               const std::vector<TensorType>& types = {});
 
-// Recipe types of a source, [recipe][tensor].
+// Recipe types of a source, [recipe][tensor]. `forced`: as RecipeTypes (engine/recipe.h).
 Result<std::vector<std::vector<TensorType>>> AskRecipes(
-    const GgufFile& file, const std::vector<const FileType*>& recipes);
+    const GgufFile& file, const std::vector<const FileType*>& recipes,
+    const std::map<size_t, TensorType>& forced = {});
 
 // The children's side.
 Result<Json> PricingJob(const Json& request, const Emit& emit);

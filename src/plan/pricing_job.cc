@@ -270,8 +270,11 @@ Result<Json> PriceJob(const Json& request, const Emit&) {
   TRY(const GgufFile file, Source(request));
   TRY(const RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
   TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
-  const std::vector<Mix> as_is(1);
-  Pricer pricer(file, as_is, target);
+  std::vector<Mix> mix(1);
+  for (const Json& type : request.at("types"))
+    mix[0].assignment.types.push_back(TensorType{type.get<uint32_t>()});
+  CHECK(mix[0].assignment.types.empty() || mix[0].assignment.types.size() == file.tensors.size());
+  Pricer pricer(file, mix, target);
   TRY_STATUS(pricer.Start(settings));
   TRY(const PricedCell cell, pricer.At(0, settings));
   return Json{{"devices", ToJson(cell).at("devices")}};
@@ -280,12 +283,18 @@ Result<Json> PriceJob(const Json& request, const Emit&) {
 Result<Json> RecipesJob(const Json& request, const Emit&) {
   TRY(const GgufFile file, Source(request));
   TRY(const Model ghost, LoadGhost(file, {}, {.gpu_layers = 0}));
+  std::map<size_t, TensorType> forced;
+  for (const Json& item : request.at("forced")) {
+    const size_t i = item.at(0);
+    CHECK(i < file.tensors.size());
+    forced[i] = TensorType{item.at(1).get<uint32_t>()};
+  }
   Json answers = Json::array();
   for (const Json& name : request.at("recipes")) {
     const FileType* recipe = FindFileType(name.get<std::string>());
     CHECK(recipe != nullptr);
     Json types = Json::array();
-    for (const TensorType type : RecipeTypes(ghost, file, *recipe))
+    for (const TensorType type : RecipeTypes(ghost, file, *recipe, forced))
       types.push_back(static_cast<uint32_t>(type));
     answers.push_back(std::move(types));
   }
