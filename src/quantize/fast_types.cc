@@ -1,6 +1,7 @@
 #include "quantize/fast_types.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "plan/pricing.h"
 
@@ -38,9 +39,10 @@ Result<FastTypes> FastTypes::Create(const SpeedWish& wish, const GgufFile& sourc
     baseline.speed = std::make_shared<TypeSpeed>(source, wish.target, baseline.types);
     fast.baselines_.push_back(std::move(baseline));
   }
-  std::stable_sort(
-      fast.baselines_.begin(), fast.baselines_.end(),
-      [](const Baseline& a, const Baseline& b) { return a.file_bytes < b.file_bytes; });
+  std::sort(fast.baselines_.begin(), fast.baselines_.end(),
+            [](const Baseline& a, const Baseline& b) {
+              return std::pair(a.file_bytes, a.recipe) < std::pair(b.file_bytes, b.recipe);
+            });
   return fast;
 }
 
