@@ -208,8 +208,8 @@ TEST(JsonContract, Plan) {
   for (const Json& cell : plan["cells"]) {
     ExpectFields(cell,
                  {"type:text", "file_bytes:number", "context:number", "kv_k:text", "kv_v:text",
-                  "gpu_layers:number", "devices:list", "fits:bool", "decode_tps:number?",
-                  "prefill_tps:number?", "mean_kld:number?", "pareto:bool"},
+                  "gpu_layers:number", "use_gpu:bool", "devices:list", "fits:bool",
+                  "decode_tps:number?", "prefill_tps:number?", "mean_kld:number?", "pareto:bool"},
                  "cell");
     ASSERT_FALSE(HasFailure());
     for (const Json& device : cell["devices"]) {

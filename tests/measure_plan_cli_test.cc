@@ -293,6 +293,37 @@ TEST(PlanCli, WhatCannotBeAskedIsRefusedInOneSentence) {
                 "nonsense");
 }
 
+// Even without a layer on it, a card holds work buffers, and its driver takes memory.
+TEST(PlanCli, ACardTooSmallForAnythingIsLeftOut) {
+  const Sandbox box;
+  const std::string ghost = std::string(TRIMMA_GHOSTS) + "/g270.gguf";
+  const std::vector<std::string> small = {"--vram", "200MiB", "--types",   "as-is",
+                                          "--kv",   "f16",    "--context", "4096"};
+  std::vector<std::string> command = {"plan", ghost};
+  command.insert(command.end(), small.begin(), small.end());
+  const Json plan = ExpectDocument(box, command);
+  ASSERT_FALSE(HasFailure());
+  ASSERT_EQ(plan["cells"].size(), 2U);
+  const Json& chosen = plan["cells"][plan["recommended"].get<size_t>()];
+  EXPECT_EQ(chosen["use_gpu"], false);
+  EXPECT_EQ(chosen["gpu_layers"], 0);
+  EXPECT_EQ(chosen["devices"][0]["total_bytes"], 0);
+  EXPECT_TRUE(plan["cells"][0]["use_gpu"].get<bool>());
+  EXPECT_FALSE(plan["cells"][0]["fits"].get<bool>());
+
+  // The same bytes on the host as where there is no card.
+  const Json none = ExpectDocument(box, {"plan", ghost, "--gpu", "none", "--types", "as-is", "--kv",
+                                         "f16", "--context", "4096"});
+  ASSERT_EQ(none["cells"].size(), 1U);
+  EXPECT_EQ(none["cells"][0]["use_gpu"], false);
+  EXPECT_EQ(none["cells"][0]["devices"][0], chosen["devices"][1]);
+
+  const std::vector<std::string> words = {"plan", ghost, "--vram", "200MiB", "--context", "4096"};
+  const ProgramEnd end = box.Run(words);
+  EXPECT_EQ(end.exit_code, 0) << end.err;
+  EXPECT_NE(end.out.find("left out: card with 200 MiB free"), std::string::npos) << end.out;
+}
+
 TEST(PlanCli, WhereTheLayersGoMayBeAsked) {
   const Sandbox box;
   const std::string ghost = std::string(TRIMMA_GHOSTS) + "/granite4-h-tiny.gguf";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <thread>
 
 #include "gguf/imatrix.h"
@@ -204,6 +205,67 @@ TEST(QuantizeCli, ForceReplacesALinksTargetOrTheLinkButNeverTheInput) {
   ExpectDocument(box, Call("tiny.gguf", "old.gguf", "Q8_0", {"--force"}));
   EXPECT_NE(box.Read("old.gguf"), "old");
   EXPECT_EQ(box.Read("tiny.gguf"), before);
+}
+
+TEST(QuantizeCli, ADryRunOfASizeWritesNothing) {
+  const Sandbox box;
+  WriteTinyModel(box / "wide.gguf", kWide);
+  box.Write("text.txt", SomeText(2000));
+  const auto before = box.Snapshot();
+  const std::vector<std::string> call = {"quantize", "wide.gguf",     "-o",         "q.gguf",
+                                         "--size",   "Q4_K_M",        "--dry-run",  "--calibration",
+                                         "text.txt", "--tensor-type", "attn_v=Q8_0"};
+  const Json plan = ExpectDocument(box, call);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_TRUE(plan["file_bytes"].is_null());
+  EXPECT_LT(plan["least_bytes"], plan["most_bytes"]);
+  const ProgramEnd text = box.Run(call);
+  EXPECT_NE(text.out.find("the smallest possible is"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("still to do: reading the calibration text"), std::string::npos);
+  EXPECT_EQ(box.Snapshot(), before);
+}
+
+TEST(QuantizeCli, TypesCanBeForcedByName) {
+  const Sandbox box;
+  WriteTinyModel(box / "wide.gguf", kWide);
+  const std::vector<std::string> forced = {"--tensor-type", R"(blk\.0\.attn_q=Q8_0)",
+                                           "--tensor-type", "attn_(q|k)=Q6_K"};
+  const Json dry = [&] {
+    std::vector<std::string> more = forced;
+    more.emplace_back("--dry-run");
+    return ExpectDocument(box, Call("wide.gguf", "q.gguf", "Q4_K_M", more));
+  }();
+  const Json made = ExpectDocument(box, Call("wide.gguf", "q.gguf", "Q4_K_M", forced));
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(dry["tensors"], made["tensors"]);
+  EXPECT_EQ(dry["file_bytes"], made["file_bytes"]);
+  std::map<std::string, std::string> types;
+  for (const Json& tensor : made["tensors"]) types[tensor["name"]] = tensor["to"];
+  EXPECT_EQ(types["blk.0.attn_q.weight"], "Q8_0");
+  EXPECT_EQ(types["blk.1.attn_q.weight"], "Q6_K");
+  EXPECT_EQ(types["blk.0.attn_k.weight"], "Q6_K");
+  EXPECT_NE(made["notes"].dump().find("attn_(q|k)=Q6_K: 3 tensors"), std::string::npos);
+}
+
+TEST(QuantizeCli, ABadTensorTypeIsRefused) {
+  const Sandbox box;
+  WriteTinyModel(box / "wide.gguf", kWide);
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"attn_q", "PATTERN=TYPE"},
+      {"attn_q=Q4_KK", "did you mean Q4_K?"},
+      {"attn[=Q8_0", "no regular expression"},
+      {"nosuch=Q8_0", "finds no tensor"},
+      {"attn_norm=Q8_0", "doesn't quantise"}};
+  for (const auto& [text, words] : bad) {
+    ExpectRefused(box, Call("wide.gguf", "q.gguf", "Q4_K_M", {"--tensor-type", text}), Code::kUsage,
+                  words);
+    ExpectRefused(box,
+                  {"quantize", "wide.gguf", "-o", "q.gguf", "--bpw", "6", "--tensor-type", text},
+                  Code::kUsage, words);
+  }
+  ExpectRefused(
+      box, Call("wide.gguf", "q.gguf", "F16", {"--mode", "exact", "--tensor-type", "attn_q=Q8_0"}),
+      Code::kUsage, "passes over");
 }
 
 // Slow to quantise, small to hold: a second or so on one thread.

@@ -150,12 +150,12 @@ Result<pid_t> Spawn(const std::string& name, const Pipe& in, const Pipe& out, co
   char* argv[] = {self.data(), flag.data(), job.data(), nullptr};
   pid_t pid = 0;
   // ggml's threads spin at every barrier; on a machine that does anything else each barrier then
-  // costs a time slice. Only speed is measured as the user will have it.
+  // costs a time slice. What is timed is timed as the user will have it.
   std::string patient = "OMP_WAIT_POLICY=passive";
   std::vector<char*> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr && name != "speed")
-    environment.push_back(patient.data());
+  const bool timed = name == "speed" || name == "kernels";
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr && !timed) environment.push_back(patient.data());
   environment.push_back(nullptr);
   const int rc = posix_spawn(&pid, self.c_str(), &actions, &attributes, argv, environment.data());
   posix_spawnattr_destroy(&attributes);
@@ -281,17 +281,39 @@ Error ErrorFromJson(const Json& json) {
   return {CodeFromName(text("code")).value_or(Code::kFailure), text("what"), text("hint")};
 }
 
-Result<Json> RunChild(const std::string& name, const Json& request, const OnEvent& on_event,
-                      const ChildLimits& limits) {
+struct Child::Process {
+  std::string name;
+  pid_t pid = 0;  // 0: not started, or reaped
+  Pipe in, out, err;
+
+  ~Process() {
+    if (pid <= 0) return;
+    kill(-pid, SIGKILL);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+};
+
+Child::Child(std::unique_ptr<Process> process) : process_(std::move(process)) {}
+Child::Child(Child&&) noexcept = default;
+Child::~Child() = default;
+
+Result<Child> Child::Start(const std::string& name) {
   TRY_STATUS(CheckInterrupted());
-  Pipe in;
-  Pipe out;
-  Pipe err;
+  auto process = std::make_unique<Process>();
+  process->name = name;
+  auto& [_, pid, in, out, err] = *process;
   if (!in.ok() || !out.ok() || !err.ok()) return ErrnoError("create", "a pipe", errno);
-  TRY(const pid_t pid, Spawn(name, in, out, err));
+  TRY(pid, Spawn(name, in, out, err));
   in.CloseRead();
   out.CloseWrite();
   err.CloseWrite();
+  return Child(std::move(process));
+}
+
+Result<Json> Child::Ask(const Json& request, const OnEvent& on_event,
+                        const ChildLimits& limits) && {
+  auto& [name, pid, in, out, err] = *process_;
   SendRequest(in, request.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 
   Watch watch(name, pid, limits);
@@ -299,6 +321,7 @@ Result<Json> RunChild(const std::string& name, const Json& request, const OnEven
   Converse(out, err, on_event, watch, talk);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) (void)watch.Look();
+  pid = 0;
   if (watch.reason()) {
     // A child that stopped in order because we were interrupted knows best how to go on; which
     // signal it was, we know.
@@ -314,8 +337,15 @@ Result<Json> RunChild(const std::string& name, const Json& request, const OnEven
   return Diagnose(name, status, talk.stderr_tail);
 }
 
-int ServeChild(const Job& job) {
+Result<Json> RunChild(const std::string& name, const Json& request, const OnEvent& on_event,
+                      const ChildLimits& limits) {
+  TRY(Child child, Child::Start(name));
+  return std::move(child).Ask(request, on_event, limits);
+}
+
+int ServeChild(const Job& job, const std::function<void()>& get_ready) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // never outlive the parent
+  if (get_ready) get_ready();
   const auto send = [](const Json& message) {
     const std::string line = message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
     size_t sent = 0;

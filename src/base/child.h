@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -34,11 +35,30 @@ using OnEvent = std::function<void(const Json&)>;
 Result<Json> RunChild(const std::string& name, const Json& request, const OnEvent& on_event = {},
                       const ChildLimits& limits = {});
 
+// The same in two steps: a child that gets ready (loads the engine) while its request is not known
+// yet.
+class Child {
+ public:
+  static Result<Child> Start(const std::string& name);
+  Child(Child&&) noexcept;
+  Child& operator=(Child&&) = delete;
+  ~Child();  // ends it, if it was never asked
+
+  Result<Json> Ask(const Json& request, const OnEvent& on_event = {},
+                   const ChildLimits& limits = {}) &&;
+
+ private:
+  struct Process;
+  explicit Child(std::unique_ptr<Process> process);
+  std::unique_ptr<Process> process_;
+};
+
 // The child's side. `job` gets the request and a way to send events; whatever it returns is sent.
 // Returns the process's exit status.
 using Emit = std::function<void(const Json&)>;
 using Job = std::function<Result<Json>(const Json& request, const Emit& emit)>;
-int ServeChild(const Job& job);
+// `get_ready` is called before the request is waited for.
+int ServeChild(const Job& job, const std::function<void()>& get_ready = {});
 
 // {"code","what","hint"} and back.
 Json ErrorToJson(const Error& error);

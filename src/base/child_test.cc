@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -170,6 +171,23 @@ class ChildTest : public testing::Test {
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+TEST_F(ChildTest, WaitsForItsRequestAndAnswersIt) {
+  auto child = Child::Start("selftest-echo");
+  ASSERT_TRUE(child.ok()) << child.error().what;
+  const Result<Json> answer = std::move(*child).Ask("late");
+  ASSERT_TRUE(answer.ok()) << answer.error().what;
+  EXPECT_EQ(*answer, "late");
+}
+
+TEST_F(ChildTest, EndsWithItsOwnerWhenItWasNeverAsked) {
+  {
+    const auto child = Child::Start("selftest-echo");
+    ASSERT_TRUE(child.ok()) << child.error().what;
+    EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), 0) << "it waits";
+  }
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "no child is left";
+}
 
 TEST_F(ChildTest, AnswersWithWhatTheJobReturns) {
   const Json request = {{"path", "räksmörgås"}, {"numbers", {1, 2.5, -3}}, {"nothing", nullptr}};

@@ -18,11 +18,14 @@ constexpr uint64_t kMediumParameters = 2'000'000'000;
 constexpr int kTypicalAnswer = 128;
 constexpr double kSameSpeed = 0.05;
 
+// Not without the GPUs where they are what is recommended.
 bool FitsAt(const Planned& planned, const FileType* recipe, uint32_t context) {
-  return std::any_of(
-      planned.plan.cells.begin(), planned.plan.cells.end(), [&](const PlanCell& cell) {
-        return cell.fits && cell.type == recipe->name && cell.settings.context >= context;
-      });
+  const Plan& plan = planned.plan;
+  const bool use_gpu = !plan.recommended || plan.cells[*plan.recommended].settings.use_gpu;
+  return std::any_of(plan.cells.begin(), plan.cells.end(), [&](const PlanCell& cell) {
+    return cell.fits && cell.type == recipe->name && cell.settings.context >= context &&
+           (cell.settings.use_gpu || !use_gpu);
+  });
 }
 
 // The files are thrown away but one; what they lose stays known to plans.

@@ -34,6 +34,8 @@ Action DefineOptimize(CLI::App& app, const Shared& shared) {
   app.add_option("--calibration", o->calibration,
                  "Collect importance data from this text (default: generated)");
   app.add_option("--context", o->context, "Context length (default: the plan's)");
+  app.add_option("--gpu", o->gpu, "none leaves the graphics cards out (default: as the plan says)")
+      ->check(CLI::IsMember({"none"}));
   app.add_option("--max-kld", o->max_kld, "Largest mean KL divergence of a new quantisation, nats")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 100.0));

@@ -26,11 +26,13 @@ Status RunPlan(Options& options, const Shared& shared) {
   TRY(options.plan.wishes.purpose, ParsePurpose(options.purpose));
   options.target.bench_outputs = options.runtime == "bench";
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
+  // It loads the engine while the header is read: each takes longer than the pricing itself.
+  TRY(Child child, Child::Start(kPricingJob));
   TRY(const OpenedModel model, OpenModel(options.model));
   const MachineScan scan = ScanMachine();
   TRY(PlanTarget target, ChooseTarget(scan.machine, options.target));
   TRY(target.pricing.projector, OpenProjector(model, options.projector));
-  TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan));
+  TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan, std::move(child)));
   const Plan& plan = planned.plan;
   if (shared.json) {
     Json document = ToJson(plan);
@@ -93,7 +95,8 @@ Action DefinePlan(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app.add_option("--gpu-layers", o.plan.base.gpu_layers,
-                 "Exactly so many layers on the GPU (default: as many as fit)")
+                 "Exactly so many layers on the GPU (default: as many as fit); with 0 it still "
+                 "computes large batches, --gpu none leaves it out")
       ->check(CLI::Range(0, 10000));
   app.add_option("--on-host", o.plan.base.host_tensors,
                  "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)");

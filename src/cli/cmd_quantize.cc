@@ -1,13 +1,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <map>
-
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/fit.h"
+#include "cli/machine.h"
+#include "cli/planning.h"
+#include "cli/quantize_text.h"
+#include "quantize/craft_plan.h"
 #include "quantize/quantize.h"
 
 namespace trimma {
@@ -20,7 +23,11 @@ struct Options {
   std::string size;
   std::optional<double> bits;
   std::optional<double> max_kld;
+  bool fit = false;
+  FitOptions fit_options;
   std::string mode;
+  std::string types = "all";
+  std::vector<std::string> tensor_types;
   std::string recipe;
   std::string work;
   std::string imatrix;
@@ -31,32 +38,10 @@ struct Options {
   bool dry_run = false;
 };
 
-std::string Describe(const QuantizeReport& report, bool dry_run) {
-  std::map<std::pair<std::string, std::string>, int> changes;
-  for (const TensorChange& t : report.tensors) ++changes[{NameOf(t.from), NameOf(t.to)}];
-  std::string text =
-      fmt::format("{}{}: {} ({} bytes), {:.2f} bits per weight", dry_run ? "would write " : "",
-                  SafeText(report.output, 500), FormatBytes(report.file_bytes), report.file_bytes,
-                  report.bits_per_weight);
-  if (!dry_run) text += fmt::format(", in {}", FormatSeconds(report.seconds));
-  text += "\n";
-  for (const auto& [types, count] : changes) {
-    text += types.first == types.second
-                ? fmt::format("  {:4} tensors stay {}\n", count, types.first)
-                : fmt::format("  {:4} tensors {} -> {}\n", count, types.first, types.second);
-  }
-  if (report.expected_loss)
-    text += fmt::format("expected loss {:.4f} nats a token\n", *report.expected_loss);
-  if (!report.importance.empty())
-    text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
-  for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
-  return text;
-}
-
 // What requantising costs, told before it is done.
-void WarnIfQuantised(const OpenedModel& model, QuantizeReport& report) {
+void WarnIfQuantised(const OpenedModel& model, std::vector<std::string>& notes) {
   if (IsUnquantised(model.file)) return;
-  report.notes.push_back(
+  notes.push_back(
       fmt::format("the source is {} already: its own loss stays and the new one adds to it; an F16 "
                   "or BF16 original makes a better {}",
                   TypeLabel(model.file), "file of the same size"));
@@ -65,10 +50,11 @@ void WarnIfQuantised(const OpenedModel& model, QuantizeReport& report) {
 // Words that say nothing together.
 Status CheckCombination(const Options& options, bool replays) {
   const int goals = int{!options.type.empty()} + int{!options.size.empty()} +
-                    int{options.bits.has_value()} + int{options.max_kld.has_value()};
+                    int{options.bits.has_value()} + int{options.max_kld.has_value()} +
+                    int{options.fit};
   const bool crafts = options.type.empty() || options.mode == "full";
   if (goals > 1 || (goals == 0 && !replays)) {
-    return Error{Code::kUsage, "say what to make by one of --type, --size, --bpw, --max-kld",
+    return Error{Code::kUsage, "say what to make by one of --type, --size, --bpw, --max-kld, --fit",
                  "for example --type Q4_K_M, or --size Q4_K_M for a better file of that size"};
   }
   if (goals == 1 && replays) {
@@ -85,9 +71,13 @@ Status CheckCombination(const Options& options, bool replays) {
     return Error{Code::kUsage, "an imatrix says too little for this: moments of a text are needed",
                  "give --calibration FILE, or neither"};
   }
+  if (options.types == "fast" && options.size.empty() && !options.bits && !options.fit) {
+    return Error{Code::kUsage, "--types fast goes with --size, --bpw or --fit",
+                 "a recipe has its types, and a loss asks for no size to compare speeds at"};
+  }
   if (!crafts && !(options.recipe.empty() && options.work.empty())) {
     return Error{Code::kUsage,
-                 "--recipe and --work go with --size, --bpw, --max-kld or --mode full",
+                 "--recipe and --work go with --size, --bpw, --max-kld, --fit or --mode full",
                  "leave them out"};
   }
   return {};
@@ -101,6 +91,16 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
   quantize.exact = options.mode == "exact";
   if (!options.type.empty()) {
     TRY(quantize.recipe, ParseFileType(options.type));
+  }
+  if (quantize.exact && !options.tensor_types.empty() && !InfoOf(quantize.recipe->base).quantized) {
+    return Error{Code::kUsage,
+                 fmt::format("llama-quantize passes over --tensor-type where it makes {}",
+                             quantize.recipe->name),
+                 "leave --mode exact out"};
+  }
+  for (const std::string& text : options.tensor_types) {
+    TRY(TypePattern pattern, ParseTypePattern(text));
+    quantize.forced_types.push_back(std::move(pattern));
   }
   quantize.max_loss = options.max_kld;
   if (options.bits) {
@@ -116,11 +116,54 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
       QuantizeOptions of_the_recipe = quantize;
       of_the_recipe.recipe = like;
       of_the_recipe.compensate = false;
+      of_the_recipe.forced_types.clear();
       TRY(const QuantizeReport made, PlanQuantize(of_the_recipe));
       quantize.size_bytes = made.file_bytes;
     }
   }
   return {};
+}
+
+// The result, as a document and as text.
+struct Said {
+  Json document;
+  std::string text;
+
+  Status Print(bool json) const { return json ? PrintDocument(document) : PrintText(text); }
+};
+
+std::vector<TensorType> TypesOf(const QuantizeReport& report) {
+  std::vector<TensorType> types;
+  for (const TensorChange& tensor : report.tensors) types.push_back(tensor.to);
+  return types;
+}
+
+// What the file takes where it is to run.
+Status AddFit(const Fit& fit, const Result<Fit::Taken>& priced, Said& said) {
+  if (!priced.ok()) return priced.error();
+  said.document["fit"] = fit.ToJson(*priced);
+  said.text += fit.Describe(*priced) + "\n";
+  return {};
+}
+
+// What --types fast judges by. The kernels are measured where nobody did before; a dry run writes
+// nothing, so it goes without.
+Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::optional<Fit>& fit,
+                                          Progress& progress) {
+  MachineScan scan = ScanMachine();
+  if (!scan.kernels) {
+    if (options.dry_run) return std::optional<SpeedWish>();
+    TRY_STATUS(BenchKernels(
+        scan, [&](double share) { progress.Update("measuring the engine's kernels", share); }));
+  }
+  TRY(const PlanTarget here, ChooseTarget(scan.machine, options.fit_options.target));
+  SpeedWish wish;
+  wish.target.gpus = KernelsOfGpus(scan, here);
+  wish.target.host = *KernelsOfHost(scan);
+  if (fit) wish.target.settings = fit->settings();
+  if (wish.target.gpus.empty()) wish.target.settings.gpu_layers = 0;
+  wish.baseline = FindFileType(options.size);
+  return std::optional(std::move(wish));
 }
 
 Status RunQuantize(const Options& options, const Shared& shared) {
@@ -135,16 +178,42 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   if (!options.work.empty()) quantize.work_directory = options.work;
   quantize.threads = options.threads;
   quantize.force = options.force;
+  std::optional<Fit> fit;
+  if (options.fit) {
+    TRY(Fit there, Fit::Create(model, options.fit_options));
+    fit.emplace(std::move(there));
+    quantize.fit = fit->Target();
+  }
   Progress progress(shared.quiet);
-  auto report = options.dry_run ? PlanQuantize(quantize)
-                                : Quantize(quantize, [&](const std::string& stage, double share) {
-                                    progress.Update(stage, share);
-                                  });
+  std::string blind;  // why --types fast can't see
+  if (options.types == "fast") {
+    TRY(quantize.speed, FastWish(options, fit, progress));
+    if (!quantize.speed)
+      blind =
+          "the engine's kernels were not measured here (`trimma scan --bench`): "
+          "types as with --types all";
+  }
+  const auto tell = [&](const std::string& stage, double share) { progress.Update(stage, share); };
+  if (options.dry_run && (quantize.recipe == nullptr || quantize.compensate)) {
+    Result<CraftPlan> plan = PlanCraft(quantize, tell);
+    progress.Done();
+    if (!plan.ok()) return plan.error();
+    WarnIfQuantised(model, plan->notes);
+    if (!blind.empty()) plan->notes.push_back(blind);
+    Said said = {ToJson(*plan), Describe(*plan, quantize.output)};
+    if (fit && plan->report) TRY_STATUS(AddFit(*fit, fit->PriceMix(TypesOf(*plan->report)), said));
+    return said.Print(shared.json);
+  }
+  auto report = options.dry_run ? PlanQuantize(quantize) : Quantize(quantize, tell);
   progress.Done();
   if (!report.ok()) return report.error();
-  WarnIfQuantised(model, *report);
-  return shared.json ? PrintDocument(ToJson(*report))
-                     : PrintText(Describe(*report, options.dry_run));
+  WarnIfQuantised(model, report->notes);
+  Said said = {ToJson(*report), Describe(*report, options.dry_run)};
+  if (fit) {
+    TRY(const GgufFile made, ReadGguf(report->output));
+    TRY_STATUS(AddFit(*fit, fit->Price(made), said));
+  }
+  return said.Print(shared.json);
 }
 
 }  // namespace
@@ -161,11 +230,41 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("--max-kld", o->max_kld,
                  "The smallest file that is expected to lose at most so much (nats a token)")
       ->check(CLI::PositiveNumber);
+  app.add_flag("--fit", o->fit,
+               "As large as runs wholly on the GPUs (or the host, where there are none) with "
+               "--context tokens");
+  FitOptions& f = o->fit_options;
+  app.add_option("--gpu", f.target.gpus,
+                 "With --fit: these cards instead of this machine's (\"RTX 2060\", none)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs("--fit");
+  app.add_option("--vram", f.target.vram, "With --fit: memory free on the card (5.5GiB)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs("--fit");
+  app.add_option("--context", f.context, "With --fit: tokens of context (default 4096)")
+      ->needs("--fit");
+  app.add_option("--kv", f.kv, "With --fit: type of the KV cache")
+      ->capture_default_str()
+      ->needs("--fit");
+  app.add_option("--mmproj", f.projector,
+                 "With --fit: a projector beside the model, or none (default: its store's)")
+      ->needs("--fit");
+  app.add_option("--types", o->types,
+                 "all, or fast: no slower than llama.cpp's own file of that size, by the kernels' "
+                 "speeds measured on this machine")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"all", "fast"}));
   app.add_option(
          "--mode", o->mode,
          "plain (each block rounded best), full (errors make up for each other), or exact (with "
          "--type: the bytes of llama-quantize); default plain with --type, full else")
       ->check(CLI::IsMember({"plain", "full", "exact"}));
+  app.add_option("--tensor-type", o->tensor_types,
+                 "PATTERN=TYPE, repeatable: tensors in whose name the regular expression is found "
+                 "get this type (attn_v=Q6_K); of several the first that is found counts")
+      ->allow_extra_args(false);
   app.add_option("--recipe", o->recipe,
                  "A file that the chosen types are kept in; if it is there, they are replayed");
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");
@@ -179,7 +278,8 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_flag("--force", o->force, "Replace an existing output");
-  app.add_flag("--dry-run", o->dry_run, "Say exactly what would be made; write nothing");
+  app.add_flag("--dry-run", o->dry_run,
+               "Say what would be made, as far as it is known without measuring; write nothing");
   return [o, &shared] { return RunQuantize(*o, shared); };
 }
 

@@ -7,6 +7,7 @@
 #include "base/child.h"
 #include "base/interrupt.h"
 #include "cli/machine.h"
+#include "engine/engine.h"
 #include "engine/kernel_timing.h"
 #include "engine/learn.h"
 #include "measure/quality.h"
@@ -24,15 +25,20 @@ using JobFunction = Result<Json> (*)(const Json& request, const Emit& emit);
 struct NamedJob {
   const char* name;
   JobFunction run;
+  void (*get_ready)() = nullptr;
 };
+
+// The job itself says what is wrong with it.
+void LoadEngine() { (void)StartEngine(); }
 
 constexpr std::array kJobs = {
     NamedJob{"devices", DevicesJob},
     NamedJob{"recipes", RecipesJob},
-    NamedJob{"pricing", PricingJob},
+    NamedJob{kPricingJob, PricingJob, LoadEngine},
     NamedJob{"price", PriceJob},
     NamedJob{"importance", ImportanceJob},
     NamedJob{"quantize", QuantizeJob},
+    NamedJob{"gathering", GatheringJob},
     NamedJob{"moments", MomentsJob},
     NamedJob{"sensitivity", SensitivityJob},
     NamedJob{"speed", SpeedJob},
@@ -48,7 +54,7 @@ constexpr std::array kJobs = {
 int RunJob(const std::string& name) {
   InstallInterruptHandlers();
   for (const NamedJob& job : kJobs) {
-    if (name == job.name) return ServeChild(job.run);
+    if (name == job.name) return ServeChild(job.run, job.get_ready);
   }
   return ServeChild([&](const Json&, const Emit&) -> Result<Json> {
     return Error{Code::kInternal, fmt::format("there is no job {}", name), ""};

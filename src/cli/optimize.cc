@@ -115,7 +115,7 @@ void LearnCards(Run& run, const Machine& machine) {
 Status MakeThePlan(Run& run) {
   MachineScan scan = ScanMachine();
   if (!scan.machine.memory.bandwidth_bytes_per_s) BenchMachine(scan);
-  LearnCards(run, scan.machine);
+  if (run.options.gpu.empty()) LearnCards(run, scan.machine);
   run.record.machine = scan.machine;
   run.record.notes = scan.notes;
   PlanOptions options;
@@ -126,7 +126,9 @@ Status MakeThePlan(Run& run) {
       options.contexts.push_back(*run.options.context);
     }
   }
-  TRY(PlanTarget target, ChooseTarget(scan.machine, {}));
+  TargetOptions where;
+  if (!run.options.gpu.empty()) where.gpus = {run.options.gpu};
+  TRY(PlanTarget target, ChooseTarget(scan.machine, where));
   target.pricing.projector = run.projector;
   TRY(run.planned, MakePlanFor(run.source.file, scan, target, options));
   const Plan& plan = run.planned.plan;
@@ -135,6 +137,7 @@ Status MakeThePlan(Run& run) {
   run.defaults.context = run.options.context.value_or(cell.settings.context);
   if (!run.record.machine.gpus.empty()) {
     run.defaults.gpu_layers = cell.settings.gpu_layers;
+    run.defaults.use_gpu = cell.settings.use_gpu;
     run.defaults.host_tensors = cell.settings.host_tensors;
   }
   return {};
@@ -351,8 +354,10 @@ Status JudgeSettings(Run& run, Steps& steps) {
 
 void FillMemoryRows(Run& run) {
   const std::string& type = run.record.after.type;
-  for (const PlanCell& cell : run.planned.plan.cells) {
-    if (cell.type != type) continue;
+  const Plan& plan = run.planned.plan;
+  const bool use_gpu = plan.cells[*plan.recommended].settings.use_gpu;
+  for (const PlanCell& cell : plan.cells) {
+    if (cell.type != type || cell.settings.use_gpu != use_gpu) continue;
     MemoryRow row{
         cell.settings.context, cell.settings.kv_k, cell.settings.kv_v, 0, 0, 0, cell.fits};
     for (const DeviceBytes& device : cell.devices) {

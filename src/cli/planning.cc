@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/common.h"
 #include "plan/kv.h"
+#include "plan/without_gpu.h"
 
 namespace trimma {
 namespace {
@@ -44,7 +47,20 @@ std::optional<std::string> WhyNotCached(const GgufFile& file, const KvTypes& kv)
   return std::nullopt;
 }
 
-// Kernels of the GPUs that a plan is for: measured ones of this machine's, else the data sheet's.
+// Whether this machine's processor may do without the GPUs that would hold the whole model.
+bool GpusMayBeNeedless(const GgufFile& file, const PricingRequest& request,
+                       const std::vector<DeviceKernels>& gpus, const DeviceKernels& host) {
+  if (gpus.empty() || !request.base.use_gpu) return false;
+  const SpeedModel speed(file, {}, gpus, host);
+  return std::any_of(request.contexts.begin(), request.contexts.end(), [&](uint32_t context) {
+    RuntimeSettings settings = request.base;
+    settings.context = context;
+    return HostMayBeFaster(speed, settings);
+  });
+}
+
+}  // namespace
+
 std::vector<DeviceKernels> KernelsOfGpus(const MachineScan& scan, const PlanTarget& target) {
   std::vector<DeviceKernels> gpus;
   for (size_t i = 0; i < target.machine.gpus.size(); ++i) {
@@ -70,10 +86,8 @@ std::optional<DeviceKernels> KernelsOfHost(const MachineScan& scan) {
   return std::nullopt;
 }
 
-}  // namespace
-
 Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
-                            const PlanOptions& options) {
+                            const PlanOptions& options, std::optional<Child> child) {
   TRY_STATUS(CheckContexts(options.contexts, file));
   PricingRequest request;
   request.contexts =
@@ -95,11 +109,15 @@ Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const
   }
   request.base = options.base;
   request.target = target.pricing;
+  if (target.pricing.cards && target.pricing.cards->empty()) request.base.use_gpu = false;
+  const std::vector<DeviceKernels> gpus = KernelsOfGpus(scan, target);
+  const std::optional<DeviceKernels> host = KernelsOfHost(scan);
+  request.always_without_gpu = host && GpusMayBeNeedless(file, request, gpus, *host);
   Planned planned;
-  TRY(planned.pricing, PriceMixes(file, request));
+  TRY(planned.pricing, PriceMixes(file, request, std::move(child)));
   const LossTable losses = LossTable::For(file, MeasuredQualities::Load());
-  planned.plan = MakePlan({file, target.machine, planned.pricing, losses,
-                           KernelsOfGpus(scan, target), KernelsOfHost(scan), options.wishes});
+  planned.plan =
+      MakePlan({file, target.machine, planned.pricing, losses, gpus, host, options.wishes});
   planned.plan.notes.insert(planned.plan.notes.begin(), notes.begin(), notes.end());
   return planned;
 }

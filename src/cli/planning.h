@@ -23,8 +23,15 @@ struct Planned {
   Plan plan;
 };
 
-// `scan` is of this machine, `target` where the model is to run: as ChooseTarget gave it.
+// Kernels of the GPUs that a plan is for: measured ones of this machine's, else the data sheet's.
+std::vector<DeviceKernels> KernelsOfGpus(const MachineScan& scan, const PlanTarget& target);
+// Of this machine without them: measured, else as far as its bandwidth tells; nullopt: nothing is
+// known.
+std::optional<DeviceKernels> KernelsOfHost(const MachineScan& scan);
+
+// `scan` is of this machine, `target` where the model is to run: as ChooseTarget gave it. `child`:
+// as PriceMixes takes it.
 Result<Planned> MakePlanFor(const GgufFile& file, const MachineScan& scan, const PlanTarget& target,
-                            const PlanOptions& options);
+                            const PlanOptions& options, std::optional<Child> child = std::nullopt);
 
 }  // namespace trimma

@@ -14,6 +14,8 @@ void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--gpu-layers", o.gpu_layers, "Layers on the GPU (default: all)")
       ->check(CLI::Range(0, 10000));
+  app.add_option("--gpu", o.gpu, "none leaves the graphics cards out (default: all are used)")
+      ->check(CLI::IsMember({"none"}));
   app.add_option("--flash-attention", o.flash_attention, "auto, on or off")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
@@ -34,6 +36,7 @@ Result<RuntimeSettings> ToSettings(const RuntimeOptions& o) {
   s.threads = o.threads;
   s.threads_batch = o.threads_batch;
   s.gpu_layers = o.gpu_layers;
+  s.use_gpu = o.gpu.empty();
   s.flash_attention = ParseFlashAttention(o.flash_attention);
   TRY(s.kv_k, ParseKvType(o.kv));
   s.kv_v = s.kv_k;

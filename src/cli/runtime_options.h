@@ -14,6 +14,7 @@ struct RuntimeOptions {
   std::optional<uint32_t> context;
   std::optional<uint32_t> batch, ubatch;
   std::optional<int> threads, threads_batch, gpu_layers;
+  std::string gpu;  // "none", or "" for all
   std::string flash_attention = "auto";
   std::string kv = "f16";
 };

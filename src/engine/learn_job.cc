@@ -65,10 +65,8 @@ Result<Json> IdleJob(const Json&, const Emit& emit) {
 // {"buffers": [bytes per GPU]} as soon as the context is full; stays long enough to be looked at.
 Result<Json> FillJob(const Json& request, const Emit& emit) {
   TRY(const RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
-  Model::Options options;
-  options.gpu_layers = settings.gpu_layers;
-  options.host_tensors = settings.host_tensors;
-  TRY(const Model model, Model::Load(request.at("source").get<std::string>(), options));
+  TRY(const Model model,
+      Model::Load(request.at("source").get<std::string>(), Model::Options::PlacedAs(settings)));
   Context::Options with;
   with.settings = settings;
   with.outputs = static_cast<uint32_t>(settings.parallel);

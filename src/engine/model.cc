@@ -32,6 +32,14 @@ int DefaultThreads() {
 
 void Model::Free::operator()(llama_model* model) const { llama_model_free(model); }
 
+Model::Options Model::Options::PlacedAs(const RuntimeSettings& settings) {
+  Options options;
+  options.gpu_layers = settings.gpu_layers;
+  options.host_tensors = settings.host_tensors;
+  if (!settings.use_gpu) options.devices.emplace();
+  return options;
+}
+
 Result<Model> Model::Load(const std::string& path, const Options& options) {
   TRY(const GgufFile file, ReadGguf(path));
   TRY_STATUS(CheckModel(file));

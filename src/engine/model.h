@@ -24,14 +24,17 @@ using Token = int32_t;
 class Model {
  public:
   struct Options {
+    // Where `settings` lay a model: which layers and tensors on which devices.
+    static Options PlacedAs(const RuntimeSettings& settings);
+
     std::optional<int> gpu_layers;  // nullopt: all
     bool no_alloc = false;          // price only: nothing is read, no weights exist
     bool writable =
         false;           // weights in memory of our own, as in the file: not mapped, not repacked
     bool repack = true;  // weights rearranged for the CPU's kernels, as the engine's default
     std::vector<std::string> host_tensors;  // RuntimeSettings::host_tensors
-    // The GPUs to use; nullopt: all that the engine sees. Phantoms (engine/phantom.h) only with
-    // no_alloc.
+    // The GPUs to use; nullopt: all that the engine sees; empty: none. Phantoms (engine/phantom.h)
+    // only with no_alloc.
     std::optional<std::vector<ggml_backend_device*>> devices;
   };
   // `file` was accepted by our own reader; its shards are loaded. kInvalid with the engine's words

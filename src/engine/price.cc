@@ -15,19 +15,24 @@ Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings
   return BytesOf(model, context);
 }
 
-std::vector<DeviceBytes> BytesOf(const Model& model, const Context& context) {
-  std::vector<ggml_backend_dev_t> gpus;
+std::vector<DeviceBytes> DevicesOf(const Model& model) {
   std::vector<DeviceBytes> devices;
   for (int i = 0; i < llama_model_n_devices(model.get()); ++i) {
     ggml_backend_dev_t device = llama_model_get_device(model.get(), i);
     size_t free = 0;
     size_t total = 0;
     ggml_backend_dev_memory(device, &free, &total);
-    gpus.push_back(device);
     devices.push_back({.name = ggml_backend_dev_description(device), .free_bytes = free});
   }
   devices.push_back({.name = "host"});
+  return devices;
+}
 
+std::vector<DeviceBytes> BytesOf(const Model& model, const Context& context) {
+  std::vector<ggml_backend_dev_t> gpus;
+  for (int i = 0; i < llama_model_n_devices(model.get()); ++i)
+    gpus.push_back(llama_model_get_device(model.get(), i));
+  std::vector<DeviceBytes> devices = DevicesOf(model);
   for (const auto& [buffer_type, bytes] : llama_get_memory_breakdown(context.get())) {
     // Pinned host buffers belong to a GPU's backend but to the host's memory; repacked weights
     // are the CPU's though their buffer type isn't "host".

@@ -30,7 +30,10 @@ struct DeviceBytes {
 Result<std::vector<DeviceBytes>> Price(const Model& model, const RuntimeSettings& settings,
                                        uint32_t outputs);
 
-// The same of a context that exists.
+// The devices of a model with nothing on them yet, in that order.
+std::vector<DeviceBytes> DevicesOf(const Model& model);
+
+// What Price() tells, of a context that exists.
 std::vector<DeviceBytes> BytesOf(const Model& model, const Context& context);
 
 Json ToJson(const DeviceBytes& device);

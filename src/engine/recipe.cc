@@ -5,6 +5,7 @@
 #include <llama.h>
 
 #include <memory>
+#include <string>
 
 #include "engine/ggml_types.h"
 
@@ -18,10 +19,21 @@ struct FreeQuant {
   void operator()(quantize_state_impl* state) const { llama_quant_free(state); }
 };
 
+// A regular expression that finds this name alone.
+std::string Exactly(const std::string& name) {
+  std::string pattern = "^";
+  for (const char c : name) {
+    if (std::string(R"(^$\.*+?()[]{}|)").find(c) != std::string::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern + "$";
+}
+
 }  // namespace
 
 std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file,
-                                    const FileType& recipe) {
+                                    const FileType& recipe,
+                                    const std::map<size_t, TensorType>& forced) {
   const size_t n = file.tensors.size();
   const std::unique_ptr<ggml_context, FreeContext> holder(
       ggml_init({(n + 1) * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
@@ -29,6 +41,13 @@ std::vector<TensorType> RecipeTypes(const Model& ghost, const GgufFile& file,
 
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.ftype = static_cast<llama_ftype>(recipe.id);
+  std::vector<std::string> patterns;
+  for (const auto& [i, type] : forced) patterns.push_back(Exactly(file.tensors[i].name));
+  std::vector<llama_model_tensor_override> overrides;
+  for (const auto& [i, type] : forced)
+    overrides.push_back({patterns[overrides.size()].c_str(), ToGgml(type)});
+  overrides.push_back({nullptr, GGML_TYPE_COUNT});
+  if (!forced.empty()) params.tt_overrides = overrides.data();
   const std::unique_ptr<quantize_state_impl, FreeQuant> state(
       llama_quant_init(ghost.get(), &params));
 

@@ -16,11 +16,12 @@ namespace {
 using Types = std::map<std::string, std::string>;
 
 // What llama-quantize makes of `source`; empty where it refuses.
-Types MadeByTheEngine(const std::string& source, const std::string& output,
-                      const FileType& recipe) {
+Types MadeByTheEngine(const std::string& source, const std::string& output, const FileType& recipe,
+                      const llama_model_tensor_override* overrides = nullptr) {
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.ftype = static_cast<llama_ftype>(recipe.id);
   params.nthread = 2;
+  params.tt_overrides = overrides;
   if (llama_model_quantize(source.c_str(), output.c_str(), &params) != 0) return {};
   const auto file = ReadGguf(output);
   CHECK(file.ok());
@@ -29,12 +30,18 @@ Types MadeByTheEngine(const std::string& source, const std::string& output,
   return types;
 }
 
-Types Predicted(const std::string& source, const FileType& recipe) {
+Types Predicted(const std::string& source, const FileType& recipe,
+                const std::map<std::string, TensorType>& forced = {}) {
   const auto file = ReadGguf(source);
   CHECK(file.ok());
   const auto ghost = LoadGhost(*file, {});
   CHECK(ghost.ok());
-  const std::vector<TensorType> types = RecipeTypes(*ghost, *file, recipe);
+  std::map<size_t, TensorType> places;
+  for (size_t i = 0; i < file->tensors.size(); ++i) {
+    const auto found = forced.find(file->tensors[i].name);
+    if (found != forced.end()) places[i] = found->second;
+  }
+  const std::vector<TensorType> types = RecipeTypes(*ghost, *file, recipe, places);
   CHECK(types.size() == file->tensors.size());
   Types named;
   for (size_t i = 0; i < types.size(); ++i) named[file->tensors[i].name] = NameOf(types[i]);
@@ -54,6 +61,26 @@ int AgreeOnEveryRecipe(const TinyModelOptions& shape) {
     EXPECT_EQ(Predicted(source, recipe), theirs) << recipe.name;
   }
   return made;
+}
+
+TEST(RecipeTest, ForcedTypesMoveTheOthersAsLlamaQuantizeMovesThem) {
+  EXPECT_TRUE(StartEngine().ok());
+  const TempTree tree;
+  TinyModelOptions shape;
+  shape.embedding = 256;
+  shape.feed_forward = 512;
+  shape.layers = 8;
+  const std::string source = WriteTinyModel(tree / "source.gguf", shape);
+  const FileType& recipe = *FindFileType("Q4_K_M");
+  const llama_model_tensor_override overrides[] = {{R"(^blk\.0\.attn_v\.weight$)", GGML_TYPE_Q8_0},
+                                                   {R"(^blk\.1\.attn_v\.weight$)", GGML_TYPE_Q2_K},
+                                                   {nullptr, GGML_TYPE_COUNT}};
+  const Types theirs = MadeByTheEngine(source, tree / "made.gguf", recipe, overrides);
+  ASSERT_FALSE(theirs.empty());
+  EXPECT_NE(theirs, Predicted(source, recipe));
+  EXPECT_EQ(theirs, Predicted(source, recipe,
+                              {{"blk.0.attn_v.weight", tensor_type::kQ8_0},
+                               {"blk.1.attn_v.weight", tensor_type::kQ2_K}}));
 }
 
 TEST(RecipeTest, TypesAreThoseThatLlamaQuantizeGives) {

@@ -70,7 +70,14 @@ Result<FlashAttention> Flash(const Json& json) {
   return Wrong("flash_attention", "auto, on or off", value);
 }
 
-// Absent in records of versions that didn't have it.
+// Absent in records of versions that didn't have it, as host_tensors below.
+Result<bool> UseGpu(const Json& json) {
+  const auto found = json.find("use_gpu");
+  if (found == json.end()) return true;
+  if (!found->is_boolean()) return Wrong("use_gpu", "true or false", *found);
+  return found->get<bool>();
+}
+
 Result<std::vector<std::string>> Patterns(const Json& json) {
   const auto found = json.find("host_tensors");
   if (found == json.end()) return std::vector<std::string>();
@@ -114,6 +121,7 @@ Json ToJson(const RuntimeSettings& settings) {
           {"kv_k", settings.kv_k},
           {"kv_v", settings.kv_v},
           {"gpu_layers", OrNull(settings.gpu_layers)},
+          {"use_gpu", settings.use_gpu},
           {"parallel", settings.parallel},
           {"host_tensors", settings.host_tensors}};
 }
@@ -140,6 +148,7 @@ Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json) {
   TRY(settings.kv_k, KvType(json, "kv_k"));
   TRY(settings.kv_v, KvType(json, "kv_v"));
   TRY(settings.gpu_layers, OptionalNumber(json, "gpu_layers", {0, kMaxLayers}));
+  TRY(settings.use_gpu, UseGpu(json));
   TRY(const auto parallel, OptionalNumber(json, "parallel", {1, kMaxSequences}));
   settings.parallel = parallel.value_or(1);
   TRY(settings.host_tensors, Patterns(json));

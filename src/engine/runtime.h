@@ -23,6 +23,9 @@ struct RuntimeSettings {
   std::string kv_k = "f16";
   std::string kv_v = "f16";
   std::optional<int> gpu_layers;  // as -ngl counts, output layer included; nullopt: all that fit
+  // false: the GPUs are left out wholly, as llama-server's --device none, and gpu_layers means
+  // nothing. Without any layer there, a GPU still holds work buffers and computes large batches.
+  bool use_gpu = true;
   // Sequences decoded side by side (llama-server's slots); they share the context's tokens.
   int parallel = 1;
   // Regular expressions of tensor names that stay on the host whatever gpu_layers says, as

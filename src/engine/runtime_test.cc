@@ -16,6 +16,7 @@ RuntimeSettings Unusual() {
   settings.kv_k = "iq4_nl";
   settings.kv_v = "bf16";
   settings.gpu_layers = 0;
+  settings.use_gpu = false;
   settings.parallel = 4;
   settings.host_tensors = {R"(blk\.[0-3]\.ffn_.*_exps)"};
   return settings;
@@ -45,7 +46,7 @@ TEST(RuntimeTest, JsonFieldsAreStable) {
             "{\"batch\":64,\"context\":131072,\"flash_attention\":\"off\",\"gpu_layers\":0,"
             R"("host_tensors":["blk\\.[0-3]\\.ffn_.*_exps"],)"
             "\"kv_k\":\"iq4_nl\",\"kv_v\":\"bf16\",\"parallel\":4,\"threads\":3,\"threads_batch\":"
-            "7,\"ubatch\":32}");
+            "7,\"ubatch\":32,\"use_gpu\":false}");
   EXPECT_TRUE(ToJson(RuntimeSettings())["threads"].is_null());
 }
 
@@ -61,6 +62,15 @@ TEST(RuntimeTest, AnOptionalMayBeMissing) {
   const Result<RuntimeSettings> settings = RuntimeSettingsFromJson(json);
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ(settings->threads, std::nullopt);
+}
+
+TEST(RuntimeTest, RecordsOfBeforeUsedTheGpu) {
+  Json json = ToJson(RuntimeSettings());
+  json.erase("use_gpu");
+  const Result<RuntimeSettings> settings = RuntimeSettingsFromJson(json);
+  ASSERT_TRUE(settings.ok());
+  EXPECT_TRUE(settings->use_gpu);
+  EXPECT_NE(Refusal("use_gpu", 0).find("use_gpu must be true or false"), std::string::npos);
 }
 
 TEST(RuntimeTest, EveryOtherKeyMustBeThere) {

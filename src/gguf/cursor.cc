@@ -9,13 +9,13 @@
 
 namespace trimma {
 namespace {
-constexpr uint64_t kFirstPiece = uint64_t{1} << 20;
+constexpr uint64_t kPiece = uint64_t{256} << 10;
 constexpr size_t kMaxPathBytes = 4096;
 }  // namespace
 
 HeaderCursor::HeaderCursor(std::string_view name, std::string_view head, uint64_t file_bytes)
     : name_(SafeText(name, kMaxPathBytes)),
-      head_(head.substr(0, file_bytes)),
+      piece_(head.substr(0, file_bytes)),
       file_bytes_(file_bytes) {}
 
 HeaderCursor::HeaderCursor(const InputFile& file)
@@ -41,14 +41,17 @@ Status HeaderCursor::Fill(uint64_t bytes, const char* what) {
   }
   if (file_ == nullptr) {
     return Invalid(position_, fmt::format("{} lies beyond the first {} bytes that were given", what,
-                                          head_.size()));
+                                          piece_.size()));
   }
-  const uint64_t have = buffer_.size();
-  const uint64_t want =
-      std::min({file_bytes_, std::max({end, 2 * have, kFirstPiece}), format::kMaxHeaderBytes});
-  buffer_.resize(want);
-  TRY_STATUS(file_->ReadAt(have, buffer_.data() + have, want - have));
-  head_ = buffer_;
+  // What is left of the piece moves to the front, and the file's next bytes come behind it.
+  const uint64_t left = at_hand().size();
+  if (left > 0) std::memmove(buffer_.data(), at_hand().data(), left);
+  const uint64_t limit = std::min(file_bytes_, format::kMaxHeaderBytes) - position_;
+  const uint64_t want = std::min(limit, std::max(bytes, kPiece));
+  if (buffer_.size() < want) buffer_.resize(want);
+  TRY_STATUS(file_->ReadAt(position_ + left, buffer_.data() + left, want - left));
+  piece_ = std::string_view(buffer_).substr(0, want);
+  piece_at_ = position_;
   return {};
 }
 

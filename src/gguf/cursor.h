@@ -12,8 +12,9 @@
 
 namespace trimma {
 
-// Over a file, of which it reads a few large pieces as needed, or over bytes in memory.
-// It never reads more of a file than a header may have (format::kMaxHeaderBytes).
+// Over a file, of which it keeps a piece at a time, or over bytes in memory. Few and the same pages
+// hold every piece: a large vocabulary's header has thousands, and touching a new one costs more
+// than reading it. It never reads more of a file than a header may have (format::kMaxHeaderBytes).
 class HeaderCursor {
  public:
   HeaderCursor(std::string_view name, std::string_view head, uint64_t file_bytes);
@@ -27,17 +28,16 @@ class HeaderCursor {
 
   // The next `bytes`, valid until the next call. `what` names them for the error.
   Result<std::string_view> Take(uint64_t bytes, const char* what) {
-    const bool at_hand = bytes <= head_.size() - position_;
-    if (!at_hand) TRY_STATUS(Fill(bytes, what));
-    const std::string_view taken = head_.substr(position_, bytes);
+    if (bytes > at_hand().size()) TRY_STATUS(Fill(bytes, what));
+    const std::string_view taken = at_hand().substr(0, bytes);
     position_ += bytes;
     return taken;
   }
 
   // What of the rest is in memory already, and a step over some of it.
-  std::string_view at_hand() const { return head_.substr(position_); }
+  std::string_view at_hand() const { return piece_.substr(position_ - piece_at_); }
   void Skip(uint64_t bytes) {
-    CHECK(bytes <= head_.size() - position_);
+    CHECK(bytes <= at_hand().size());
     position_ += bytes;
   }
 
@@ -60,8 +60,9 @@ class HeaderCursor {
 
   std::string name_;
   const InputFile* file_ = nullptr;
-  std::string buffer_;     // of file_, from its start
-  std::string_view head_;  // what is in memory, from the start of the file
+  std::string buffer_;      // holds a piece of file_
+  std::string_view piece_;  // what is in memory
+  uint64_t piece_at_ = 0;   // where it begins in the file
   uint64_t file_bytes_ = 0;
   uint64_t position_ = 0;
 };

@@ -1,6 +1,7 @@
 // Metadata values as they lie in the file.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/text.h"
@@ -76,8 +77,9 @@ Result<Array> ParseStrings(HeaderCursor& cursor, uint64_t count) {
         cursor.position(),
         fmt::format("an array of {} strings, at most {} are allowed", count, format::kMaxStrings));
   }
+  constexpr uint64_t kLongToken = 16;
   Strings strings;
-  strings.reserve(count);
+  strings.reserve(count, std::min(cursor.remaining(), count * kLongToken));
   for (TakeSoundStrings(cursor, count, strings); strings.size() < count;
        TakeSoundStrings(cursor, count, strings)) {
     TRY(const std::string_view text, ParseString(cursor));

@@ -41,7 +41,11 @@ class Strings {
   Iterator begin() const { return {*this, 0}; }
   Iterator end() const { return {*this, size()}; }
 
-  void reserve(size_t count) { ends_.reserve(count); }
+  // `bytes` of all strings together, as a guess: memory that is not written costs nothing.
+  void reserve(size_t count, size_t bytes) {
+    ends_.reserve(count);
+    bytes_.reserve(bytes);
+  }
   void push_back(std::string_view text) {
     bytes_ += text;
     ends_.push_back(bytes_.size());

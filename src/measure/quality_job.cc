@@ -31,7 +31,8 @@ class Runner {
  public:
   static Result<Runner> Create(const Json& judged, int chunk) {
     TRY(RuntimeSettings settings, RuntimeSettingsFromJson(judged.at("settings")));
-    TRY(Model model, Model::Load(judged.at("path").get<std::string>(), {settings.gpu_layers}));
+    TRY(Model model,
+        Model::Load(judged.at("path").get<std::string>(), Model::Options::PlacedAs(settings)));
     settings.context = static_cast<uint32_t>(chunk);
     return Runner(std::move(model), settings);
   }

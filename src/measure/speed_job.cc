@@ -140,7 +140,7 @@ Result<std::vector<double>> TimeLoads(const SpeedSubject& subject, int repeats) 
   std::vector<double> milliseconds;
   for (int i = 0; i < repeats; ++i) {
     const auto start = Clock::now();
-    TRY(const Model model, Model::Load(subject.path, {subject.settings.gpu_layers}));
+    TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
     TRY(const Context context, Context::Create(model, {subject.settings}));
     milliseconds.push_back(Seconds(start) * 1000);
   }
@@ -150,17 +150,21 @@ Result<std::vector<double>> TimeLoads(const SpeedSubject& subject, int repeats) 
 // One model for each file and placement.
 struct LoadedModel {
   std::string path;
-  std::optional<int> gpu_layers;
+  RuntimeSettings settings;
   Model model;
 };
 
+bool SamePlace(const RuntimeSettings& a, const RuntimeSettings& b) {
+  return a.gpu_layers == b.gpu_layers && a.use_gpu == b.use_gpu && a.host_tensors == b.host_tensors;
+}
+
 Result<const Model*> ModelFor(std::vector<LoadedModel>& models, const SpeedSubject& subject) {
   for (const LoadedModel& loaded : models) {
-    if (loaded.path == subject.path && loaded.gpu_layers == subject.settings.gpu_layers)
+    if (loaded.path == subject.path && SamePlace(loaded.settings, subject.settings))
       return &loaded.model;
   }
-  TRY(Model model, Model::Load(subject.path, {subject.settings.gpu_layers}));
-  models.push_back({subject.path, subject.settings.gpu_layers, std::move(model)});
+  TRY(Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
+  models.push_back({subject.path, subject.settings, std::move(model)});
   return &models.back().model;
 }
 

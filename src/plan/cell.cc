@@ -17,6 +17,7 @@ Json ToJson(const PlanCell& cell) {
           {"kv_k", cell.settings.kv_k},
           {"kv_v", cell.settings.kv_v},
           {"gpu_layers", cell.settings.gpu_layers.value_or(0)},
+          {"use_gpu", cell.settings.use_gpu},
           {"host_tensors", cell.settings.host_tensors},
           {"devices", devices},
           {"fits", cell.fits},

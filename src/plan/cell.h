@@ -16,7 +16,7 @@ struct PlanCell {
   std::string type;  // "Q4_K_M"
   uint64_t file_bytes = 0;
   RuntimeSettings settings;             // gpu_layers filled in as placed
-  std::vector<DeviceBytes> devices;     // GPUs in order, the host last
+  std::vector<DeviceBytes> devices;     // GPUs in order, left out or not; the host last
   bool fits = false;                    // on every device, what must stay free there included
   bool whole = false;                   // all layers on the GPUs; without a GPU: all on the host
   std::optional<Estimate> decode_tps;   // at half the context filled

@@ -18,11 +18,11 @@ struct Candidate {
 };
 
 // Between cells that predictions can't tell apart: the whole on the GPU, the cache in full, then
-// room as far as it is useful and free, then few bytes.
+// room as far as it is useful and free, a GPU that helps, then few bytes.
 auto PlainReasons(const Question& q, const PlanCell& cell) {
   return std::tuple(cell.whole, KvBits(cell.settings),
-                    std::min(cell.settings.context, q.taste.useful_context), ~cell.file_bytes,
-                    ~AllBytes(cell));
+                    std::min(cell.settings.context, q.taste.useful_context), cell.settings.use_gpu,
+                    ~cell.file_bytes, ~AllBytes(cell));
 }
 
 // Room beyond what is wanted is free where nothing else would use the memory: on a GPU that holds
@@ -37,7 +37,8 @@ std::vector<Candidate> CandidatesOf(const Question& q, const std::vector<size_t>
       // Unless every choice of this mix and cache has at least as much.
       const bool shorter = std::any_of(from.begin(), from.end(), [&](size_t j) {
         const PlanCell& other = q.cells[j];
-        return other.mix == cell.mix && other.settings.kv_k == cell.settings.kv_k &&
+        return other.mix == cell.mix && other.settings.use_gpu == cell.settings.use_gpu &&
+               other.settings.kv_k == cell.settings.kv_k &&
                other.settings.kv_v == cell.settings.kv_v &&
                other.settings.context >= q.taste.wanted_context &&
                other.settings.context < cell.settings.context;

@@ -54,7 +54,7 @@ struct ChoiceFacts {
 
 // Marks fitting cells that no other fitting cell beats: as good in loss, decode speed, time to
 // first token and context, and better in one. Where a prediction is missing for some cell, bits and
-// bytes take its place for all: a larger file and cache keep more, fewer bytes in all run faster.
+// bytes take its place for all: a larger file and cache keep more, fewer bytes read run faster.
 void MarkPareto(std::vector<PlanCell>& cells);
 
 // A source that is quantised already is never given more bits, and stays as it is unless something

@@ -22,6 +22,17 @@ std::string Words(double tokens) {
 std::string Where(const Question& q, const PlanCell& cell) {
   if (!q.facts.has_gpu) return "it fits into this machine's memory";
   if (cell.whole) return "all of it fits on the graphics card";
+  if (!cell.settings.use_gpu) {
+    const bool card_fits = std::any_of(q.cells.begin(), q.cells.end(), [&](const PlanCell& other) {
+      return other.fits && other.settings.use_gpu && other.mix == cell.mix &&
+             other.settings.context == cell.settings.context &&
+             other.settings.kv_k == cell.settings.kv_k && other.settings.kv_v == cell.settings.kv_v;
+    });
+    return card_fits ? "it runs on the processor with the graphics card left out, which is faster "
+                       "than with it"
+                     : "it runs on the processor with the graphics card left out, where not even "
+                       "the working memory of a part of it fits";
+  }
   if (cell.settings.gpu_layers.value_or(0) == 0)
     return "it runs on the processor alone, since the graphics card is too small for it";
   return fmt::format(

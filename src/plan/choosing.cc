@@ -68,7 +68,8 @@ Shortage MissingToFit(const Question& q, const PlanCell& cell) {
 }
 
 std::optional<uint64_t> MissingToBeWhole(const Question& q, const PlanCell& cell) {
-  if (!q.facts.has_gpu || cell.devices.size() < 2) return std::nullopt;
+  // A choice without the GPUs doesn't tell what it would need there; its twin does.
+  if (!q.facts.has_gpu || cell.devices.size() < 2 || !cell.settings.use_gpu) return std::nullopt;
   uint64_t needed = 0;
   uint64_t budget = 0;
   for (size_t i = 0; i + 1 < cell.devices.size(); ++i) {

@@ -13,8 +13,8 @@ using Merits = std::array<double, 5>;
 Merits MeritsOf(const PlanCell& cell, const Known& known) {
   return {known.loss ? -cell.mean_kld->value : static_cast<double>(cell.file_bytes),
           known.loss ? 0.0 : KvBits(cell.settings),
-          known.speed ? cell.decode_tps->value : -static_cast<double>(AllBytes(cell)),
-          known.wait ? -cell.ttft_ms->value : 0.0, static_cast<double>(cell.settings.context)};
+          known.speed ? cell.decode_tps->value : -BytesRead(cell), known.wait ? -WaitMs(cell) : 0.0,
+          static_cast<double>(cell.settings.context)};
 }
 
 bool Beats(const Merits& a, const Merits& b) {

@@ -6,31 +6,25 @@
 #include <memory>
 
 #include "base/units.h"
+#include "plan/without_gpu.h"
 
 namespace trimma {
 namespace {
 
 // What may be taken on each device.
-std::vector<uint64_t> Budgets(const PlanCell& cell, const Machine& machine) {
+std::vector<uint64_t> Budgets(const std::vector<DeviceBytes>& devices, const Machine& machine) {
   const auto less = [](uint64_t all, uint64_t part) { return all > part ? all - part : 0; };
   std::vector<uint64_t> budgets;
-  for (size_t i = 0; i + 1 < cell.devices.size(); ++i)
-    budgets.push_back(less(cell.devices[i].free_bytes, cell.devices[i].reserve_bytes));
+  for (size_t i = 0; i + 1 < devices.size(); ++i)
+    budgets.push_back(less(devices[i].free_bytes, devices[i].reserve_bytes));
   budgets.push_back(less(machine.memory.available_bytes, kHostReserveBytes));
   return budgets;
 }
 
-bool Fits(const PlanCell& cell, const Machine& machine) {
-  const std::vector<uint64_t> budgets = Budgets(cell, machine);
-  for (size_t i = 0; i < budgets.size(); ++i) {
-    if (cell.devices[i].total_bytes() > budgets[i]) return false;
-  }
-  return true;
-}
-
 bool IsWhole(const PricedCell& cell, int layers) {
   if (cell.devices.size() == 1) return true;
-  return cell.settings.host_tensors.empty() && cell.settings.gpu_layers.value_or(layers) >= layers;
+  return cell.settings.use_gpu && cell.settings.host_tensors.empty() &&
+         cell.settings.gpu_layers.value_or(layers) >= layers;
 }
 
 // Weights on the host though all layers are on a GPU, by mix; empty where no cell shows it.
@@ -74,6 +68,16 @@ uint32_t TrainedContext(const GgufFile& file) {
   return context && *context > 0 && *context <= INT32_MAX ? static_cast<uint32_t>(*context) : 0;
 }
 
+int64_t RoomOf(const std::vector<DeviceBytes>& devices, const Machine& machine) {
+  const std::vector<uint64_t> budgets = Budgets(devices, machine);
+  int64_t room = INT64_MAX;
+  for (size_t i = 0; i < budgets.size(); ++i) {
+    room = std::min(
+        room, static_cast<int64_t>(budgets[i]) - static_cast<int64_t>(devices[i].total_bytes()));
+  }
+  return room;
+}
+
 Plan MakePlan(const PlanQuestion& question) {
   const auto& [file, machine, pricing, losses, gpus, host, wishes] = question;
   std::vector<std::unique_ptr<SpeedModel>> speeds(pricing.mixes.size());
@@ -85,7 +89,7 @@ Plan MakePlan(const PlanQuestion& question) {
     cell.file_bytes = mix.file_bytes;
     cell.settings = priced.settings;
     cell.devices = priced.devices;
-    cell.fits = Fits(cell, machine);
+    cell.fits = RoomOf(cell.devices, machine) >= 0;
     cell.whole = IsWhole(priced, pricing.layers);
     cell.mix = priced.mix;
     cell.mean_kld = losses.Loss(mix, cell.settings.kv_k, cell.settings.kv_v);
@@ -99,6 +103,7 @@ Plan MakePlan(const PlanQuestion& question) {
     }
     plan.cells.push_back(std::move(cell));
   }
+  DropNeedlessWithoutGpu(plan.cells);
   MarkPareto(plan.cells);
 
   ChoiceFacts facts;
@@ -106,7 +111,7 @@ Plan MakePlan(const PlanQuestion& question) {
   facts.source_label = TypeLabel(file);
   facts.parameters = file.parameters();
   facts.has_gpu = !machine.gpus.empty();
-  if (!plan.cells.empty()) facts.budget_bytes = Budgets(plan.cells.front(), machine);
+  if (!plan.cells.empty()) facts.budget_bytes = Budgets(plan.cells.front().devices, machine);
   facts.host_available_bytes = machine.memory.available_bytes;
   facts.host_weights_bytes = HostWeights(plan, pricing.mixes.size());
   const Answer answer = Choose(plan.cells, facts, wishes);

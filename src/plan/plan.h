@@ -49,6 +49,10 @@ struct PlanQuestion {
   Wishes wishes;
 };
 
+// What a model that takes these bytes leaves on the tightest of a machine's devices, what must stay
+// free there included; negative where it doesn't fit.
+int64_t RoomOf(const std::vector<DeviceBytes>& devices, const Machine& machine);
+
 Plan MakePlan(const PlanQuestion& question);
 
 // trimma.plan/1 without the machine.

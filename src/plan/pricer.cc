@@ -12,50 +12,78 @@ Pricer::Pricer(const GgufFile& file, const std::vector<Mix>& mixes, const Pricin
   has_gpu_ = target.cards ? !target.cards->empty() : !EngineGpus().empty();
 }
 
-Status Pricer::Start(FlashAttention flash_attention) {
-  RuntimeSettings settings;
-  if (!has_gpu_) settings.gpu_layers = 0;
-  TRY(const Model* ghost, Load(0, settings));
+Status Pricer::Start(const RuntimeSettings& base) {
+  auto first = std::make_unique<Ghost>();
+  TRY(const Model* ghost, Load(*first, 0, base));
   layers_ = ghost->layers();
+  ghosts_[KeyOf(0, base)] = std::move(first);
   placements_ = std::make_unique<Placements>(file_, layers_);
+  flash_attention_ = base.flash_attention;
+  if (!base.use_gpu) return LeaveGpusOut();
+  gpus_ = DevicesOf(*ghost);
+  gpus_.pop_back();
   if (target_.projector) {
-    TRY(projector_, PriceProjector(*target_.projector, {devices_, flash_attention}));
+    TRY(projector_, PriceProjector(*target_.projector, {devices_, flash_attention_}));
   }
   return {};
+}
+
+Status Pricer::LeaveGpusOut() {
+  if (!target_.projector) return {};
+  const ProjectorPlace host{std::vector<ggml_backend_device*>{}, flash_attention_};
+  TRY(host_projector_, PriceProjector(*target_.projector, host));
+  return {};
+}
+
+// The engine takes "no number" for all layers, more than all for all, and any number for none where
+// there is no GPU. How many all are is known from the first ghost on.
+Pricer::Key Pricer::KeyOf(size_t mix, const RuntimeSettings& settings) const {
+  const bool on_gpus = has_gpu_ && settings.use_gpu;
+  std::optional<int> layers = settings.gpu_layers;
+  if (!on_gpus) {
+    layers = 0;
+  } else if (layers_ > 0) {
+    layers = std::min(layers.value_or(layers_), layers_);
+  }
+  return {mix, on_gpus, layers, settings.host_tensors};
 }
 
 Result<const Model*> Pricer::Load(size_t mix, const RuntimeSettings& settings) {
   Ghost* ghost = nullptr;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    std::unique_ptr<Ghost>& entry = ghosts_[{mix, settings.gpu_layers, settings.host_tensors}];
+    std::unique_ptr<Ghost>& entry = ghosts_[KeyOf(mix, settings)];
     if (!entry) entry = std::make_unique<Ghost>();
     ghost = entry.get();
   }
-  std::call_once(ghost->once, [&] {
-    Model::Options options;
-    options.gpu_layers = settings.gpu_layers;
-    options.host_tensors = settings.host_tensors;
-    options.devices = devices_;
-    const bool as_is = mixes_.empty() || mixes_[mix].recipe == nullptr;
-    ghost->model =
-        LoadGhost(file_, as_is ? std::vector<TensorType>{} : mixes_[mix].assignment.types, options);
+  return Load(*ghost, mix, settings);
+}
+
+Result<const Model*> Pricer::Load(Ghost& ghost, size_t mix, const RuntimeSettings& settings) {
+  std::call_once(ghost.once, [&] {
+    Model::Options options = Model::Options::PlacedAs(settings);
+    if (settings.use_gpu) options.devices = devices_;
+    ghost.model = LoadGhost(file_, mixes_[mix].assignment.types, options);
   });
-  if (!ghost->model->ok()) return ghost->model->error();
-  return &ghost->model->value();
+  if (!ghost.model->ok()) return ghost.model->error();
+  return &ghost.model->value();
 }
 
 Result<PricedCell> Pricer::At(size_t mix, const RuntimeSettings& settings) {
   TRY(const Model* ghost, Load(mix, settings));
   const auto slots = static_cast<uint32_t>(settings.parallel);
   TRY(std::vector<DeviceBytes> devices, Price(*ghost, settings, target_.bench_outputs ? 0 : slots));
-  devices.front().projector_bytes += projector_.gpu_bytes;
-  devices.back().projector_bytes += projector_.host_bytes;
+  // GPUs that are left out are listed too, with nothing on them: devices are alike in all cells.
+  if (!settings.use_gpu) devices.insert(devices.begin(), gpus_.begin(), gpus_.end());
+  const ProjectorBytes& projector = settings.use_gpu ? projector_ : host_projector_;
+  devices.front().projector_bytes += projector.gpu_bytes;
+  devices.back().projector_bytes += projector.host_bytes;
   for (size_t i = 0; i + 1 < devices.size() && !target_.overheads.empty(); ++i) {
     const Overhead& overhead = target_.overheads[std::min(i, target_.overheads.size() - 1)];
     const bool split =
         !settings.host_tensors.empty() || settings.gpu_layers.value_or(layers_) < layers_;
-    devices[i].reserve_bytes = ReserveBytes(overhead, {settings.ubatch, widest_row_, split});
+    if (settings.use_gpu)
+      devices[i].reserve_bytes = ReserveBytes(overhead, {settings.ubatch, widest_row_, split});
     // This process has a context on a real card, which the load's own will take the place of.
     if (!target_.cards) devices[i].free_bytes += overhead.context_bytes;
   }

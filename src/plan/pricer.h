@@ -24,9 +24,11 @@ class Pricer {
 
   bool has_gpu() const { return has_gpu_; }
   const Placements& placements() const { return *placements_; }
-  // Loads the first ghost and prices the projector; the others below may be called once it is
-  // there. All settings have this flash attention.
-  Status Start(FlashAttention flash_attention);
+  // Loads the file as it is under these settings and prices the projector; the others below may be
+  // called once it is there. All settings have this flash attention.
+  Status Start(const RuntimeSettings& base);
+  // Prices the projector on the host. Before settings that leave the GPUs out, if `base` didn't.
+  Status LeaveGpusOut();
 
   // A mix under exactly these settings. Thread-safe.
   Result<PricedCell> At(size_t mix, const RuntimeSettings& settings);
@@ -52,8 +54,11 @@ class Pricer {
     std::once_flag once;
     std::optional<Result<Model>> model;
   };
-  using Key = std::tuple<size_t, std::optional<int>, std::vector<std::string>>;
+  // Mix, whether GPUs are used, layers there, host tensors.
+  using Key = std::tuple<size_t, bool, std::optional<int>, std::vector<std::string>>;
+  Key KeyOf(size_t mix, const RuntimeSettings& settings) const;
   Result<const Model*> Load(size_t mix, const RuntimeSettings& settings);
+  Result<const Model*> Load(Ghost& ghost, size_t mix, const RuntimeSettings& settings);
 
   const GgufFile& file_;
   const std::vector<Mix>& mixes_;
@@ -63,7 +68,10 @@ class Pricer {
   int layers_ = 0;
   std::unique_ptr<Placements> placements_;
   uint64_t widest_row_;
+  std::vector<DeviceBytes> gpus_;  // with nothing on them
+  FlashAttention flash_attention_ = FlashAttention::kAuto;
   ProjectorBytes projector_;
+  ProjectorBytes host_projector_;  // where the GPUs are left out
   std::mutex mutex_;
   std::map<Key, std::unique_ptr<Ghost>> ghosts_;
 };

@@ -57,9 +57,13 @@ class FileSizes {
 }  // namespace
 
 Result<std::vector<std::vector<TensorType>>> AskRecipes(
-    const GgufFile& file, const std::vector<const FileType*>& recipes) {
-  TRY(const Json answer,
-      RunChild("recipes", {{"ghost", GhostToJson(file)}, {"recipes", NamesOf(recipes)}}));
+    const GgufFile& file, const std::vector<const FileType*>& recipes,
+    const std::map<size_t, TensorType>& forced) {
+  Json forced_json = Json::array();
+  for (const auto& [i, type] : forced) forced_json.push_back({i, static_cast<uint32_t>(type)});
+  TRY(const Json answer, RunChild("recipes", {{"ghost", GhostToJson(file)},
+                                              {"recipes", NamesOf(recipes)},
+                                              {"forced", forced_json}}));
   std::vector<std::vector<TensorType>> types;
   for (const Json& list : answer.at("types")) types.push_back(TypesFromJson(list, file));
   return types;
@@ -67,8 +71,12 @@ Result<std::vector<std::vector<TensorType>>> AskRecipes(
 
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
                                                const RuntimeSettings& settings,
-                                               const PricingTarget& target) {
+                                               const PricingTarget& target,
+                                               const std::vector<TensorType>& types) {
+  Json types_json = Json::array();
+  for (const TensorType type : types) types_json.push_back(static_cast<uint32_t>(type));
   TRY(const Json answer, RunChild("price", {{"ghost", GhostToJson(file)},
+                                            {"types", types_json},
                                             {"settings", ToJson(settings)},
                                             {"target", ToJson(target)}}));
   std::vector<DeviceBytes> devices;
@@ -76,13 +84,22 @@ Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
   return devices;
 }
 
-Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request) {
+Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request,
+                           std::optional<Child> child) {
   Json kv = Json::array();
   for (const KvTypes& types : request.kv) kv.push_back({types.k, types.v});
-  const Json message = {{"ghost", GhostToJson(file)},   {"recipes", NamesOf(request.recipes)},
-                        {"contexts", request.contexts}, {"kv", kv},
-                        {"base", ToJson(request.base)}, {"target", ToJson(request.target)}};
-  TRY(const Json answer, RunChild("pricing", message));
+  const Json message = {{"ghost", GhostToJson(file)},
+                        {"recipes", NamesOf(request.recipes)},
+                        {"contexts", request.contexts},
+                        {"kv", kv},
+                        {"base", ToJson(request.base)},
+                        {"target", ToJson(request.target)},
+                        {"always_without_gpu", request.always_without_gpu}};
+  if (!child) {
+    TRY(Child started, Child::Start(kPricingJob));
+    child.emplace(std::move(started));
+  }
+  TRY(const Json answer, std::move(*child).Ask(message));
   Pricing pricing;
   pricing.layers = answer.at("layers");
   pricing.composed = answer.at("composed");

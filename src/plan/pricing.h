@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,14 +58,18 @@ struct PricingRequest {
   // The rest of the settings. gpu_layers: exactly so many; nullopt: as many as fit.
   RuntimeSettings base;
   PricingTarget target;
+  // Where layers are placed as they fit: every choice with the GPUs left out too, after the others.
+  // Otherwise those choices that the GPUs don't hold whole.
+  bool always_without_gpu = false;
 };
 
 struct Pricing {
   std::vector<Mix> mixes;  // [0] is the file as it is; recipes that change nothing are left out
-  std::vector<PricedCell> cells;  // every mix x context x KV types, in this order
-  int layers = 0;                 // as -ngl counts
-  size_t composed = 0;            // cells whose weights were put together with another cell's rest
-  size_t checked = 0;             // of which were priced as a whole too, to the same bytes
+  // Every mix x context x KV types, in this order; then those with the GPUs left out.
+  std::vector<PricedCell> cells;
+  int layers = 0;       // as -ngl counts
+  size_t composed = 0;  // cells whose weights were put together with another cell's rest
+  size_t checked = 0;   // of which were priced as a whole too, to the same bytes
 };
 
 // KV cache and compute buffers are priced by the engine for every context and KV type, a mix's
@@ -73,16 +78,22 @@ struct Pricing {
 // Where layers are split between GPU and host, every cell is priced by itself, and it takes the
 // most layers on the GPU that leave the overhead free. A mixture of experts keeps its attention on
 // the GPU first, and gives up the experts of one layer after the other.
-Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request);
+// `child`: one of kPricingJob that was started before, if any.
+Result<Pricing> PriceMixes(const GgufFile& file, const PricingRequest& request,
+                           std::optional<Child> child = std::nullopt);
+inline constexpr const char* kPricingJob = "pricing";
 
-// The memory of a file under exactly these settings.
+// The memory of a file under exactly these settings; as if its tensors had these types, or its own
+// where there are none.
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,
                                                const RuntimeSettings& settings,
-                                               const PricingTarget& target = {});
+                                               const PricingTarget& target = {},
+                                               const std::vector<TensorType>& types = {});
 
-// Recipe types of a source, [recipe][tensor].
+// Recipe types of a source, [recipe][tensor]. `forced`: as RecipeTypes (engine/recipe.h).
 Result<std::vector<std::vector<TensorType>>> AskRecipes(
-    const GgufFile& file, const std::vector<const FileType*>& recipes);
+    const GgufFile& file, const std::vector<const FileType*>& recipes,
+    const std::map<size_t, TensorType>& forced = {});
 
 // The children's side.
 Result<Json> PricingJob(const Json& request, const Emit& emit);

@@ -89,11 +89,13 @@ class Grid {
   }
 
   Status Placed() {
+    if (settings_.empty()) return {};
+    const bool on_gpus = pricer_.has_gpu() && settings_.front().use_gpu;
     for (RuntimeSettings& s : settings_)
-      s = pricer_.placements().At(pricer_.has_gpu() ? 0 : pricer_.placements().size() - 1, s);
+      s = pricer_.placements().At(on_gpus ? 0 : pricer_.placements().size() - 1, s);
     TRY_STATUS(PriceWhole());
     TRY_STATUS(Check());
-    return pricer_.has_gpu() ? PlaceTheRest() : Status();
+    return on_gpus ? PlaceTheRest() : Status();
   }
 
   const std::vector<PricedCell>& cells() const { return cells_; }
@@ -175,6 +177,49 @@ class Grid {
   size_t checked_ = 0;
 };
 
+// A request's cells, as they are found.
+struct Answer {
+  std::vector<PricedCell> cells;
+  size_t composed = 0;
+  size_t checked = 0;
+
+  void Take(const Grid& grid) {
+    composed += grid.composed();
+    checked += grid.checked();
+  }
+};
+
+// The choices with the GPUs left out, after those of `on_gpus` (mix by mix, all settings each).
+Status AddWithoutGpu(Pricer& pricer, size_t mixes, std::vector<RuntimeSettings> settings,
+                     bool always, Answer& answer) {
+  const size_t n = settings.size();
+  const auto wanted = [&](size_t mix, size_t i) {
+    const RuntimeSettings& placed = answer.cells[mix * n + i].settings;
+    return always || !placed.host_tensors.empty() || placed.gpu_layers < pricer.layers();
+  };
+  std::vector<size_t> places;  // of the settings that some mix wants
+  std::vector<RuntimeSettings> without;
+  for (size_t i = 0; i < n; ++i) {
+    bool any = false;
+    for (size_t mix = 0; mix < mixes && !any; ++mix) any = wanted(mix, i);
+    if (!any) continue;
+    places.push_back(i);
+    without.push_back(settings[i]);
+    without.back().use_gpu = false;
+  }
+  if (places.empty()) return {};
+  TRY_STATUS(pricer.LeaveGpusOut());
+  Grid grid(pricer, mixes, 1, std::move(without));
+  TRY_STATUS(grid.Placed());
+  for (size_t mix = 0; mix < mixes; ++mix) {
+    for (size_t k = 0; k < places.size(); ++k) {
+      if (wanted(mix, places[k])) answer.cells.push_back(grid.cells()[mix * places.size() + k]);
+    }
+  }
+  answer.Take(grid);
+  return {};
+}
+
 Result<GgufFile> Source(const Json& request) {
   TRY_STATUS(StartEngine());
   TRY(GgufFile file, GhostFromJson(request.at("ghost")));
@@ -190,7 +235,7 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
   TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
   TRY(const RuntimeSettings base, RuntimeSettingsFromJson(request.at("base")));
   Pricer pricer(file, mixes, target);
-  TRY_STATUS(pricer.Start(base.flash_attention));
+  TRY_STATUS(pricer.Start(base));
   std::vector<RuntimeSettings> settings;
   for (const Json& context : request.at("contexts")) {
     for (const Json& kv : request.at("kv")) {
@@ -200,27 +245,37 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
       settings.back().kv_v = kv.at(1);
     }
   }
-  Json cells = Json::array();
   Grid grid(pricer, mixes.size(), request.at("kv").size(), settings);
-  if (!settings.empty())
-    TRY_STATUS(base.gpu_layers || !base.host_tensors.empty() ? grid.AsAsked() : grid.Placed());
-  for (const PricedCell& cell : grid.cells()) cells.push_back(ToJson(cell));
+  const bool as_asked = base.gpu_layers || !base.host_tensors.empty();
+  TRY_STATUS(as_asked ? grid.AsAsked() : grid.Placed());
+  Answer answer;
+  answer.cells = grid.cells();
+  answer.Take(grid);
+  if (!as_asked && pricer.has_gpu() && base.use_gpu) {
+    TRY_STATUS(
+        AddWithoutGpu(pricer, mixes.size(), settings, request.at("always_without_gpu"), answer));
+  }
+  Json cells = Json::array();
+  for (const PricedCell& cell : answer.cells) cells.push_back(ToJson(cell));
   Json mixes_json = Json::array();
   for (const Mix& mix : mixes) mixes_json.push_back(ToJson(mix));
   return Json{{"layers", pricer.layers()},
               {"mixes", mixes_json},
               {"cells", cells},
-              {"composed", grid.composed()},
-              {"checked", grid.checked()}};
+              {"composed", answer.composed},
+              {"checked", answer.checked}};
 }
 
 Result<Json> PriceJob(const Json& request, const Emit&) {
   TRY(const GgufFile file, Source(request));
   TRY(const RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
   TRY(const PricingTarget target, PricingTargetFromJson(request.at("target")));
-  const std::vector<Mix> as_is(1);
-  Pricer pricer(file, as_is, target);
-  TRY_STATUS(pricer.Start(settings.flash_attention));
+  std::vector<Mix> mix(1);
+  for (const Json& type : request.at("types"))
+    mix[0].assignment.types.push_back(TensorType{type.get<uint32_t>()});
+  CHECK(mix[0].assignment.types.empty() || mix[0].assignment.types.size() == file.tensors.size());
+  Pricer pricer(file, mix, target);
+  TRY_STATUS(pricer.Start(settings));
   TRY(const PricedCell cell, pricer.At(0, settings));
   return Json{{"devices", ToJson(cell).at("devices")}};
 }
@@ -228,12 +283,18 @@ Result<Json> PriceJob(const Json& request, const Emit&) {
 Result<Json> RecipesJob(const Json& request, const Emit&) {
   TRY(const GgufFile file, Source(request));
   TRY(const Model ghost, LoadGhost(file, {}, {.gpu_layers = 0}));
+  std::map<size_t, TensorType> forced;
+  for (const Json& item : request.at("forced")) {
+    const size_t i = item.at(0);
+    CHECK(i < file.tensors.size());
+    forced[i] = TensorType{item.at(1).get<uint32_t>()};
+  }
   Json answers = Json::array();
   for (const Json& name : request.at("recipes")) {
     const FileType* recipe = FindFileType(name.get<std::string>());
     CHECK(recipe != nullptr);
     Json types = Json::array();
-    for (const TensorType type : RecipeTypes(ghost, file, *recipe))
+    for (const TensorType type : RecipeTypes(ghost, file, *recipe, forced))
       types.push_back(static_cast<uint32_t>(type));
     answers.push_back(std::move(types));
   }

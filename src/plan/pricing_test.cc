@@ -207,6 +207,29 @@ TEST(PricingTest, ACardThatIsNotThereTakesWhatItCanHold) {
   }
 }
 
+// One ghost serves for all of these, so they must be one placement to the engine.
+TEST(PricingTest, NoNumberOfLayersIsAllOfThemAndMoreThanAllToo) {
+  const TempTree tree;
+  const GgufFile file = Written(tree, Shape("gemma3"));
+  const auto bytes = [&](std::optional<int> layers, const PricingTarget& target) {
+    RuntimeSettings settings;
+    settings.gpu_layers = layers;
+    const auto devices = PriceSettings(file, settings, target);
+    CHECK(devices.ok());
+    Json json;
+    for (const DeviceBytes& device : *devices) json.push_back(ToJson(device));
+    return json;
+  };
+  const PricingTarget card = OnCard(1ULL << 40);
+  const Json all = bytes(std::nullopt, card);
+  EXPECT_EQ(bytes(3, card), all);
+  EXPECT_EQ(bytes(99, card), all);
+  EXPECT_NE(bytes(2, card), all);
+  PricingTarget none;
+  none.cards.emplace();
+  EXPECT_EQ(bytes(99, none), bytes(0, none));
+}
+
 TEST(PricingTest, TwoCardsShareTheLayersAndNoCardLeavesThemOnTheHost) {
   const TempTree tree;
   TinyModelOptions shape = Shape("llama");
@@ -227,6 +250,77 @@ TEST(PricingTest, TwoCardsShareTheLayersAndNoCardLeavesThemOnTheHost) {
   ASSERT_TRUE(none.ok());
   EXPECT_EQ(none->cells.at(0).devices.size(), 1U);
   EXPECT_EQ(none->cells[0].settings.gpu_layers, 0);
+}
+
+// Cells of a request on one card, then those that leave it out; what the latter cost where there is
+// no card at all.
+TEST(PricingTest, ChoicesThatTheCardDoesNotHoldWholeArePricedWithoutItToo) {
+  const TempTree tree;
+  TinyModelOptions shape = Shape("llama");
+  shape.layers = 6;
+  const GgufFile file = Written(tree, shape);
+  tree.Write("mmproj.gguf", Assemble(TinyProjector(224)));
+  const auto projector = ReadGguf(tree / "mmproj.gguf");
+  ASSERT_TRUE(projector.ok());
+  PricingRequest request;
+  request.recipes = Recipes({"Q8_0"});
+  request.contexts = {1024, 8192};
+  request.kv = {{"f16", "f16"}, {"q8_0", "q8_0"}};
+  request.target = OnCard(1ULL << 40);
+  request.target.projector = *projector;
+  const size_t choices = 8;
+  const auto whole = PriceMixes(file, request);
+  ASSERT_TRUE(whole.ok()) << whole.error().what;
+  ASSERT_EQ(whole->cells.size(), choices) << "the card holds all of them";
+  request.always_without_gpu = true;
+  const auto twice = PriceMixes(file, request);
+  ASSERT_TRUE(twice.ok()) << twice.error().what;
+  ASSERT_EQ(twice->cells.size(), 2 * choices);
+
+  PricingRequest bare = request;
+  bare.target.cards.emplace();
+  const auto none = PriceMixes(file, bare);
+  ASSERT_TRUE(none.ok()) << none.error().what;
+  ASSERT_EQ(none->cells.size(), choices);
+  for (size_t i = 0; i < choices; ++i) {
+    const PricedCell& without = twice->cells[choices + i];
+    const PricedCell& twin = twice->cells[i];
+    EXPECT_FALSE(without.settings.use_gpu);
+    EXPECT_EQ(without.settings.gpu_layers, 0);
+    EXPECT_EQ(std::tie(without.mix, without.settings.context, without.settings.kv_k),
+              std::tie(twin.mix, twin.settings.context, twin.settings.kv_k));
+    ASSERT_EQ(without.devices.size(), 2U);
+    EXPECT_EQ(without.devices[0].name, "a card");
+    EXPECT_EQ(without.devices[0].total_bytes() + without.devices[0].reserve_bytes, 0U);
+    EXPECT_EQ(without.devices[0].free_bytes, twin.devices[0].free_bytes);
+    EXPECT_EQ(ToJson(without.devices[1]), ToJson(none->cells[i].devices[0]));
+  }
+
+  // Somewhere between: of those that lie on both sides, and of those alone.
+  request.always_without_gpu = false;
+  const DeviceBytes& largest = whole->cells[2].devices[0];  // F16, 8192, f16
+  request.target.cards->front().free_bytes = largest.total_bytes() + largest.reserve_bytes - 1;
+  const auto some = PriceMixes(file, request);
+  ASSERT_TRUE(some.ok()) << some.error().what;
+  ASSERT_EQ(some->cells.size(), choices + 1);
+  EXPECT_LT(some->cells[2].settings.gpu_layers, some->layers);
+  EXPECT_FALSE(some->cells[choices].settings.use_gpu);
+  EXPECT_EQ(some->cells[choices].settings.context, 8192U);
+}
+
+TEST(PricingTest, WithoutLayersACardIsStillUsedAndLeftOutItIsNot) {
+  const TempTree tree;
+  const GgufFile file = Written(tree, Shape("gemma3"));
+  RuntimeSettings settings;
+  settings.gpu_layers = 0;
+  const auto used = PriceSettings(file, settings, OnCard(1ULL << 40));
+  settings.use_gpu = false;
+  const auto left_out = PriceSettings(file, settings, OnCard(1ULL << 40));
+  ASSERT_TRUE(used.ok() && left_out.ok());
+  EXPECT_GT(used->front().compute_bytes, 0U) << "for the batches that it computes";
+  EXPECT_EQ(used->front().weights_bytes, 0U);
+  ASSERT_EQ(left_out->size(), 1U);
+  EXPECT_EQ(left_out->front().name, "host");
 }
 
 TEST(PricingTest, SequencesSideBySideAndTensorsOnTheHostAreInThePrice) {

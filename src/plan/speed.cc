@@ -268,26 +268,28 @@ SpeedPrediction SpeedModel::Predict(const RuntimeSettings& settings) const {
   if (!predictable_) return out;
   const Placement placement = Place(settings);
   const bool host = !placement.uses_gpu || placement.gpu_from > 0 || !settings.host_tensors.empty();
-  const bool measured =
-      (!host || host_.measured) &&
-      (!placement.uses_gpu ||
-       std::all_of(gpus_.begin(), gpus_.end(), [](const DeviceKernels& d) { return d.measured; }));
-  const auto within = [&](double value, double width) {
-    return Estimate{value, value / (1 + width), value * (1 + width), measured};
+  const bool gpus_measured =
+      std::all_of(gpus_.begin(), gpus_.end(), [](const DeviceKernels& d) { return d.measured; });
+  // With no layer on them, GPUs compute large batches, and no single token.
+  const bool decodes_there = placement.uses_gpu && placement.gpu_from < layers_.size();
+  struct Width {
+    double alone, split, unmeasured;
   };
-  const auto token = TokenSeconds(settings, settings.context / 2.0);
-  const bool split = host && placement.uses_gpu;
-  if (token) {
-    out.decode_tps = within(1 / *token, !measured ? kCardDecodeWidth
-                                        : split   ? kSplitWidth
-                                                  : kDecodeWidth);
+  const auto within = [&](double value, bool gpu, const Width& width) {
+    const bool measured = (!host || host_.measured) && (!gpu || gpus_measured);
+    const double w = !measured ? width.unmeasured : host && gpu ? width.split : width.alone;
+    return Estimate{value, value / (1 + w), value * (1 + w), measured};
+  };
+  if (const auto token = TokenSeconds(settings, settings.context / 2.0)) {
+    out.decode_tps =
+        within(1 / *token, decodes_there, {kDecodeWidth, kSplitWidth, kCardDecodeWidth});
   }
   const uint32_t prompt = std::max(1U, PromptTokens(settings.context));
   const auto seconds = PromptSeconds(settings, prompt);
   if (seconds) {
-    const double width = !measured ? kCardPrefillWidth : split ? kSplitWidth : kPrefillWidth;
-    out.prefill_tps = within(prompt / *seconds, width);
-    out.ttft_ms = within(*seconds * 1000, width);
+    const Width width = {kPrefillWidth, kSplitWidth, kCardPrefillWidth};
+    out.prefill_tps = within(prompt / *seconds, placement.uses_gpu, width);
+    out.ttft_ms = within(*seconds * 1000, placement.uses_gpu, width);
   }
   return out;
 }

@@ -86,8 +86,8 @@ class SpeedModel {
     double kv_elements = 0;     // elements that a token puts into the cache
   };
   struct Placement {
-    size_t gpu_from = 0;  // layers from here on are on GPUs
-    bool uses_gpu = false;
+    size_t gpu_from = 0;    // layers from here on are on GPUs
+    bool uses_gpu = false;  // without layers there: for large batches
     const std::vector<std::vector<bool>>*
         on_host;  // [layer][matrices]: there although the layer isn't
   };

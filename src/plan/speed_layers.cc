@@ -9,11 +9,10 @@
 namespace trimma {
 namespace {
 
-// Of what starts and barriers cost on a host in graphs of nothing else, a model's own graph shows
-// this share, and it reads weights so much faster than single matrices in turn are read. Fitted to
+// A model reads its weights so much faster than single matrices in turn are read. Fitted to
 // decoding on 4 threads of a Xeon (Sapphire Rapids): gemma3 270M as Q8_0 and Q4_K_M, 4 layers of
-// llama 3B as Q6_K and Q3_K_M.
-constexpr double kHostStartShare = 0.4;
+// llama 3B as Q6_K and Q3_K_M; on 2 cores of another machine, models of over 100 MB came out as
+// much too slow without it.
 constexpr double kHostReadGain = 1.1;
 
 bool Contains(const std::string& name, const char* part) {
@@ -65,14 +64,7 @@ SpeedModel::SpeedModel(const GgufFile& file, const std::vector<TensorType>& type
     : gpus_(std::move(gpus)), host_(std::move(host)) {
   CHECK(types.empty() || types.size() == file.tensors.size());
   if (host_.measured) {
-    host_.op_seconds *= kHostStartShare;
-    host_.norm_op_seconds *= kHostStartShare;
-    host_.graph_seconds *= kHostStartShare;
-    for (auto& [name, kernel] : host_.weights) {
-      kernel.matvec_seconds *= kHostStartShare;
-      kernel.matvec_bytes_per_s *= kHostReadGain;
-    }
-    for (auto& [name, kernel] : host_.attention) kernel.token_seconds *= kHostStartShare;
+    for (auto& [name, kernel] : host_.weights) kernel.matvec_bytes_per_s *= kHostReadGain;
   }
   if (IsBeyondPrediction(file)) return;
   const std::string arch = file.architecture();
@@ -246,9 +238,10 @@ SpeedModel::Placement SpeedModel::Place(const RuntimeSettings& settings) const {
   placement.on_host = &HostMatrices(settings.host_tensors);
   // As the engine counts (llama-model.cpp): the output layer is one of them, and goes first.
   const auto all = static_cast<int64_t>(layers_.size());
-  const int64_t wanted = gpus_.empty() ? 0 : settings.gpu_layers.value_or(static_cast<int>(all));
+  placement.uses_gpu = !gpus_.empty() && settings.use_gpu;
+  const int64_t wanted =
+      placement.uses_gpu ? settings.gpu_layers.value_or(static_cast<int>(all)) : 0;
   placement.gpu_from = static_cast<size_t>(std::clamp<int64_t>(all - wanted, 0, all));
-  placement.uses_gpu = wanted > 0;
   return placement;
 }
 

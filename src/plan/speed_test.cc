@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plan/cell.h"
+#include "plan/without_gpu.h"
 
 namespace trimma {
 namespace {
@@ -116,6 +117,27 @@ TEST(SpeedModelTest, ATokenTakesItsBytesOverTheRate) {
   const double seconds = *model.TokenSeconds(At(4096), 0);
   EXPECT_GT(seconds, bytes / 4e10 / 1.1);  // models are read a little faster than matrices in turn
   EXPECT_LT(seconds, bytes / 4e10 * 1.1);  // starts and small operations
+}
+
+TEST(SpeedModelTest, ACardThatIsLeftOutIsAsNone) {
+  const GgufFile file = Model({}, kQ8_0);
+  const SpeedModel host(file, {}, {}, Host());
+  const SpeedModel beside(file, {}, {Gpu()}, Host());
+  RuntimeSettings without = At(8192, 9);
+  without.use_gpu = false;
+  EXPECT_EQ(beside.Predict(without).decode_tps, host.Predict(At(8192)).decode_tps);
+  EXPECT_EQ(beside.Predict(without).ttft_ms, host.Predict(At(8192)).ttft_ms);
+  // With no layer on it, it computes large batches all the same, and no single token.
+  EXPECT_EQ(Decode(beside, At(8192, 0)), Decode(host, At(8192)));
+  EXPECT_LT(beside.Predict(At(8192, 0)).ttft_ms->value, host.Predict(At(8192)).ttft_ms->value);
+}
+
+TEST(SpeedModelTest, AHostMayBeFasterThanAWeakCardAndIsNotThanAFastOne) {
+  const GgufFile file = Model({}, kQ8_0);
+  EXPECT_FALSE(HostMayBeFaster(SpeedModel(file, {}, {Gpu()}, Host()), At(8192, std::nullopt)));
+  DeviceKernels weak = Gpu();
+  for (auto& [name, kernel] : weak.weights) kernel.matvec_bytes_per_s = 3e10;
+  EXPECT_TRUE(HostMayBeFaster(SpeedModel(file, {}, {weak}, Host()), At(8192, std::nullopt)));
 }
 
 TEST(SpeedModelTest, FewerBytesAndLessDepthAreFaster) {

@@ -22,29 +22,21 @@ double Doubt(const Estimate& e, double predicted) {
   return std::min(predicted, std::log(e.high / e.low) / 2);
 }
 
-// Bytes read for a token, those on the host counted ten times beside a GPU.
-double Reads(const PlanCell& cell) {
-  double sum = 0;
-  for (size_t i = 0; i < cell.devices.size(); ++i) {
-    const bool slow = cell.devices.size() > 1 && i + 1 == cell.devices.size();
-    const DeviceBytes& d = cell.devices[i];
-    sum += (static_cast<double>(d.weights_bytes) + static_cast<double>(d.kv_bytes) / 2) *
-           (slow ? kHostSlowness : 1);
-  }
-  return sum;
-}
-
 }  // namespace
 
 Known WhatIsKnown(const std::vector<PlanCell>& cells, uint64_t parameters) {
   Known known = {true, true, true, static_cast<double>(parameters) / 8};
   uint64_t largest = 1;
+  const bool on_gpus = std::any_of(cells.begin(), cells.end(), [](const PlanCell& cell) {
+    return cell.fits && cell.settings.use_gpu;
+  });
   for (const PlanCell& cell : cells) {
     if (!cell.fits) continue;
     largest = std::max(largest, cell.file_bytes);
     known.loss &= cell.mean_kld.has_value();
     known.speed &= cell.decode_tps.has_value();
-    known.wait &= cell.ttft_ms.has_value();
+    const bool at_most = on_gpus && !cell.settings.use_gpu && cell.decode_tps;
+    known.wait &= cell.ttft_ms.has_value() || at_most;
   }
   if (parameters == 0) known.bytes_per_bit = static_cast<double>(largest) / kUsualBits;
   return known;
@@ -54,6 +46,22 @@ double KvBits(const RuntimeSettings& settings) {
   const auto k = TensorTypeByName(settings.kv_k);
   const auto v = TensorTypeByName(settings.kv_v);
   return ((k ? BitsOf(*k) : kPlainKvBits) + (v ? BitsOf(*v) : kPlainKvBits)) / 2;
+}
+
+double WaitMs(const PlanCell& cell) {
+  if (cell.ttft_ms) return cell.ttft_ms->value;
+  return 1000 * PromptTokens(cell.settings.context) / std::max(cell.decode_tps->value, 1e-3);
+}
+
+double BytesRead(const PlanCell& cell) {
+  double sum = 0;
+  for (size_t i = 0; i < cell.devices.size(); ++i) {
+    const bool slow = cell.devices.size() > 1 && i + 1 == cell.devices.size();
+    const DeviceBytes& d = cell.devices[i];
+    sum += (static_cast<double>(d.weights_bytes) + static_cast<double>(d.kv_bytes) / 2) *
+           (slow ? kHostSlowness : 1);
+  }
+  return sum;
 }
 
 Worth WorthOf(const PlanCell& cell, const Known& known, const Taste& taste) {
@@ -77,11 +85,12 @@ Worth WorthOf(const PlanCell& cell, const Known& known, const Taste& taste) {
     }
   } else {
     // Half the weight, since whether it is fast enough anyway isn't known.
-    worth.cost += taste.speed_weight / 2 * std::log(std::max(Reads(cell), 1.0));
+    worth.cost += taste.speed_weight / 2 * std::log(std::max(BytesRead(cell), 1.0));
     worth.speed_doubt = taste.speed_weight / 2 * kSpeedTolerance;
   }
-  if (known.wait && cell.ttft_ms->value > taste.enough_ttft_ms) {
-    worth.cost += taste.wait_weight * std::log(cell.ttft_ms->value / taste.enough_ttft_ms);
+  const double wait = known.wait ? WaitMs(cell) : 0;
+  if (wait > taste.enough_ttft_ms) {
+    worth.cost += taste.wait_weight * std::log(wait / taste.enough_ttft_ms);
     worth.wait_doubt = taste.wait_weight * kSpeedTolerance;
   }
   if (cell.settings.context < taste.wanted_context) {

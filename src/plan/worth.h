@@ -12,7 +12,7 @@ namespace trimma {
 struct Known {
   bool loss = false;
   bool speed = false;
-  bool wait = false;
+  bool wait = false;         // or WaitMs() stands in for it, of a host alone beside GPUs
   double bytes_per_bit = 1;  // of a file, for one more bit per weight
 };
 // `parameters`: of the model; 0 where that isn't known.
@@ -20,6 +20,14 @@ Known WhatIsKnown(const std::vector<PlanCell>& cells, uint64_t parameters = 0);
 
 // Mean bits of an element of K and V.
 double KvBits(const RuntimeSettings& settings);
+
+// Milliseconds before the first word; where a host alone has no prediction of it, what reading the
+// prompt token by token would take, which is the most.
+double WaitMs(const PlanCell& cell);
+
+// Bytes read for a token, those on the host counted ten times beside a GPU: what takes the place of
+// a speed that isn't predicted.
+double BytesRead(const PlanCell& cell);
 
 // Cells of one plan share most of their prediction's error (the model's own sensitivity, the card's
 // true bandwidth); this is what remains between two of them, in ln.

@@ -41,7 +41,8 @@ std::optional<std::string> MoreMemory(const Question& q, const PlanCell& chosen)
 // cache that helps is named.
 std::optional<std::string> SmallerCache(const Question& q, const PlanCell& chosen) {
   const auto alike = [&](const PlanCell& cell) {
-    return cell.mix == chosen.mix && cell.fits && cell.whole == chosen.whole;
+    return cell.mix == chosen.mix && cell.fits && cell.whole == chosen.whole &&
+           cell.settings.use_gpu == chosen.settings.use_gpu;
   };
   uint32_t longest = chosen.settings.context;
   for (const PlanCell& cell : q.cells) {

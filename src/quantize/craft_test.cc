@@ -106,6 +106,43 @@ TEST_F(CraftTest, ATypesOwnMapCanBeRoundedWithCompensation) {
   EXPECT_FALSE(*ReadSmallFile(options.output) == *ReadSmallFile(plain.output));
 }
 
+TEST_F(CraftTest, ForcedTypesStandWhateverTheRestIs) {
+  const auto type_of = [](const std::string& path, const char* tensor) {
+    const auto file = ReadGguf(path);
+    CHECK(file.ok());
+    return file->FindTensor(tensor)->type;
+  };
+  QuantizeOptions options = Options("first.gguf");
+  options.size_bytes = BytesOf("Q4_K_M");
+  options.recipe_file = tree_ / "r.json";
+  options.work_directory = tree_ / "work";
+  options.forced_types = {{"blk.0.attn_q", tensor_type::kQ8_0},
+                          {"blk.1.attn_q", tensor_type::kBF16}};
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  EXPECT_LE(made->file_bytes, *options.size_bytes);
+  EXPECT_EQ(type_of(options.output, "blk.0.attn_q.weight"), tensor_type::kQ8_0);
+  EXPECT_EQ(type_of(options.output, "blk.1.attn_q.weight"), tensor_type::kBF16);
+  ASSERT_GE(made->notes.size(), 3U);
+  EXPECT_EQ(made->notes[0], "--tensor-type blk.0.attn_q=Q8_0: 1 tensor");
+  EXPECT_NE(made->notes.back().find("leaves out 1 tensor"), std::string::npos)
+      << made->notes.back();
+
+  // What was measured serves for other types too, and a recipe takes them on.
+  QuantizeOptions again = Options("again.gguf");
+  again.recipe_file = options.recipe_file;
+  again.work_directory = options.work_directory;
+  again.forced_types = {{"blk.0.attn_q", tensor_type::kQ6_K}};
+  std::vector<std::string> stages;
+  const auto replayed = Quantize(again, [&](const std::string& stage, double) {
+    if (stages.empty() || stages.back() != stage) stages.push_back(stage);
+  });
+  ASSERT_TRUE(replayed.ok()) << replayed.error().what;
+  EXPECT_EQ(stages, (std::vector<std::string>{"checking the source's hash", "quantising"}));
+  EXPECT_EQ(type_of(again.output, "blk.0.attn_q.weight"), tensor_type::kQ6_K);
+  EXPECT_EQ(type_of(again.output, "blk.1.attn_q.weight"), tensor_type::kBF16);
+}
+
 TEST_F(CraftTest, WhatCannotBeIsSaidWithTheNearest) {
   QuantizeOptions options = Options();
   options.size_bytes = 1000;

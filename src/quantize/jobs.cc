@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "engine/activations.h"
 #include "engine/engine.h"
 #include "engine/rows.h"
@@ -29,6 +30,24 @@ Result<std::vector<TensorType>> TypesFromJson(const Json& json) {
     types.push_back(info->type);
   }
   return types;
+}
+
+// What ggml would end the process for.
+Status CheckImportance(const GgufFile& source, const Assignment& assignment,
+                       const std::optional<Importance>& importance,
+                       const std::optional<MomentsFile>& moments) {
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const std::string& name = source.tensors[i].name;
+    if (assignment.types[i] == source.tensors[i].type || !NeedsImportance(assignment.types[i]))
+      continue;
+    if (importance && importance->entries.contains(name)) continue;
+    if (moments && moments->InputOf(name)) continue;
+    return Error{Code::kUsage,
+                 fmt::format("{} can't be made {}: there is no importance data of it",
+                             SafeText(name, 80), NameOf(assignment.types[i])),
+                 "choose a type with more bits for it"};
+  }
+  return {};
 }
 
 }  // namespace
@@ -115,6 +134,7 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
   if (!request.at("moments").is_null()) {
     TRY(moments, MomentsFile::Open(request["moments"].get<std::string>()));
   }
+  TRY_STATUS(CheckImportance(source, assignment, importance, moments));
   std::optional<MadeBy> made_by;
   if (!request.at("metadata").is_null()) made_by = MadeByFromJson(request["metadata"]);
   TRY(const GgufLayout layout, LayOutOutput(source, assignment, *recipe, made_by));

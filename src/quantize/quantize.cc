@@ -24,45 +24,28 @@ struct Prepared {
   Assignment assignment;
 };
 
-Error NeedsImportance(const FileType& recipe) {
-  return {Code::kUsage, fmt::format("{} can't be made without importance data", recipe.name),
-          "give --calibration FILE (a text) or --imatrix FILE"};
+// nullptr where all can be made without importance data, else what can't.
+const char* WhatNeedsImportance(const QuantizeOptions& options) {
+  if (options.recipe->needs_importance) return options.recipe->name;
+  for (const TypePattern& forced : options.forced_types) {
+    if (NeedsImportance(forced.type)) return NameOf(forced.type);
+  }
+  return nullptr;
 }
 
 Result<Prepared> Prepare(const QuantizeOptions& options) {
   Prepared prepared;
   TRY(prepared.source, ReadGguf(options.source));
   TRY_STATUS(CheckModel(prepared.source));
-  for (const std::string& path : prepared.source.paths) {
-    if (SameFile(path, options.output)) {
-      return Error{Code::kUsage,
-                   fmt::format("the output {} is the input", SafeText(options.output)),
-                   "choose another output name"};
-    }
+  TRY_STATUS(CheckIsNoInput(prepared.source, options.output));
+  ForcedTypes forced;
+  if (!options.forced_types.empty()) {
+    TRY(const auto as_q8_0, AskRecipes(prepared.source, {FindFileType("Q8_0")}));
+    TRY(forced, MatchPatterns(options.forced_types, prepared.source, as_q8_0[0]));
   }
-  TRY(const auto types, AskRecipes(prepared.source, {options.recipe}));
-  prepared.assignment = Assign(prepared.source, *options.recipe, types[0]);
+  TRY(const auto types, AskRecipes(prepared.source, {options.recipe}, forced.types));
+  prepared.assignment = AssignAround(forced, prepared.source, *options.recipe, types[0]);
   return prepared;
-}
-
-QuantizeReport Describe(const Prepared& prepared, const GgufLayout& layout,
-                        const QuantizeOptions& options) {
-  QuantizeReport report;
-  report.output = options.output;
-  report.file_bytes = layout.file_bytes;
-  report.notes = prepared.assignment.notes;
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < prepared.source.tensors.size(); ++i) {
-    const TensorInfo& tensor = prepared.source.tensors[i];
-    report.tensors.push_back(
-        {tensor.name, tensor.type, prepared.assignment.types[i], layout.sizes[i]});
-    bytes += layout.sizes[i];
-  }
-  report.bits_per_weight =
-      8.0 * static_cast<double>(bytes) / static_cast<double>(prepared.source.parameters());
-  if (!prepared.assignment.changes)
-    report.notes.emplace_back("no tensor changes: the output would be a copy of the input");
-  return report;
 }
 
 constexpr int kMaxChunks = 128;  // tokens enough for the second moments of a column to settle
@@ -141,6 +124,34 @@ std::optional<MadeBy> MadePlainly(const QuantizeOptions& options, const Importan
 
 }  // namespace
 
+QuantizeReport ReportOf(const GgufFile& source, const Assignment& assignment,
+                        const GgufLayout& layout, const std::string& output) {
+  QuantizeReport report;
+  report.output = output;
+  report.file_bytes = layout.file_bytes;
+  report.notes = assignment.notes;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const TensorInfo& tensor = source.tensors[i];
+    report.tensors.push_back({tensor.name, tensor.type, assignment.types[i], layout.sizes[i]});
+    bytes += layout.sizes[i];
+  }
+  report.bits_per_weight =
+      8.0 * static_cast<double>(bytes) / static_cast<double>(source.parameters());
+  if (!assignment.changes)
+    report.notes.emplace_back("no tensor changes: the output would be a copy of the input");
+  return report;
+}
+
+Status CheckIsNoInput(const GgufFile& source, const std::string& output) {
+  for (const std::string& path : source.paths) {
+    if (!SameFile(path, output)) continue;
+    return Error{Code::kUsage, fmt::format("the output {} is the input", SafeText(output)),
+                 "choose another output name"};
+  }
+  return {};
+}
+
 Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
                                       const QuantizeProgress& progress) {
   const Json request = {
@@ -156,11 +167,7 @@ Result<std::string> CollectImportance(const QuantizeOptions& options, const std:
 }
 
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
-  if (options.recipe == nullptr) {
-    return Error{Code::kUsage,
-                 "which types a size or a loss leads to is known only when it is measured",
-                 "make the file with --recipe FILE, which keeps them; or plan a --type"};
-  }
+  CHECK(options.recipe != nullptr);
   TRY(const Prepared prepared, Prepare(options));
   Importance importance;
   if (options.importance_file) {
@@ -168,7 +175,7 @@ Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
   }
   TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe,
                                             MadePlainly(options, importance)));
-  return Describe(prepared, layout, options);
+  return ReportOf(prepared.source, prepared.assignment, layout, options.output);
 }
 
 Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress) {
@@ -176,7 +183,11 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   const auto start = std::chrono::steady_clock::now();
   const bool has_importance =
       options.importance_file || options.calibration_text || options.calibrate_on_own_text;
-  if (options.recipe->needs_importance && !has_importance) return NeedsImportance(*options.recipe);
+  const char* needs_it = WhatNeedsImportance(options);
+  if (needs_it != nullptr && !has_importance) {
+    return Error{Code::kUsage, fmt::format("{} can't be made without importance data", needs_it),
+                 "give --calibration FILE (a text) or --imatrix FILE"};
+  }
   TRY(const Prepared prepared, Prepare(options));
   if (!options.force && access(options.output.c_str(), F_OK) == 0) {
     return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)),
@@ -239,6 +250,11 @@ Json ToJson(const QuantizeReport& report) {
           {"file_bytes", report.file_bytes},
           {"bits_per_weight", report.bits_per_weight},
           {"seconds", report.seconds},
+          {"budget_bytes", report.budget_bytes ? Json(*report.budget_bytes) : Json()},
+          {"speed", report.speed ? Json{{"baseline", report.speed->baseline},
+                                        {"decode", report.speed->decode},
+                                        {"prefill", report.speed->prefill}}
+                                 : Json()},
           {"expected_mean_kld", report.expected_loss ? Json(*report.expected_loss) : Json()},
           {"importance", report.importance.empty() ? Json() : Json(report.importance)},
           {"notes", report.notes},

@@ -10,8 +10,32 @@
 #include "base/child.h"
 #include "gguf/file_type.h"
 #include "plan/assignment.h"
+#include "quantize/allocation/type_speed.h"
+#include "quantize/forced_types.h"
 
 namespace trimma {
+
+// Where a file is to run.
+struct FitTarget {
+  // Bytes that a mix of types leaves free there; negative: so many too many.
+  std::function<Result<int64_t>(const Assignment& mix)> room;
+  // Why even the smallest mix doesn't fit, and what would.
+  std::function<Error(const Assignment& smallest, int64_t room)> refusal;
+};
+
+// To run no slower than llama.cpp's own file of the same size (fast_types.h).
+struct SpeedWish {
+  SpeedTarget target;
+  const FileType* baseline =
+      nullptr;  // whose file; nullptr: the largest recipe's that is no larger
+};
+
+// Predicted speeds of a file, as shares of a baseline's.
+struct SpeedBeside {
+  std::string baseline;  // the recipe
+  double decode = 0;
+  double prefill = 0;
+};
 
 struct QuantizeOptions {
   std::string source;
@@ -20,6 +44,9 @@ struct QuantizeOptions {
   const FileType* recipe = nullptr;
   std::optional<uint64_t> size_bytes;          // of the whole file, at most
   std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
+  std::optional<SpeedWish> speed;              // with size_bytes or fit
+  std::optional<FitTarget> fit;                // as large as fits
+  std::vector<TypePattern> forced_types;       // types of some tensors, whatever the rest says
   bool compensate = false;                     // errors make up for each other
   bool exact = false;                          // with a recipe: the bytes of llama-quantize
   std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it
@@ -48,15 +75,25 @@ struct QuantizeReport {
   double seconds = 0;
   std::vector<TensorChange> tensors;
   std::vector<std::string> notes;
-  std::optional<double> expected_loss;  // nats a token, where types were allocated
-  std::string importance;               // what the errors were weighed with; "" for none
+  std::optional<double> expected_loss;   // nats a token, where types were allocated
+  std::optional<SpeedBeside> speed;      // likewise, with options.speed
+  std::optional<uint64_t> budget_bytes;  // for the file, likewise: given, or found to fit
+  std::string importance;                // what the errors were weighed with; "" for none
 };
 
 // Stage and share done, for a progress line.
 using QuantizeProgress = std::function<void(const std::string& stage, double share)>;
 
-// What would be made: types, bytes, notes. Exact; nothing is written.
+// What would be made by a recipe: types, bytes, notes. Exact; nothing is written. What is made to
+// measure: craft_plan.h.
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options);
+
+// What a file will be, from its layout.
+QuantizeReport ReportOf(const GgufFile& source, const Assignment& assignment,
+                        const GgufLayout& layout, const std::string& output);
+
+// kUsage where the output is one of the source's files.
+Status CheckIsNoInput(const GgufFile& source, const std::string& output);
 
 // Collects importance data of options.source from options.calibration_text, or from text the model
 // generates, into an imatrix GGUF at `path`. Returns what the text was.

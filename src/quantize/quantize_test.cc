@@ -58,11 +58,13 @@ class QuantizeTest : public testing::Test {
   }
 
   // llama-quantize's file for the same source; false where it refuses.
-  bool EngineMakes(const char* recipe, const std::string& output) {
+  bool EngineMakes(const char* recipe, const std::string& output,
+                   const llama_model_tensor_override* overrides = nullptr) {
     EXPECT_TRUE(StartEngine().ok());
     llama_model_quantize_params params = llama_model_quantize_default_params();
     params.ftype = static_cast<llama_ftype>(FindFileType(recipe)->id);
     params.nthread = 2;
+    params.tt_overrides = overrides;
     const std::string source = tree_ / "source.gguf";
     return llama_model_quantize(source.c_str(), (tree_ / output).c_str(), &params) == 0;
   }
@@ -74,22 +76,24 @@ class QuantizeTest : public testing::Test {
     options.exact = true;
     const auto report = Quantize(options);
     ASSERT_TRUE(report.ok()) << report.error().what;
-    const auto ours = ReadGguf(tree_ / "made.gguf");
-    const auto theirs = ReadGguf(tree_ / "theirs.gguf");
+    ExpectSameTensors(tree_ / "made.gguf", tree_ / "theirs.gguf", recipe);
+  }
+
+  static void ExpectSameTensors(const std::string& our_path, const std::string& their_path,
+                                const char* recipe) {
+    const auto ours = ReadGguf(our_path);
+    const auto theirs = ReadGguf(their_path);
     ASSERT_TRUE(ours.ok() && theirs.ok());
     ASSERT_EQ(ours->tensors.size(), theirs->tensors.size());
     for (const TensorInfo& tensor : ours->tensors) {
       const TensorInfo* peer = theirs->FindTensor(tensor.name);
       ASSERT_NE(peer, nullptr) << tensor.name;
       EXPECT_EQ(tensor.type, peer->type) << recipe << " " << tensor.name;
-      EXPECT_TRUE(TensorBytes(tree_ / "made.gguf", tensor) ==
-                  TensorBytes(tree_ / "theirs.gguf", *peer))
+      EXPECT_TRUE(TensorBytes(our_path, tensor) == TensorBytes(their_path, *peer))
           << recipe << " " << tensor.name << " of type " << NameOf(tensor.type);
     }
-    EXPECT_EQ(ours->metadata.Integer("general.file_type"),
-              theirs->metadata.Integer("general.file_type"));
-    EXPECT_EQ(ours->metadata.Integer("general.quantization_version"),
-              theirs->metadata.Integer("general.quantization_version"));
+    for (const char* key : {"general.file_type", "general.quantization_version"})
+      EXPECT_EQ(ours->metadata.Integer(key), theirs->metadata.Integer(key));
   }
 
   using Strings = std::vector<std::string>;
@@ -110,6 +114,50 @@ TEST_F(QuantizeTest, BytesAreThoseOfLlamaQuantizeForOddRowsToo) {
   shape.feed_forward = 512;
   Source(shape);
   for (const char* recipe : {"Q4_K_M", "Q5_K_S"}) ExpectTheEnginesBytes(recipe);
+}
+
+TEST_F(QuantizeTest, BytesAreThoseOfLlamaQuantizeWithItsTensorTypesToo) {
+  const llama_model_tensor_override overrides[] = {{"attn_v", GGML_TYPE_Q8_0},
+                                                   {"blk.0.ffn_(up|down)", GGML_TYPE_IQ4_XS},
+                                                   {nullptr, GGML_TYPE_COUNT}};
+  ASSERT_TRUE(EngineMakes("Q4_K_M", "theirs.gguf", overrides));
+  QuantizeOptions options = Options("Q4_K_M");
+  options.exact = true;
+  options.forced_types = {{"ATTN_V", tensor_type::kQ8_0},
+                          {"blk.0.ffn_(up|down)", tensor_type::kIQ4_XS}};
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  ExpectSameTensors(tree_ / "made.gguf", tree_ / "theirs.gguf", "Q4_K_M");
+  EXPECT_EQ(made->notes[0], "--tensor-type ATTN_V=Q8_0: 3 tensors");
+}
+
+TEST_F(QuantizeTest, AForcedTypeOfFewBitsNeedsImportance) {
+  QuantizeOptions options = Options("Q4_K_M");
+  options.forced_types = {{"ffn_up", *TensorTypeByName("IQ2_XXS")}};
+  EXPECT_EQ(Quantize(options).error().code, Code::kUsage);
+  options.calibration_text = Text();
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  const auto file = ReadGguf(options.output);
+  ASSERT_TRUE(file.ok());
+  EXPECT_STREQ(NameOf(file->FindTensor("blk.1.ffn_up.weight")->type), "IQ2_XXS");
+}
+
+TEST_F(QuantizeTest, ImportanceDataThatLacksATensorIsSaidBeforeWork) {
+  Importance importance;
+  ImportanceEntry entry;
+  entry.columns = 256;
+  entry.counts = {1};
+  entry.sum2.assign(256, 1);
+  importance.entries["blk.0.ffn_up.weight"] = entry;
+  ASSERT_TRUE(WriteImportance(tree_ / "importance.gguf", importance).ok());
+  QuantizeOptions options = Options("Q4_K_M");
+  options.importance_file = tree_ / "importance.gguf";
+  options.forced_types = {{"ffn_up", *TensorTypeByName("IQ2_XXS")}};
+  const auto made = Quantize(options);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().code, Code::kUsage);
+  EXPECT_NE(made.error().what.find("blk.1.ffn_up"), std::string::npos) << made.error().what;
 }
 
 TEST_F(QuantizeTest, WhatIsAnnouncedIsWhatIsMade) {

@@ -35,13 +35,17 @@ void RemoveStages(const std::string& directory) {
 
 }  // namespace
 
-Result<Workshop> Workshop::Open(const std::string& directory, const std::string& key) {
+Result<Workshop::Holds> Workshop::Look(const std::string& directory, const std::string& key) {
   const auto known = ReadSmallFile(directory + "/" + kKeyName);
-  if (!known.ok() && !HoldsNothing(directory)) {
-    return Error{Code::kUsage,
-                 fmt::format("{} holds something else than a workshop", SafeText(directory, 300)),
-                 "name a folder that is empty, or that --work has made"};
-  }
+  if (known.ok()) return *known == key ? Holds::kThese : Holds::kOthers;
+  if (HoldsNothing(directory)) return Holds::kNothing;
+  return Error{Code::kUsage,
+               fmt::format("{} holds something else than a workshop", SafeText(directory, 300)),
+               "name a folder that is empty, or that --work has made"};
+}
+
+Result<Workshop> Workshop::Open(const std::string& directory, const std::string& key) {
+  TRY_STATUS(Look(directory, key));
   TRY_STATUS(MakeDirectories(directory));
   const std::string lock_path = directory + "/" + kLockName;
   const int lock = open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
@@ -51,6 +55,7 @@ Result<Workshop> Workshop::Open(const std::string& directory, const std::string&
     return Error{Code::kBusy, fmt::format("another process works in {}", SafeText(directory, 300)),
                  "wait for it, or choose another output or --work"};
   }
+  const auto known = ReadSmallFile(directory + "/" + kKeyName);
   if (known.ok() && *known == key) return workshop;
   RemoveStages(directory);
   TRY_STATUS(WriteFileAtomically(workshop.Path(kKeyName), key));

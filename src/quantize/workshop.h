@@ -13,6 +13,11 @@ class Workshop {
   // `key` says what is worked on. Another key's stages are removed first; a folder that holds
   // anything but a workshop is refused (kUsage). kBusy while another process works there.
   static Result<Workshop> Open(const std::string& directory, const std::string& key);
+  // What a folder holds of a key's stages, which is only looked at: nothing, these, or another
+  // key's, which Open would remove. kUsage as Open.
+  enum class Holds { kNothing, kThese, kOthers };
+  static Result<Holds> Look(const std::string& directory, const std::string& key);
+
   Workshop(Workshop&& other) noexcept;
   Workshop& operator=(Workshop&&) = delete;
   ~Workshop();

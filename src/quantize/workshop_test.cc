@@ -42,6 +42,26 @@ TEST(WorkshopTest, AFolderThatHoldsSomethingElseIsLeftAlone) {
   EXPECT_TRUE(std::filesystem::exists(tree / "models/precious.gguf"));
 }
 
+TEST(WorkshopTest, ALookChangesNothing) {
+  using Holds = Workshop::Holds;
+  const TempTree tree;
+  const auto holds = [&](const std::string& folder, const std::string& key) {
+    const auto look = Workshop::Look(tree / folder, key);
+    CHECK(look.ok());
+    return *look;
+  };
+  EXPECT_EQ(holds("work", "key"), Holds::kNothing);
+  EXPECT_FALSE(std::filesystem::exists(tree / "work"));
+  const auto open = Workshop::Open(tree / "work", "key");
+  ASSERT_TRUE(open.ok());
+  tree.Write("work/stage", "done");
+  EXPECT_EQ(holds("work", "key"), Holds::kThese);
+  EXPECT_EQ(holds("work", "another key"), Holds::kOthers);
+  EXPECT_TRUE(open->Has("stage"));
+  tree.Write("models/precious.gguf", "precious");
+  EXPECT_EQ(Workshop::Look(tree / "models", "key").error().code, Code::kUsage);
+}
+
 TEST(WorkshopTest, OneProcessAtATime) {
   const TempTree tree;
   const auto first = Workshop::Open(tree / "work", "key");

@@ -16,6 +16,10 @@ std::string OrDefault(const std::optional<int>& value, const char* otherwise) {
   return value ? std::to_string(*value) : otherwise;
 }
 
+std::string OnGpu(const RuntimeSettings& settings) {
+  return settings.use_gpu ? OrDefault(settings.gpu_layers, "all that fit") : "none, card left out";
+}
+
 struct SettingRow {
   const char* name;
   const char* flag;  // llama.cpp's
@@ -34,8 +38,8 @@ std::vector<SettingRow> SettingRows(const RuntimeSettings& a, const RuntimeSetti
       {"Flash attention", "--flash-attn", NameOf(a.flash_attention), NameOf(b.flash_attention)},
       {"KV-cache type, keys", "--cache-type-k", a.kv_k, b.kv_k},
       {"KV-cache type, values", "--cache-type-v", a.kv_v, b.kv_v},
-      {"Layers on the GPU", "--gpu-layers", OrDefault(a.gpu_layers, "all that fit"),
-       OrDefault(b.gpu_layers, "all that fit")}};
+      {"Layers on the GPU", a.use_gpu && b.use_gpu ? "--gpu-layers" : "--gpu-layers, --device",
+       OnGpu(a), OnGpu(b)}};
 }
 
 std::string SamplingText(const Sampling& sampling) {

@@ -49,9 +49,10 @@ std::string KvText(const RuntimeSettings& s) {
   return s.kv_k == s.kv_v ? s.kv_k : s.kv_k + "/" + s.kv_v;
 }
 
-// "all", "21/27", "all, 12 ex" (experts of 12 layers on the host).
+// "all", "21/27", "all-12x" (experts of 12 layers on the host), "none" (GPUs left out).
 std::string PlaceText(const PlanCell& cell, int layers) {
   if (cell.devices.size() == 1) return "host";
+  if (!cell.settings.use_gpu) return "none";
   const int on_gpu = cell.settings.gpu_layers.value_or(layers);
   std::string text = on_gpu >= layers ? "all" : fmt::format("{}/{}", on_gpu, layers);
   if (!cell.settings.host_tensors.empty()) {
@@ -81,6 +82,7 @@ Use Fullest(const PlanCell& cell, const Machine& machine) {
   for (size_t i = 0; i < cell.devices.size(); ++i) {
     const DeviceBytes& device = cell.devices[i];
     const bool is_host = i + 1 == cell.devices.size();
+    if (!is_host && !cell.settings.use_gpu) continue;
     if (is_host && cell.devices.size() > 1 && most >= 0 && cell.whole) break;
     const Use use{device.total_bytes() + (is_host ? kHostReserveBytes : device.reserve_bytes),
                   is_host ? machine.memory.available_bytes : device.free_bytes};
@@ -180,6 +182,10 @@ std::string Devices(const PlanCell& cell, const Machine& machine) {
   for (size_t i = 0; i < cell.devices.size(); ++i) {
     const DeviceBytes& d = cell.devices[i];
     const bool is_host = i + 1 == cell.devices.size();
+    if (!is_host && !cell.settings.use_gpu) {
+      out += fmt::format("left out: {}\n", SafeText(d.name, 40));
+      continue;
+    }
     const uint64_t free = is_host ? machine.memory.available_bytes : d.free_bytes;
     const uint64_t reserve = is_host ? kHostReserveBytes : d.reserve_bytes;
     const double share =

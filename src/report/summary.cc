@@ -62,7 +62,10 @@ std::string SettingsText(const RuntimeSettings& a, const RuntimeSettings& b) {
   Difference(text, "flash attention", NameOf(a.flash_attention), NameOf(b.flash_attention));
   Difference(text, "KV keys", a.kv_k, b.kv_k);
   Difference(text, "KV values", a.kv_v, b.kv_v);
-  Difference(text, "GPU layers", number(a.gpu_layers), number(b.gpu_layers));
+  const auto layers = [&](const RuntimeSettings& s) {
+    return s.use_gpu ? number(s.gpu_layers) : std::string("none, GPU left out");
+  };
+  Difference(text, "GPU layers", layers(a), layers(b));
   return text.empty() ? "as before" : text;
 }
 

@@ -44,7 +44,8 @@ const Key kKeys[] = {
      [](const Applied& a) { return std::optional<Value>(NameOf(a.settings.flash_attention)); }},
     {"runtime", "kv_k", [](const Applied& a) { return std::optional<Value>(a.settings.kv_k); }},
     {"runtime", "kv_v", [](const Applied& a) { return std::optional<Value>(a.settings.kv_v); }},
-    {"runtime", "gpu_layers", [](const Applied& a) { return Whole(a.settings.gpu_layers); }},
+    {"runtime", "gpu_layers",
+     [](const Applied& a) { return a.settings.use_gpu ? Whole(a.settings.gpu_layers) : Whole(0); }},
 };
 
 std::string Literal(const Value& value) {

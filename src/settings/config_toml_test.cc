@@ -279,6 +279,15 @@ TEST(EditConfigTomlTest, WritesOnlyOptionalKeysThatHaveAValue) {
             "flash_attention = \"on\"\nkv_k = \"q8_0\"\nkv_v = \"f16\"\ngpu_layers = 0\n");
 }
 
+TEST(EditConfigTomlTest, ACardThatIsLeftOutGetsNoLayers) {
+  Applied applied = Wanted();
+  applied.settings.gpu_layers = 35;
+  applied.settings.use_gpu = false;
+  const Result<ConfigEdit> edit = EditConfigToml("", applied);
+  ASSERT_TRUE(edit.ok());
+  EXPECT_TRUE(edit->text.ends_with("gpu_layers = 0\n")) << edit->text;
+}
+
 TEST(EditConfigTomlTest, RefusesValuesThatNoFileCanHold) {
   Applied applied = Wanted();
   applied.sampling.temperature = std::numeric_limits<double>::quiet_NaN();

@@ -37,6 +37,9 @@ std::vector<std::pair<const char*, std::string>> Options(const Applied& applied)
   if (settings.gpu_layers) {
     options.emplace_back("n-gpu-layers", std::to_string(*settings.gpu_layers));
   }
+  // The projector goes with it (common_params_parse). Layers alone would not do: with 0 of them a
+  // card still holds work buffers and computes large batches.
+  if (!settings.use_gpu) options.emplace_back("device", "none");
   if (!settings.host_tensors.empty()) {
     std::string places;
     for (const std::string& pattern : settings.host_tensors)

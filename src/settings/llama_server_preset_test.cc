@@ -109,6 +109,16 @@ TEST(LlamaServerCommandTest, IsTheSameAsOneLine) {
             "--n-gpu-layers 0 --temp 0.7 --top-p 0.9");
 }
 
+TEST(LlamaServerCommandTest, LeavesTheCardOutWholly) {
+  Applied applied = Example();
+  applied.settings.gpu_layers = 0;
+  applied.settings.use_gpu = false;
+  EXPECT_NE(LlamaServerCommand(applied).find(" --n-gpu-layers 0 --device none "),
+            std::string::npos);
+  EXPECT_NE(RenderLlamaServerPreset(applied)->find("\nn-gpu-layers = 0\ndevice = none\n"),
+            std::string::npos);
+}
+
 TEST(LlamaServerCommandTest, QuotesForBash) {
   Applied applied = Example();
   applied.model_path = "/m/it's $(rm) `x`;.gguf";

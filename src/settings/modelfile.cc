@@ -42,7 +42,14 @@ Result<std::string> RenderModelfile(const Applied& applied) {
       "PARAMETER num_ctx {}\n",
       SafeText(applied.trimma_version), SafeText(applied.name), FromPath(applied.model_path),
       settings.context);
-  if (settings.gpu_layers) text += fmt::format("PARAMETER num_gpu {}\n", *settings.gpu_layers);
+  if (!settings.use_gpu) {
+    text +=
+        "# To a model with num_gpu 0 Ollama gives no graphics card at all, as llama-server's\n"
+        "# --device none: no work buffers there, no large batches.\n"
+        "PARAMETER num_gpu 0\n";
+  } else if (settings.gpu_layers) {
+    text += fmt::format("PARAMETER num_gpu {}\n", *settings.gpu_layers);
+  }
   if (settings.threads) text += fmt::format("PARAMETER num_thread {}\n", *settings.threads);
   text += fmt::format(
       "# Ollama takes num_batch as the logical and the physical batch alike: this is the physical "

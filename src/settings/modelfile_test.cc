@@ -45,6 +45,15 @@ TEST(RenderModelfileTest, OptionalParametersOnlyWithAValue) {
   EXPECT_TRUE(HasLine(*text, "PARAMETER num_thread 6"));
 }
 
+TEST(RenderModelfileTest, NoLayersAreNoCardToOllama) {
+  Applied applied = Example();
+  applied.settings.use_gpu = false;
+  const Result<std::string> text = RenderModelfile(applied);
+  ASSERT_TRUE(text.ok());
+  EXPECT_TRUE(HasLine(*text, "PARAMETER num_gpu 0"));
+  EXPECT_NE(text->find("no graphics card at all"), std::string::npos);
+}
+
 // Ollama passes num_batch as -b and as -ub: the logical size there would grow the buffers.
 TEST(RenderModelfileTest, NumBatchIsThePhysicalBatch) {
   EXPECT_TRUE(HasLine(*RenderModelfile(Example()), "PARAMETER num_batch 256"));

@@ -32,14 +32,33 @@ TypeChoices ChoicesOf(const GgufFile& source, const TensorInfo& tensor, const Te
   return choices;
 }
 
-Error TooSmall(const std::vector<TypeChoices>& tensors, uint64_t file_bytes,
-               uint64_t header_bytes) {
-  uint64_t least = header_bytes;
+// The one choice that a forced type leaves. Its loss is known where the type was measured, or holds
+// all that the source does.
+TypeChoices ForcedChoice(const TypeChoice& type_and_bytes, const TensorWorth* worth,
+                         const MixGoal& goal, size_t& unmeasured) {
+  TypeChoice choice = type_and_bytes;
+  if (worth != nullptr) {
+    for (size_t t = 0; t < worth->types.size(); ++t) {
+      if (worth->types[t] != choice.type) continue;
+      choice.loss = worth->LossOf(t, goal.compensated);
+      return {choice};
+    }
+  }
+  ++unmeasured;
+  return {choice};
+}
+
+uint64_t LeastBytes(const std::vector<TypeChoices>& tensors) {
+  uint64_t least = 0;
   for (const TypeChoices& choices : tensors) {
     least += std::min_element(choices.begin(), choices.end(), [](const auto& a, const auto& b) {
                return a.bytes < b.bytes;
              })->bytes;
   }
+  return least;
+}
+
+Error TooSmall(uint64_t file_bytes, uint64_t least) {
   return {Code::kNoFit,
           fmt::format("{} are too few for this model: {} ({} bytes) is the least",
                       FormatBytes(file_bytes), FormatBytes(least), least),
@@ -61,31 +80,82 @@ const FileType* Label(const GgufFile& source, const std::vector<TensorType>& typ
   return best != nullptr ? best : FindFileType("F16");
 }
 
-}  // namespace
-
-Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
-                            const MixGoal& goal, uint64_t header_bytes) {
+// Of every tensor of the source.
+std::vector<TypeChoices> AllChoices(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                                    const MixGoal& goal, size_t& unmeasured) {
   std::map<std::string, const TensorWorth*> by_name;
   for (const TensorWorth& worth : worths) by_name[worth.name] = &worth;
   std::vector<TypeChoices> tensors;
-
-  for (const TensorInfo& tensor : source.tensors) {
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const TensorInfo& tensor = source.tensors[i];
     const auto found = by_name.find(tensor.name);
-    if (found == by_name.end()) {
-      tensors.push_back({{tensor.type, PaddedBytes(source, tensor, tensor.type), 0}});
+    const TensorWorth* worth = found == by_name.end() ? nullptr : found->second;
+    const auto forced = goal.forced.find(i);
+    const TensorType only = forced == goal.forced.end() ? tensor.type : forced->second;
+    const TypeChoice choice = {only, PaddedBytes(source, tensor, only), 0};
+    if (only != tensor.type && only != tensor_type::kF32) {
+      tensors.push_back(ForcedChoice(choice, worth, goal, unmeasured));
+    } else if (worth == nullptr || forced != goal.forced.end()) {
+      tensors.push_back({choice});
     } else {
-      tensors.push_back(ChoicesOf(source, tensor, *found->second, goal.compensated));
+      tensors.push_back(ChoicesOf(source, tensor, *worth, goal.compensated));
     }
   }
-  Result<Allocation> allocation =
-      goal.file_bytes
-          ? AllocateWithin(tensors,
-                           *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0)
-          : AllocateUnderLoss(tensors, *goal.loss);
-  if (!allocation.ok() && goal.file_bytes) return TooSmall(tensors, *goal.file_bytes, header_bytes);
+  return tensors;
+}
+
+// Without the choices whose time nobody knows, unless no other is left; and what the others take.
+TimeLimit LimitTime(const GgufFile& source, const SpeedGoal& speed,
+                    std::vector<TypeChoices>& tensors) {
+  TimeLimit limit;
+  limit.allowed = speed.allowed;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    TypeChoices known;
+    std::vector<Seconds> extra;
+    for (const TypeChoice& choice : tensors[i]) {
+      const auto seconds = speed.extra(i, choice.type);
+      if (!seconds) continue;
+      known.push_back(choice);
+      extra.push_back(*seconds);
+    }
+    if (known.empty()) {
+      extra.assign(tensors[i].size(), Seconds{});
+    } else {
+      tensors[i] = std::move(known);
+    }
+    limit.extra.push_back(std::move(extra));
+  }
+  return limit;
+}
+
+Result<Allocation> Allocate(const GgufFile& source, const MixGoal& goal, uint64_t header_bytes,
+                            std::vector<TypeChoices>& tensors, bool& in_time) {
+  if (!goal.file_bytes) return AllocateUnderLoss(tensors, *goal.loss);
+  const uint64_t bytes = *goal.file_bytes > header_bytes ? *goal.file_bytes - header_bytes : 0;
+  if (!goal.speed) return AllocateWithin(tensors, bytes);
+  const TimeLimit limit = LimitTime(source, *goal.speed, tensors);
+  TRY(TimedAllocation timed, AllocateInTime(tensors, bytes, limit));
+  in_time = timed.in_time;
+  return std::move(timed.allocation);
+}
+
+}  // namespace
+
+uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                        const MixGoal& goal, uint64_t header_bytes) {
+  size_t unmeasured = 0;
+  return header_bytes + LeastBytes(AllChoices(source, worths, goal, unmeasured));
+}
+
+Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
+                            const MixGoal& goal, uint64_t header_bytes) {
+  ChosenMix mix;
+  std::vector<TypeChoices> tensors = AllChoices(source, worths, goal, mix.unmeasured);
+  Result<Allocation> allocation = Allocate(source, goal, header_bytes, tensors, mix.in_time);
+  if (!allocation.ok() && goal.file_bytes)
+    return TooSmall(*goal.file_bytes, header_bytes + LeastBytes(tensors));
   if (!allocation.ok()) return allocation.error();
 
-  ChosenMix mix;
   mix.expected_loss = allocation->loss;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorType type = tensors[i][allocation->chosen[i]].type;

@@ -108,6 +108,44 @@ TEST(ChooseMixTest, CompensationCountsOnlyWhereItWillBeUsed) {
   EXPECT_DOUBLE_EQ(with->expected_loss, without->expected_loss / 2);
 }
 
+TEST(ChooseMixTest, AForcedTypeIsTheOnlyChoice) {
+  const GgufFile file = Source(kF16);
+  MixGoal goal;
+  goal.file_bytes = 1000 + DataBytes(file, {kQ5_K, kF32, kQ5_K, kQ5_K});
+  const auto free = ChooseMix(file, Worths(file), goal, 1000);
+  goal.forced = {{0, kQ2_K}, {2, kQ8_0}};
+  const auto mix = ChooseMix(file, Worths(file), goal, 1000);
+  ASSERT_TRUE(free.ok() && mix.ok());
+  EXPECT_EQ(mix->assignment.types[0], kQ2_K) << "the floor is for choices of ours";
+  EXPECT_EQ(mix->assignment.types[2], kQ8_0);
+  EXPECT_LE(1000 + DataBytes(file, mix->assignment.types), *goal.file_bytes);
+  EXPECT_EQ(mix->unmeasured, 0);
+  EXPECT_GT(mix->expected_loss, free->expected_loss);
+}
+
+TEST(ChooseMixTest, AForcedTypeThatWasNotMeasuredIsCounted) {
+  const GgufFile file = Source(kF16);
+  MixGoal goal;
+  goal.file_bytes = 1'000'000'000;
+  goal.forced = {{0, kF16}, {2, *TensorTypeByName("IQ3_S")}, {3, kF32}};
+  const auto mix = ChooseMix(file, Worths(file), goal, 1000);
+  ASSERT_TRUE(mix.ok());
+  EXPECT_EQ(mix->assignment.types[2], *TensorTypeByName("IQ3_S"));
+  EXPECT_EQ(mix->unmeasured, 1) << "F16 and F32 lose nothing";
+  EXPECT_TRUE(mix->assignment.changes);
+}
+
+TEST(ChooseMixTest, WhatIsForcedCountsForTheLeastSize) {
+  const GgufFile file = Source(kF16);
+  MixGoal goal;
+  goal.file_bytes = DataBytes(file, {kIQ4_XS, kF32, kQ2_K, kQ2_K}) + 1000;
+  ASSERT_TRUE(ChooseMix(file, Worths(file), goal, 1000).ok());
+  goal.forced = {{3, kQ8_0}};
+  const auto none = ChooseMix(file, Worths(file), goal, 1000);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kNoFit);
+}
+
 TEST(ChooseMixTest, AQuantisedTensorIsKeptOrLowered) {
   const GgufFile file = Source(kQ5_K);
   const auto mix = ChooseMix(file, Worths(file), {1'000'000'000, std::nullopt}, 1000);

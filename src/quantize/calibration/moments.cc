@@ -26,6 +26,16 @@ class Gatherer {
     index_.held_out_tokens = uint64_t{text.held_out.chunks.size()} * text.held_out.chunks[0].size();
   }
 
+  Result<GatheringPlan> Look() {
+    TRY_STATUS(FindInputs());
+    Plan();
+    GatheringPlan plan;
+    plan.inputs = index_.inputs.size();
+    plan.passes = plan_.passes.size();
+    for (const ModelInput& input : index_.inputs) plan.blocked += input.block < input.n;
+    return plan;
+  }
+
   Result<Gathered> Run(const std::function<void(double)>& progress) {
     TRY_STATUS(FindInputs());
     Plan();
@@ -227,6 +237,16 @@ class Gatherer {
 };
 
 }  // namespace
+
+Result<GatheringPlan> PlanGathering(const Model& model, const std::vector<Token>& tokens,
+                                    const GatherOptions& options) {
+  CalibrationText text;
+  text.moments.chunks = text.held_out.chunks = {tokens};
+  const auto chunk_tokens = static_cast<uint32_t>(tokens.size());
+  TRY(Evaluation evaluation,
+      Evaluation::Create(model, ChunkSettings(chunk_tokens, options.threads)));
+  return Gatherer(text, options, std::move(evaluation)).Look();
+}
 
 Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const GatherOptions& options,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,5 +43,20 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
 // "threads", "moments": path, "tokens": path of the CalibrationText; "on_host": true sums up on the
 // host whatever lies elsewhere, for the benchmark}.
 Result<Json> MomentsJob(const Json& request, const Emit& emit);
+
+// How it would go, which one evaluation of these tokens tells.
+struct GatheringPlan {
+  size_t inputs = 0;
+  size_t passes = 0;
+  size_t blocked = 0;  // inputs with diagonal blocks only
+};
+Result<GatheringPlan> PlanGathering(const Model& model, const std::vector<Token>& tokens,
+                                    const GatherOptions& options);
+
+// The same of a model in a child process, by the shortest of texts.
+Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads);
+
+// The child's side: {"model", "memory_bytes", "threads"}.
+Result<Json> GatheringJob(const Json& request, const Emit& emit);
 
 }  // namespace trimma

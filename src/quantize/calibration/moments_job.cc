@@ -9,6 +9,7 @@ namespace trimma {
 namespace {
 
 constexpr int kChunkTokens = 512;
+constexpr size_t kShortestChunk = 16;
 constexpr double kTextShare = 0.3;  // of the progress, where text is generated
 
 // Several rounds of generation: many short texts teach more than few.
@@ -72,6 +73,26 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
               {"on_devices", gathered.on_devices},
               {"gathering", gathered.note},
               {"note", cut.note}};
+}
+
+Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads) {
+  TRY(const Json answer,
+      RunChild("gathering",
+               {{"model", model}, {"memory_bytes", memory_bytes}, {"threads", threads}}));
+  return GatheringPlan{answer.at("inputs"), answer.at("passes"), answer.at("blocked")};
+}
+
+Result<Json> GatheringJob(const Json& request, const Emit&) {
+  GatherOptions options;
+  options.memory_bytes = request.at("memory_bytes");
+  options.threads = request.at("threads");
+  TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {},
+                                           ChunkSettings(kChunkTokens, options.threads)));
+  // Which tokens doesn't matter: every matrix but those of experts sees all of them.
+  std::vector<Token> tokens(kShortestChunk, 0);
+  if (fitted.model.adds_bos()) tokens[0] = fitted.model.bos();
+  TRY(const GatheringPlan plan, PlanGathering(fitted.model, tokens, options));
+  return Json{{"inputs", plan.inputs}, {"passes", plan.passes}, {"blocked", plan.blocked}};
 }
 
 }  // namespace trimma

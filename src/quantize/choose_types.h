@@ -1,0 +1,56 @@
+// Which type each tensor of a file made to measure gets: a recipe's, those of a recipe file, or
+// those that an allocation finds best.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quantize/allocation/sensitivity.h"
+#include "quantize/calibration/moments_file.h"
+#include "quantize/forced_types.h"
+#include "quantize/quantize.h"
+
+namespace trimma {
+
+// Known before anything is measured.
+struct Eligible {
+  std::vector<size_t> tensors;  // may get other types
+  ForcedTypes forced;
+  uint64_t header_bytes = 0;  // of the output, before its data
+  uint64_t least_bytes = 0;   // of the whole file, if every tensor gets its smallest type
+  // With options.fit: that fits for sure. Where something of the file doesn't lie on the tightest
+  // device, more does.
+  std::optional<uint64_t> fitting_bytes;
+};
+
+// kNoFit where options.size_bytes or options.fit can't be had, with the least that can; kUsage
+// where the source fits as it is.
+Result<Eligible> FindEligible(const QuantizeOptions& options, const GgufFile& source);
+
+// Whether an allocation is asked for, which needs measured worths.
+bool Allocates(const QuantizeOptions& options);
+
+struct ChosenTypes {
+  Assignment assignment;
+  const FileType* label = nullptr;  // for general.file_type
+  std::optional<double> expected_loss;
+  std::optional<SpeedBeside> speed;
+  std::optional<uint64_t> budget_bytes;
+  std::vector<std::string> notes;
+};
+
+// `worths` may be empty unless Allocates(options).
+Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& source,
+                                const Eligible& eligible, const std::vector<TensorWorth>& worths);
+
+// ggml makes the smallest types only with importance, which matrices of experts have none of here.
+// kUsage with the first tensor that can't have its type.
+Status CheckSeen(const QuantizeOptions& options, const GgufFile& source,
+                 const Assignment& assignment, const MomentsFile& moments);
+
+// What the output's header says of its making, as far as it is known before: all lengths are.
+MadeBy MadeToMeasure(const QuantizeOptions& options);
+
+}  // namespace trimma
