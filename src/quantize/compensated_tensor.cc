@@ -1,5 +1,7 @@
 #include "quantize/compensated_tensor.h"
 
+#include <algorithm>
+
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
 #include "quantize/rounding/held_out.h"
@@ -35,8 +37,8 @@ bool CompensatedTensors::Handles(const TensorInfo& tensor, TensorType to) const 
 Status CompensatedTensors::Prepare(size_t input) {
   if (prepared_ && prepared_->input == input) return {};
   prepared_.reset();
-  TRY(SecondMoment moment, moments_.Moment(input));
-  TRY(SecondMoment held_out, moments_.HeldOut(input));
+  TRY(SecondMoment moment, moments_.Moment(input, threads_));
+  TRY(SecondMoment held_out, moments_.HeldOut(input, threads_));
   prepared_ = std::make_unique<Prepared>(
       Prepared{input, std::move(moment), std::move(held_out), std::nullopt});
   TRY(Compensation compensation, Compensation::Prepare(prepared_->moment, threads_));
@@ -60,9 +62,21 @@ Result<std::vector<char>> CompensatedTensors::Round(const TensorInfo& tensor, Te
   options.measure = false;
   options.plain = QuantizePlainRows;
   TRY_STATUS(RoundCompensated(weights, to, compensation, options, compensated.data()));
-  TRY(const RoundingChoice choice, ChooseOnHeldOut(weights, {to, plain.data(), compensated.data()},
-                                                   prepared_->held_out, threads_));
-  return choice.compensated ? compensated : plain;
+  const uint64_t row_bytes = *RowBytes(to, n);
+  const uint64_t slabs = (weights.rows + kSlabRows - 1) / kSlabRows;
+  const int share = std::max(1, threads_ / static_cast<int>(std::min<uint64_t>(slabs, 1024)));
+  TRY_STATUS(ParallelFor(slabs, threads_, [&](uint64_t i) -> Status {
+    const uint64_t first = i * kSlabRows;
+    const WeightMatrix slab = {weights.data + first * n, std::min(kSlabRows, weights.rows - first),
+                               n};
+    char* chosen = plain.data() + first * row_bytes;
+    const char* other = compensated.data() + first * row_bytes;
+    TRY(const RoundingChoice choice,
+        ChooseOnHeldOut(slab, {to, chosen, other}, prepared_->held_out, share));
+    if (choice.compensated) std::copy_n(other, slab.rows * row_bytes, chosen);
+    return {};
+  }));
+  return plain;
 }
 
 }  // namespace trimma

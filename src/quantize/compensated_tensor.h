@@ -22,9 +22,13 @@ class CompensatedTensors {
   // Whether this tensor's input was seen and the type can be rounded so.
   bool Handles(const TensorInfo& tensor, TensorType to) const;
 
-  // Blocks of `to` for some rows of the tensor, [rows, n] floats: compensated where that is better
-  // on the held-out moment, else plain. The same rows give the same bytes, in any order and for any
-  // number of threads.
+  // Rows that are compensated, or not, together.
+  static constexpr uint64_t kSlabRows = 512;
+
+  // Blocks of `to` for some rows of the tensor, [rows, n] floats, from the beginning of a slab:
+  // each slab compensated where that is better on the held-out moment, else plain. The same slabs
+  // give the same bytes, in any order and for any number of threads. Each thread works on an eighth
+  // of a slab.
   Result<std::vector<char>> Round(const TensorInfo& tensor, TensorType to,
                                   const std::vector<float>& rows);
 

@@ -20,7 +20,6 @@ namespace trimma {
 namespace {
 
 constexpr uint64_t kSafePointBytes = 256ULL << 20;  // synced and journalled at least this often
-constexpr uint64_t kCompensatedRows = 512;
 constexpr uint64_t kCopyBytes = 4ULL << 20;
 
 // Rows of one tensor that one thread converts at a time: within one matrix, within the memory
@@ -111,16 +110,40 @@ class Conversion {
     return WriteRows(tensor, to, offset, row, blocks);
   }
 
-  // A slab is worked on by all threads together: its rows share the moment's factor.
+  // All threads work on the same slabs together: their rows share the moment's factor. As many
+  // slabs as give each thread something to do, within a quarter of the memory.
   Status Compensated(const TensorInfo& tensor, TensorType to, uint64_t offset) {
-    for (uint64_t row = 0; row < tensor.rows(); row += kCompensatedRows) {
+    constexpr uint64_t kSlab = CompensatedTensors::kSlabRows;
+    constexpr uint64_t kThreadsOfASlab = 4;
+    const uint64_t bytes = kSlab * tensor.row_length() * 2 * sizeof(float);
+    const uint64_t wanted = static_cast<uint64_t>(options_.threads) / kThreadsOfASlab;
+    const uint64_t step =
+        kSlab * std::max<uint64_t>(1, std::min(wanted, options_.memory_bytes / 4 / bytes));
+    for (uint64_t row = 0; row < tensor.rows(); row += step) {
       TRY_STATUS(CheckInterrupted());
       TRY(const std::vector<float> values,
-          Rows(tensor, row, std::min(kCompensatedRows, tensor.rows() - row)));
+          RowsTogether(tensor, row, std::min(step, tensor.rows() - row)));
       TRY(const std::vector<char> blocks, compensated_->Round(tensor, to, values));
       TRY_STATUS(WriteRows(tensor, to, offset, row, blocks));
     }
     return {};
+  }
+
+  // As Rows, by all threads.
+  Result<std::vector<float>> RowsTogether(const TensorInfo& tensor, uint64_t row,
+                                          uint64_t rows) const {
+    constexpr uint64_t kPiece = 64;
+    const uint64_t n = tensor.row_length();
+    std::vector<float> values(rows * n);
+    TRY_STATUS(
+        ParallelFor((rows + kPiece - 1) / kPiece, options_.threads, [&](uint64_t i) -> Status {
+          const uint64_t first = i * kPiece;
+          TRY(const std::vector<float> piece,
+              Rows(tensor, row + first, std::min(kPiece, rows - first)));
+          std::copy(piece.begin(), piece.end(), values.begin() + static_cast<ptrdiff_t>(first * n));
+          return {};
+        }));
+    return values;
   }
 
   // [rows, n] floats of the source, all of them finite.

@@ -37,12 +37,13 @@ Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector
   const float* importance = by.moment != nullptr       ? diagonal.data()
                             : by.importance != nullptr ? by.importance->data()
                                                        : nullptr;
-  std::vector<double> errors;
-  std::vector<float> values(rows.rows * rows.n);
   constexpr uint64_t kSlab = 64;
-  for (const TensorType type : types) {
-    PreparePlainRows(type);
-    TRY_STATUS(ParallelFor((rows.rows + kSlab - 1) / kSlab, threads, [&](uint64_t i) -> Status {
+  for (const TensorType type : types) PreparePlainRows(type);
+  std::vector<double> errors(types.size());
+  const int share = std::max(1, threads / std::max(1, static_cast<int>(types.size())));
+  const auto error_of = [&](TensorType type) -> Result<double> {
+    std::vector<float> values(rows.rows * rows.n);
+    TRY_STATUS(ParallelFor((rows.rows + kSlab - 1) / kSlab, share, [&](uint64_t i) -> Status {
       const uint64_t first = i * kSlab;
       const uint64_t count = std::min(kSlab, rows.rows - first);
       std::vector<char> blocks(count * *RowBytes(type, rows.n));
@@ -53,9 +54,12 @@ Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector
     }));
     ErrorTerms terms = rows;
     terms.values = values.data();
-    TRY(const double error, ErrorOf(terms, by, threads));
-    errors.push_back(error);
-  }
+    return ErrorOf(terms, by, share);
+  };
+  TRY_STATUS(ParallelFor(types.size(), threads, [&](uint64_t t) -> Status {
+    TRY(errors[t], error_of(types[t]));
+    return {};
+  }));
   return errors;
 }
 

@@ -51,7 +51,7 @@ class Workbench {
     if (chosen_ == input) return {};
     compensation_.reset();
     held_out_.reset();
-    TRY(moment_, moments_.Moment(*input));
+    TRY(moment_, moments_.Moment(*input, threads_));
     chosen_ = input;
     return {};
   }
@@ -120,23 +120,34 @@ class Workbench {
     const double scale = static_cast<double>(tensor.rows()) / static_cast<double>(sample.size());
     const WeightMatrix sampled = {rows.data(), sample.size(), n};
     for (double& e : worth.errors) e *= scale;
-    for (const TensorType type : worth.types) {
-      TRY(const double share, ShareOf(sampled, type));
-      worth.shares.push_back(share);
-    }
-    return {};
+    TRY_STATUS(PrepareCompensation(worth.types));
+    worth.shares.resize(worth.types.size());
+    const int each = std::max(1, threads_ / std::max(1, static_cast<int>(worth.types.size())));
+    return ParallelFor(worth.types.size(), threads_, [&](uint64_t t) -> Status {
+      TRY(worth.shares[t], ShareOf(sampled, worth.types[t], each));
+      return {};
+    });
   }
 
  private:
-  Result<double> ShareOf(const WeightMatrix& weights, TensorType type) {
-    if (!moment_ || !CanRoundCompensated(type) || moment_->block() % InfoOf(type).block != 0)
-      return 1.0;
-    if (!compensation_) {
-      TRY(held_out_, moments_.HeldOut(*chosen_));
-      TRY(Compensation prepared, Compensation::Prepare(*moment_, threads_));
-      compensation_ = std::move(prepared);
-    }
-    return CompensatedShare(weights, type, *compensation_, *held_out_, threads_);
+  bool CanCompensate(TensorType type) const {
+    return moment_ && CanRoundCompensated(type) && moment_->block() % InfoOf(type).block == 0;
+  }
+
+  Status PrepareCompensation(const std::vector<TensorType>& types) {
+    if (compensation_ || std::none_of(types.begin(), types.end(),
+                                      [&](TensorType type) { return CanCompensate(type); }))
+      return {};
+    TRY(held_out_, moments_.HeldOut(*chosen_, threads_));
+    TRY(Compensation prepared, Compensation::Prepare(*moment_, threads_));
+    compensation_ = std::move(prepared);
+    return {};
+  }
+
+  // Prepared before.
+  Result<double> ShareOf(const WeightMatrix& weights, TensorType type, int threads) const {
+    if (!CanCompensate(type)) return 1.0;
+    return CompensatedShare(weights, type, *compensation_, *held_out_, threads);
   }
 
   std::vector<InputFile> inputs_;

@@ -7,7 +7,6 @@
 
 #include "engine/input_tap.h"
 #include "quantize/calibration/evaluation.h"
-#include "quantize/calibration/passes.h"
 
 namespace trimma {
 namespace {
@@ -47,9 +46,9 @@ class Gatherer {
         gathered.blocked.push_back(index_.inputs[i].reader);
       gathered.on_devices += plan_.devices[i].has_value();
     }
-    gathered.note = OnHost();
     index_.note = options_.note;
-    if (!gathered.note.empty()) index_.note += (index_.note.empty() ? "" : "; ") + gathered.note;
+    for (const std::string& why : OnHost()) index_.note += (index_.note.empty() ? "" : "; ") + why;
+    gathered.note = index_.note;
     TRY(MomentsWriter writer, MomentsWriter::Create(options_.output, index_));
     const auto evaluations = static_cast<double>(
         (text_.moments.chunks.size() + text_.held_out.chunks.size()) * plan_.passes.size());
@@ -112,7 +111,7 @@ class Gatherer {
     for (;;) {
       SumsMemory memory{options_.memory_bytes, {}};
       for (const Device& device : devices_) memory.device_bytes.push_back(device.free_bytes);
-      plan_ = PlanPasses(index_.inputs, lies_on_, memory);
+      plan_ = PlanPasses(index_.inputs, lies_on_, memory, options_.cost);
       bool given = true;
       for (size_t d = 0; d < devices_.size(); ++d) {
         const std::vector<SumShape> largest = LargestOn(d);
@@ -149,21 +148,22 @@ class Gatherer {
     return largest;
   }
 
-  std::string OnHost() const {
+  // What lies on a device and is summed up on the host, and why.
+  std::vector<std::string> OnHost() const {
+    std::vector<std::string> whys;
+    for (const std::string& name : unable_) {
+      whys.push_back(
+          fmt::format("{} lacks the operations for second moments: summed up on the host", name));
+    }
     size_t crowded = 0;
     for (size_t i = 0; i < lies_on_.size(); ++i) crowded += lies_on_[i] && !plan_.devices[i];
-    std::string note;
-    for (const std::string& name : unable_) {
-      note += fmt::format("{}{} lacks the operations for second moments: summed up on the host",
-                          note.empty() ? "" : "; ", name);
-    }
     if (crowded > 0) {
-      note += fmt::format(
-          "{}the GPU's memory has no room for the second moments of {} of {} inputs: summed up on "
-          "the host",
-          note.empty() ? "" : "; ", crowded, lies_on_.size());
+      whys.push_back(
+          fmt::format("the second moments of {} of {} inputs are summed up on the host: the GPU's "
+                      "memory has no room for them",
+                      crowded, lies_on_.size()));
     }
-    return note;
+    return whys;
   }
 
   // The sums of some inputs: over one part of the text, then over the other. `beat`, told how many

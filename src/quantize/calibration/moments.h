@@ -13,6 +13,7 @@
 #include "engine/model.h"
 #include "quantize/calibration/calibration_text.h"
 #include "quantize/calibration/moments_file.h"
+#include "quantize/calibration/passes.h"
 
 namespace trimma {
 
@@ -22,15 +23,15 @@ struct GatherOptions {
   int threads = 1;
   // Whose memory an input lies in and sums it up; nullptr: the host's.
   std::function<ggml_backend_device*(const ggml_tensor*)> device_of = DeviceOf;
-  // Beside the output's own note.
-  std::string note;
+  PassCost cost = PassCost::kLittle;
+  std::string note;  // the beginning of the output's: how the model was loaded
 };
 
 struct Gathered {
   size_t passes = 0;
   std::vector<std::string> blocked;  // readers of inputs with diagonal blocks only
   size_t on_devices = 0;             // inputs that were summed up where they lie
-  std::string note;                  // what lies on a device and was summed up on the host, and why
+  std::string note;                  // the output's: the options', and what had no device, and why
 };
 
 // `progress` gets the share done.

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "quantize/parallel.h"
 
 namespace trimma {
 namespace {
@@ -52,15 +53,17 @@ uint64_t BlockOf(uint64_t triangle) {
   return TriangleOf(block) == triangle ? block : 0;
 }
 
-// The rest of a symmetric block, in tiles that stay in the cache.
-void FillUpperTriangle(float* matrix, uint64_t size, size_t stride) {
-  constexpr uint64_t kTile = 64;
-  for (uint64_t top = 0; top < size; top += kTile) {
-    for (uint64_t left = 0; left <= top; left += kTile) {
-      for (uint64_t row = top; row < std::min(top + kTile, size); ++row) {
-        for (uint64_t column = left; column < std::min(left + kTile, row); ++column)
-          matrix[column * stride + row] = matrix[row * stride + column];
-      }
+constexpr uint64_t kTile = 64;  // rows that are mirrored together: their columns stay in the cache
+
+// Rows [top, bottom) of a symmetric matrix from their part of its packed lower triangle, and the
+// columns that they are above the diagonal.
+void Unpack(const float* packed, uint64_t top, uint64_t bottom, float* matrix, size_t stride) {
+  for (uint64_t row = top; row < bottom; ++row, packed += row)
+    std::copy_n(packed, row + 1, matrix + row * stride);
+  for (uint64_t left = 0; left < bottom; left += kTile) {
+    for (uint64_t row = std::max(top, left); row < bottom; ++row) {
+      for (uint64_t column = left; column < std::min(left + kTile, row); ++column)
+        matrix[column * stride + row] = matrix[row * stride + column];
     }
   }
 }
@@ -174,19 +177,22 @@ std::optional<size_t> MomentsFile::InputOf(const std::string& matrix) const {
   return std::nullopt;
 }
 
-Result<SecondMoment> MomentsFile::Read(size_t input, size_t which) const {
+Result<SecondMoment> MomentsFile::Read(size_t input, size_t which, int threads) const {
   const auto& [reader, n, block] = index_.inputs[input];
-  SecondMoment moment(n, block);
-  std::vector<float> triangle(TriangleOf(block));
-  const uint64_t bytes = triangle.size() * sizeof(float);
-  for (uint64_t b = 0; b < moment.blocks(); ++b) {
-    TRY_STATUS(
-        input_.ReadAt(file_.tensors[2 * input + which].offset + b * bytes, triangle.data(), bytes));
-    const float* from = triangle.data();
-    for (uint64_t row = 0; row < block; ++row, from += row)
-      std::copy_n(from, row + 1, moment.MutableMatrix(b) + row * moment.stride());
-    FillUpperTriangle(moment.MutableMatrix(b), block, moment.stride());
-  }
+  const uint64_t size = block;
+  SecondMoment moment(n, size);
+  const uint64_t tiles = (size + kTile - 1) / kTile;
+  const Status read = ParallelFor(moment.blocks() * tiles, threads, [&](uint64_t i) -> Status {
+    const uint64_t top = i % tiles * kTile;
+    const uint64_t bottom = std::min(top + kTile, size);
+    std::vector<float> packed(TriangleOf(bottom) - TriangleOf(top));
+    const uint64_t first = i / tiles * TriangleOf(size) + TriangleOf(top);
+    TRY_STATUS(input_.ReadAt(file_.tensors[2 * input + which].offset + first * sizeof(float),
+                             packed.data(), packed.size() * sizeof(float)));
+    Unpack(packed.data(), top, bottom, moment.MutableMatrix(i / tiles), moment.stride());
+    return {};
+  });
+  if (!read.ok()) return read.error();
   return moment;
 }
 

@@ -69,14 +69,19 @@ class MomentsFile {
   // Which input a matrix reads; nullopt if it isn't among them.
   std::optional<size_t> InputOf(const std::string& matrix) const;
 
-  Result<SecondMoment> Moment(size_t input) const { return Read(input, 0); }
-  Result<SecondMoment> HeldOut(size_t input) const { return Read(input, 1); }
+  // Hundreds of megabytes where an input is wide: `threads` share the work.
+  Result<SecondMoment> Moment(size_t input, int threads = 1) const {
+    return Read(input, 0, threads);
+  }
+  Result<SecondMoment> HeldOut(size_t input, int threads = 1) const {
+    return Read(input, 1, threads);
+  }
   // [n], mean squares of the input: the diagonal over the tokens.
   Result<std::vector<float>> MeanSquares(size_t input) const;
 
  private:
   MomentsFile(GgufFile file, InputFile input) : file_(std::move(file)), input_(std::move(input)) {}
-  Result<SecondMoment> Read(size_t input, size_t which) const;
+  Result<SecondMoment> Read(size_t input, size_t which, int threads) const;
   Status ReadIndex();
 
   GgufFile file_;

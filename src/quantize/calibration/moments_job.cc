@@ -59,15 +59,20 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   options.memory_bytes = request.at("memory_bytes");
   options.threads = threads;
   options.note = fitted.note;
+  options.cost = fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
   if (request.value("on_host", false))
     options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
   const double head = generates ? kTextShare : 0;
   TRY(const Gathered gathered,
       GatherMoments(model, cut, options, [&](double share) { report(head + (1 - head) * share); }));
   TRY_STATUS(WriteFileAtomically(request.at("tokens").get<std::string>(), ToJson(cut).dump()));
-  return Json{{"text", cut.moments.description},   {"chunks", cut.moments.chunks.size()},
-              {"passes", gathered.passes},         {"blocked", gathered.blocked.size()},
-              {"on_devices", gathered.on_devices}, {"note", cut.note}};
+  return Json{{"text", cut.moments.description},
+              {"chunks", cut.moments.chunks.size()},
+              {"passes", gathered.passes},
+              {"blocked", gathered.blocked.size()},
+              {"on_devices", gathered.on_devices},
+              {"gathering", gathered.note},
+              {"note", cut.note}};
 }
 
 Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads) {

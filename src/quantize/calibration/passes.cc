@@ -50,12 +50,13 @@ void Join(std::vector<std::vector<size_t>>& passes, const std::vector<std::vecto
 }  // namespace
 
 SumsPlan PlanPasses(std::vector<ModelInput>& inputs,
-                    const std::vector<std::optional<size_t>>& lies_on, const SumsMemory& memory) {
+                    const std::vector<std::optional<size_t>>& lies_on, const SumsMemory& memory,
+                    PassCost cost) {
   CHECK(lies_on.size() == inputs.size());
   std::vector<size_t> all(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) all[i] = i, inputs[i].block = inputs[i].n;
   std::optional<size_t> most;
-  if (std::find(lies_on.begin(), lies_on.end(), std::nullopt) != lies_on.end()) {
+  if (cost == PassCost::kMuch) {
     std::vector<ModelInput> copy = inputs;
     most = HostPasses(copy, all, memory.host_bytes).size();
   }

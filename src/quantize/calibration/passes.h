@@ -15,6 +15,12 @@ struct SumsMemory {
   std::vector<uint64_t> device_bytes;  // of each device that inputs lie on
 };
 
+// What a pass over the text costs beside the sums.
+enum class PassCost {
+  kLittle,  // the model lies on devices
+  kMuch,    // part of it lies on the host, though a device may compute with it
+};
+
 struct SumsPlan {
   std::vector<std::vector<size_t>> passes;  // each evaluates the whole text
   std::vector<std::optional<size_t>>
@@ -29,6 +35,7 @@ struct SumsPlan {
 // the host an input whose moment alone is larger than the memory gets the largest diagonal blocks
 // that fit (multiples of 256); sets the inputs' blocks.
 SumsPlan PlanPasses(std::vector<ModelInput>& inputs,
-                    const std::vector<std::optional<size_t>>& lies_on, const SumsMemory& memory);
+                    const std::vector<std::optional<size_t>>& lies_on, const SumsMemory& memory,
+                    PassCost cost);
 
 }  // namespace trimma

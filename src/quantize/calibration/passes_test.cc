@@ -17,7 +17,7 @@ std::vector<ModelInput> Inputs(const std::vector<uint64_t>& widths) {
 }
 
 SumsPlan OnHost(std::vector<ModelInput>& inputs, uint64_t bytes) {
-  return PlanPasses(inputs, Devices(inputs.size()), {bytes, {}});
+  return PlanPasses(inputs, Devices(inputs.size()), {bytes, {}}, PassCost::kMuch);
 }
 
 TEST(PlanPassesTest, InputsThatFitTogetherArePassedTogether) {
@@ -42,34 +42,35 @@ TEST(PlanPassesTest, AnInputTooWideForTheMemoryIsCutIntoBlocks) {
 TEST(PlanPassesTest, ADeviceTakesWhatLiesOnItBesideTheLargestProduct) {
   std::vector<ModelInput> inputs = Inputs({512, 512, 512, 512});
   const Devices lies_on = {0, 0, 0, 0};
-  SumsPlan plan = PlanPasses(inputs, lies_on, {kSmall, {5 * kSmall}});
+  SumsPlan plan = PlanPasses(inputs, lies_on, {kSmall, {5 * kSmall}}, PassCost::kLittle);
   EXPECT_EQ(plan.passes, (Passes{{0, 1, 2, 3}}));
   EXPECT_EQ(plan.devices, lies_on);
-  // The whole model lies there, so that passes cost little: as many as it takes.
-  plan = PlanPasses(inputs, lies_on, {100 * kSmall, {3 * kSmall}});
+  // As many passes as it takes.
+  plan = PlanPasses(inputs, lies_on, {100 * kSmall, {3 * kSmall}}, PassCost::kLittle);
   EXPECT_EQ(plan.passes, (Passes{{0, 1}, {2, 3}}));
   EXPECT_EQ(plan.devices, lies_on);
 }
 
 TEST(PlanPassesTest, WhatIsTooWideForTheDeviceIsSummedUpOnTheHostInFull) {
   std::vector<ModelInput> inputs = Inputs({512, 1024});
-  const SumsPlan plan = PlanPasses(inputs, {0, 0}, {100 * kSmall, {5 * kSmall}});
+  const SumsPlan plan = PlanPasses(inputs, {0, 0}, {100 * kSmall, {5 * kSmall}}, PassCost::kLittle);
   EXPECT_EQ(plan.passes, (Passes{{0, 1}}));
   EXPECT_EQ(plan.devices, (Devices{0, std::nullopt}));
   EXPECT_EQ(inputs[1].block, 1024);
 }
 
-TEST(PlanPassesTest, WherePassesAreSlowADeviceAddsNone) {
+TEST(PlanPassesTest, WherePassesCostMuchADeviceAddsNone) {
   std::vector<ModelInput> inputs = Inputs({512, 512, 512, 512, 512, 512});
   const Devices lies_on = {std::nullopt, 0, 0, 0, 0, 0};
-  const SumsPlan plan = PlanPasses(inputs, lies_on, {3 * kSmall, {2 * kSmall}});
+  const SumsPlan plan = PlanPasses(inputs, lies_on, {3 * kSmall, {2 * kSmall}}, PassCost::kMuch);
   EXPECT_EQ(plan.passes, (Passes{{0, 1, 3, 4}, {2, 5}}));
   EXPECT_EQ(plan.devices, (Devices{std::nullopt, 0, 0, std::nullopt, std::nullopt, std::nullopt}));
 }
 
 TEST(PlanPassesTest, EveryDeviceHasMemoryOfItsOwn) {
   std::vector<ModelInput> inputs = Inputs({512, 512, 512});
-  const SumsPlan plan = PlanPasses(inputs, {1, 0, 1}, {kSmall, {2 * kSmall, 2 * kSmall}});
+  const SumsPlan plan =
+      PlanPasses(inputs, {1, 0, 1}, {kSmall, {2 * kSmall, 2 * kSmall}}, PassCost::kLittle);
   EXPECT_EQ(plan.passes, (Passes{{0, 1}, {2}}));
   EXPECT_EQ(plan.devices, (Devices{1, 0, 1}));
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "quantize/parallel.h"
 #include "quantize/rounding/factor.h"
 
 namespace trimma {
@@ -58,9 +59,12 @@ Result<bool> Compensation::TryFactors(int threads) {
   for (uint64_t i = 0; i < moment_->blocks(); ++i) {
     float* to = factor_.data() + i * MatrixSize();
     const float* from = moment_->Matrix(i);
-    for (size_t k = 0; k < MatrixSize(); ++k) to[k] = from[k] * scale;
-    for (uint64_t j = 0; j < size; ++j)
-      to[j * (moment_->stride() + 1)] += added_[i * size + j] * scale;
+    TRY_STATUS(ParallelFor(size, threads, [&](uint64_t j) -> Status {
+      const size_t row = j * moment_->stride();
+      for (uint64_t k = 0; k < size; ++k) to[row + k] = from[row + k] * scale;
+      to[row + j] += added_[i * size + j] * scale;
+      return {};
+    }));
     TRY(const bool done, FactorFromTheEnd({to, size, moment_->stride()}, threads));
     if (!done) return false;
   }

@@ -87,15 +87,17 @@ Status SubtractProducts(SquareMatrix h, uint64_t from, int threads) {
   });
 }
 
-void TransposeLower(SquareMatrix h) {
-  for (uint64_t tile = 0; tile < h.n; tile += kStep) {
+Status TransposeLower(SquareMatrix h, int threads) {
+  return ParallelFor((h.n + kStep - 1) / kStep, threads, [&](uint64_t step) -> Status {
+    const uint64_t tile = step * kStep;
     for (uint64_t t = tile; t < h.n; ++t) {
       for (uint64_t i = tile; i < std::min(tile + kStep, t); ++i) {
         h.data[i * h.stride + t] = h.data[t * h.stride + i];
         h.data[t * h.stride + i] = 0;
       }
     }
-  }
+    return {};
+  });
 }
 
 }  // namespace
@@ -111,7 +113,7 @@ Result<bool> FactorFromTheEnd(SquareMatrix h, int threads) {
     TRY_STATUS(SubtractProducts(h, from, threads));
     end = from;
   }
-  TransposeLower(h);
+  TRY_STATUS(TransposeLower(h, threads));
   return true;
 }
 
