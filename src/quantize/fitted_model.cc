@@ -31,9 +31,9 @@ Result<PricedCell> Placed(const GgufFile& file, const RuntimeSettings& settings,
     target.overheads.push_back(EstimatedOverhead(card.ok() ? ContextStackBytes(*card) : 0));
     target.overheads.back().margin_bytes += RoomForSums(file, gpu);
   }
-  const std::vector<Mix> as_is;
+  const std::vector<Mix> as_is(1);
   Pricer pricer(file, as_is, target);
-  TRY_STATUS(pricer.Start(settings.flash_attention));
+  TRY_STATUS(pricer.Start(settings));
   TRY(PricedCell whole, pricer.At(0, pricer.placements().At(0, settings)));
   if (Pricer::Fits(whole)) return whole;
   return pricer.Place(0, settings, pricer.GuessPlace(whole));
