@@ -87,6 +87,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   }
   QualityOptions quality;
   quality.text_file = options.text;
+  quality.own_text = options.calibration;
   quality.chunks = options.text ? 64 : 0;
   quality.chunk = JudgingChunk(options.trained_context);
   quality.generate_seconds = options.seconds * 0.15;

@@ -14,6 +14,8 @@
 namespace trimma {
 namespace {
 
+constexpr const char* kLanguages = "quantize.trimma.text.languages";
+
 std::string ShapeText(const TensorInfo& tensor) {
   std::string text;
   for (const uint64_t n : tensor.shape) text += fmt::format("{}{}", text.empty() ? "" : " x ", n);
@@ -61,6 +63,8 @@ std::string Describe(const OpenedModel& model, bool tensors) {
     text += fmt::format("made from        SHA-256 {}\n", SafeText(*hash));
   if (const auto dataset = file.metadata.String("quantize.imatrix.dataset"))
     text += fmt::format("calibrated on    {}\n", SafeText(*dataset));
+  if (const auto languages = file.metadata.String(kLanguages))
+    text += fmt::format("in               {}\n", SafeText(Trim(*languages)));
   text += "\n" + TypesText(file);
   if (tensors) {
     TextTable table{{"tensor", "type", "shape", "bytes"}, {}};
@@ -74,7 +78,7 @@ std::string Describe(const OpenedModel& model, bool tensors) {
 
 Json TextOrNull(const GgufFile& file, const char* key) {
   const auto text = file.metadata.String(key);
-  return text ? Json(*text) : Json();
+  return text ? Json(std::string(Trim(*text))) : Json();
 }
 
 Json ToDocument(const OpenedModel& model) {
@@ -99,6 +103,7 @@ Json ToDocument(const OpenedModel& model) {
           {"made_by", TextOrNull(file, "quantize.trimma.method")},
           {"source_sha256", TextOrNull(file, "quantize.trimma.source_sha256")},
           {"calibration", TextOrNull(file, "quantize.imatrix.dataset")},
+          {"calibration_languages", TextOrNull(file, kLanguages)},
           {"kv_window", kv && kv->window > 0 ? Json(kv->window) : Json()},
           {"tensors", tensors}};
 }

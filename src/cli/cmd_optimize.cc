@@ -30,7 +30,8 @@ Action DefineOptimize(CLI::App& app, const Shared& shared) {
                  "A vision or audio projector that stays beside the model, or none (default: the "
                  "one in the model's store)");
   app.add_option("--text", o->text,
-                 "Judge quality on this text (default: text the model generates)");
+                 "Judge quality on this text (default: text the model generates, half of it going "
+                 "on from --calibration)");
   app.add_option("--calibration", o->calibration,
                  "Collect importance data from this text (default: generated)");
   app.add_option("--context", o->context, "Context length (default: the plan's)");

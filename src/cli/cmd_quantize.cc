@@ -32,6 +32,7 @@ struct Options {
   std::string work;
   std::string imatrix;
   std::string calibration;
+  std::optional<double> generate;  // seconds
   std::string memory = "1GiB";
   int threads = 0;
   bool force = false;
@@ -175,6 +176,8 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   TRY(quantize.memory_bytes, ParseBytes(options.memory));
   if (!options.imatrix.empty()) quantize.importance_file = options.imatrix;
   if (!options.calibration.empty()) quantize.calibration_text = options.calibration;
+  quantize.generate_text = options.generate.has_value();
+  quantize.generate_seconds = options.generate.value_or(quantize.generate_seconds);
   if (!options.work.empty()) quantize.work_directory = options.work;
   quantize.threads = options.threads;
   quantize.force = options.force;
@@ -268,8 +271,15 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("--recipe", o->recipe,
                  "A file that the chosen types are kept in; if it is there, they are replayed");
   app.add_option("--imatrix", o->imatrix, "Importance data of llama.cpp (GGUF)");
-  app.add_option("--calibration", o->calibration, "A text to collect importance data from")
+  app.add_option("--calibration", o->calibration,
+                 "A text to learn from: your own, in your languages")
       ->excludes("--imatrix");
+  app.add_option(
+         "--generate", o->generate,
+         "Learn from text that the model writes in so many seconds, in several languages; "
+         "with --calibration from both. Modes that learn do so for 20 where neither is given")
+      ->excludes("--imatrix")
+      ->check(CLI::PositiveNumber);
   app.add_option("--work", o->work,
                  "Keep what was measured in this folder, for more files of the same model");
   app.add_option("--memory", o->memory, "For buffers, whatever the tensors' sizes")

@@ -241,7 +241,7 @@ Status KeepOrLower(Run& run, Steps& steps) {
   quantize.recipe = mix.recipe;
   quantize.force = true;
   quantize.calibration_text = run.options.calibration;
-  quantize.calibrate_on_own_text = !run.options.calibration;
+  quantize.generate_text = !run.options.calibration;
   quantize.output =
       fmt::format("{}/{}-{}.gguf", run.directory,
                   std::filesystem::path(run.source.local.path).stem().string(), mix.recipe->name);
@@ -331,6 +331,7 @@ Status JudgeSettings(Run& run, Steps& steps) {
   if (run.record.after.quality) return {};
   QualityOptions quality;
   quality.text_file = run.options.text;
+  quality.own_text = run.options.calibration;
   quality.chunks = 8;
   quality.chunk = JudgingChunk(TrainedContext(run.model.file));
   quality.generate_seconds = run.options.seconds / 6;

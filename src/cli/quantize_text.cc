@@ -28,6 +28,19 @@ std::string Unknown(const CraftPlan& plan, const std::string& output) {
       SafeText(output, 500), goal);
 }
 
+// " (160 chunks of 512 tokens, 50 % written by the model with seeds 4711 to 4713; English 90 %)"
+std::string Details(const QuantizeReport& report) {
+  if (!report.text || report.text->chunks() == 0) return "";
+  const LearningText& text = *report.text;
+  std::string details = fmt::format(" ({} chunks of {} tokens", text.chunks(), text.chunk_tokens);
+  if (text.generated_chunks > 0) {
+    details += fmt::format(", {:.0f} % written by the model with seeds {} to {}",
+                           100.0 * text.generated_chunks / text.chunks(), text.first_seed,
+                           text.first_seed + text.seeds - 1);
+  }
+  return details + fmt::format("; {})", DescribeLanguages(text));
+}
+
 }  // namespace
 
 std::string Describe(const QuantizeReport& report, bool dry_run) {
@@ -57,7 +70,7 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
                         *report.budget_bytes);
   }
   if (!report.importance.empty())
-    text += fmt::format("errors weighed by importance data from {}\n", SafeText(report.importance));
+    text += fmt::format("errors weighed by {}{}\n", SafeText(report.importance), Details(report));
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   return text;
 }

@@ -106,15 +106,28 @@ bool Model::SameVocabulary(const Model& other) const {
 }
 
 std::vector<Token> Model::Tokenize(const std::string& text, bool add_special) const {
+  return Tokens(text, add_special, ControlTokens::kAsText);
+}
+
+std::vector<Token> Model::TokenizeTemplate(const std::string& text, bool begins) const {
+  std::vector<Token> tokens = Tokens(text, begins, ControlTokens::kParsed);
+  // Some templates write BOS out.
+  if (begins && adds_bos() && tokens.size() > 1 && tokens[1] == bos()) tokens.erase(tokens.begin());
+  return tokens;
+}
+
+std::vector<Token> Model::Tokens(const std::string& text, bool add_special,
+                                 ControlTokens control) const {
   const llama_vocab* vocab = llama_model_get_vocab(get());
   const auto bytes = static_cast<int32_t>(text.size());
+  const bool parse = control == ControlTokens::kParsed;
   std::vector<Token> tokens(text.size() + 8);
   int32_t n = llama_tokenize(vocab, text.data(), bytes, tokens.data(),
-                             static_cast<int32_t>(tokens.size()), add_special, false);
+                             static_cast<int32_t>(tokens.size()), add_special, parse);
   if (n < 0) {
     tokens.resize(static_cast<size_t>(-n));
     n = llama_tokenize(vocab, text.data(), bytes, tokens.data(),
-                       static_cast<int32_t>(tokens.size()), add_special, false);
+                       static_cast<int32_t>(tokens.size()), add_special, parse);
   }
   tokens.resize(static_cast<size_t>(std::max(n, 0)));
   return tokens;

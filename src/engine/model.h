@@ -53,6 +53,9 @@ class Model {
   // Same tokens with the same texts: a divergence between the two has a meaning.
   bool SameVocabulary(const Model& other) const;
   std::vector<Token> Tokenize(const std::string& text, bool add_special) const;
+  // The same where control tokens may be written out, as chat templates do. `begins`: a sequence,
+  // so that BOS comes first where the model adds one.
+  std::vector<Token> TokenizeTemplate(const std::string& text, bool begins) const;
   std::string Detokenize(const std::vector<Token>& tokens) const;
 
  private:
@@ -60,6 +63,8 @@ class Model {
     void operator()(llama_model* model) const;
   };
   explicit Model(llama_model* model) : model_(model) {}
+  enum class ControlTokens { kAsText, kParsed };
+  std::vector<Token> Tokens(const std::string& text, bool add_special, ControlTokens control) const;
   std::unique_ptr<llama_model, Free> model_;
 };
 

@@ -17,15 +17,16 @@ namespace trimma {
 namespace {
 
 constexpr int kShortestChunk = 64;
+constexpr size_t kStretch = 24;  // tokens; less than half of the shortest chunk
 constexpr size_t kFewestChunks = 2;
 constexpr uint64_t kMaxTextBytes = 256ULL << 20;
 
-// Draws from softmax(logits), end-of-generation tokens left out.
+// Draws from softmax(logits).
 class Sampler {
  public:
   Sampler(const Model& model, uint32_t seed) : vocabulary_(model.vocabulary()), random_(seed) {
     for (Token t = 0; t < vocabulary_; ++t) {
-      if (model.IsEndOfGeneration(t)) barred_.push_back(t);
+      if (model.IsEndOfGeneration(t)) ends_.push_back(t);
     }
   }
 
@@ -34,8 +35,12 @@ class Sampler {
     return pick(random_);
   }
 
+  struct Row {
+    const float* logits = nullptr;
+    bool may_end = false;  // or the end of generation is not drawn
+  };
   // One token for each row of logits; rows are worked on by several threads.
-  std::vector<Token> Draw(const std::vector<const float*>& rows) {
+  std::vector<Token> Draw(const std::vector<Row>& rows) {
     std::vector<double> uniform(rows.size());
     for (double& u : uniform) u = std::uniform_real_distribution<double>(0, 1)(random_);
     std::vector<Token> drawn(rows.size());
@@ -51,9 +56,11 @@ class Sampler {
   }
 
  private:
-  Token DrawOne(const float* logits, double uniform) const {
-    std::vector<float> weights(logits, logits + vocabulary_);
-    for (const Token t : barred_) weights[static_cast<size_t>(t)] = -INFINITY;
+  Token DrawOne(const Row& row, double uniform) const {
+    std::vector<float> weights(row.logits, row.logits + vocabulary_);
+    if (!row.may_end) {
+      for (const Token t : ends_) weights[static_cast<size_t>(t)] = -INFINITY;
+    }
     const float max = *std::max_element(weights.begin(), weights.end());
     double sum = 0;
     for (float& w : weights) {
@@ -73,8 +80,40 @@ class Sampler {
   }
 
   int vocabulary_;
-  std::vector<Token> barred_;
+  std::vector<Token> ends_;
   std::mt19937 random_;
+};
+
+// One of the texts that grow side by side.
+class Sequence {
+ public:
+  Sequence(Beginning beginning, Token first) : beginning_(std::move(beginning)) {
+    if (beginning_.tokens.empty()) beginning_.tokens = {first};
+    due_ = beginning_.tokens;
+    std::reverse(beginning_.answers_to_end.begin(), beginning_.answers_to_end.end());
+    Grow(first);
+  }
+
+  const std::vector<Token>& tokens() const { return tokens_; }
+  bool may_end() const { return !beginning_.answers_to_end.empty(); }
+
+  // By the token that is due or else by the one drawn.
+  void Add(Token drawn, bool is_end) {
+    if (next_ == due_.size() && is_end && may_end()) {
+      due_ = std::move(beginning_.answers_to_end.back());
+      beginning_.answers_to_end.pop_back();
+      next_ = 0;
+    }
+    Grow(drawn);
+  }
+
+ private:
+  void Grow(Token drawn) { tokens_.push_back(next_ < due_.size() ? due_[next_++] : drawn); }
+
+  Beginning beginning_;
+  std::vector<Token> tokens_;
+  std::vector<Token> due_;  // tokens that are not drawn
+  size_t next_ = 0;         // of them
 };
 
 }  // namespace
@@ -107,17 +146,18 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
                                const std::function<void(double)>& beat) {
   Context::Options context_options;
   context_options.settings = settings;
-  context_options.settings.context = static_cast<uint32_t>(options.chunk * kGeneratedSequences);
-  context_options.settings.batch = std::max<uint32_t>(settings.batch, kGeneratedSequences);
-  context_options.sequences = kGeneratedSequences;
-  context_options.outputs = kGeneratedSequences;
+  context_options.settings.context = static_cast<uint32_t>(options.chunk * kSequences);
+  context_options.settings.batch = std::max<uint32_t>(settings.batch, kSequences);
+  context_options.sequences = kSequences;
+  context_options.outputs = kSequences;
   TRY(Context context, Context::Create(model, context_options));
 
   Sampler sampler(model, options.seed);
-  TokenText text;
-  text.description = kGeneratedText;
-  for (int s = 0; s < kGeneratedSequences; ++s)
-    text.chunks.push_back({model.adds_bos() ? model.bos() : sampler.AnyToken()});
+  std::vector<Sequence> sequences;
+  for (size_t s = 0; s < kSequences; ++s) {
+    sequences.emplace_back(s < options.beginnings.size() ? options.beginnings[s] : Beginning{},
+                           model.adds_bos() ? model.bos() : sampler.AnyToken());
+  }
 
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
@@ -127,21 +167,43 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
   for (; length < options.chunk; ++length) {
     if (length >= kShortestChunk && seconds() > options.seconds) break;
     std::vector<BatchToken> batch;
-    for (int s = 0; s < kGeneratedSequences; ++s) {
-      batch.push_back({text.chunks[static_cast<size_t>(s)].back(), length - 1, s, true});
+    for (int s = 0; s < kSequences; ++s) {
+      batch.push_back({sequences[static_cast<size_t>(s)].tokens().back(), length - 1, s, true});
     }
     TRY_STATUS(context.Decode(batch));
-    std::vector<const float*> rows;
-    for (int s = 0; s < kGeneratedSequences; ++s) rows.push_back(context.Logits(s));
+    std::vector<Sampler::Row> rows;
+    for (int s = 0; s < kSequences; ++s)
+      rows.push_back({context.Logits(s), sequences[static_cast<size_t>(s)].may_end()});
     const std::vector<Token> drawn = sampler.Draw(rows);
-    for (size_t s = 0; s < drawn.size(); ++s) text.chunks[s].push_back(drawn[s]);
+    for (size_t s = 0; s < drawn.size(); ++s)
+      sequences[s].Add(drawn[s], model.IsEndOfGeneration(drawn[s]));
     if (length % 8 == 0)
       beat(std::max(static_cast<double>(length) / options.chunk, seconds() / options.seconds));
   }
   // Even, so that "the second half" means the same for all.
   const auto even = static_cast<size_t>(length / 2 * 2);
-  for (auto& chunk : text.chunks) chunk.resize(even);
+  TokenText text;
+  text.description = kGeneratedText;
+  for (const Sequence& sequence : sequences) {
+    text.chunks.push_back(sequence.tokens());
+    text.chunks.back().resize(even);
+  }
   return text;
+}
+
+std::vector<Beginning> BeginningsOf(const Model& model, const std::string& text) {
+  const std::vector<Token> tokens = model.Tokenize(text, /*add_special=*/false);
+  std::vector<Beginning> beginnings(kSequences);
+  if (tokens.empty()) return beginnings;
+  const size_t stretch = std::min(kStretch, tokens.size());
+  const size_t last = tokens.size() - stretch;
+  for (size_t s = 0; s < kSequences; s += 2) {
+    std::vector<Token>& to = beginnings[s].tokens;
+    if (model.adds_bos()) to.push_back(model.bos());
+    const auto from = tokens.begin() + static_cast<ptrdiff_t>(last * s / kSequences);
+    to.insert(to.end(), from, from + static_cast<ptrdiff_t>(stretch));
+  }
+  return beginnings;
 }
 
 }  // namespace trimma

@@ -88,9 +88,9 @@ TEST_F(TokenTextTest, ATooShortTextIsInvalidAndSaysHowShort) {
 
 TEST_F(TokenTextTest, GeneratedTextIsTheSameForTheSameSeed) {
   const Model model = Loaded();
-  const auto a = Generated(model, {96, 60, kJudgingSeed});
-  const auto b = Generated(model, {96, 60, kJudgingSeed});
-  const auto c = Generated(model, {96, 60, kCalibrationSeed});
+  const auto a = Generated(model, {96, 60, kJudgingSeed, {}});
+  const auto b = Generated(model, {96, 60, kJudgingSeed, {}});
+  const auto c = Generated(model, {96, 60, kCalibrationSeed, {}});
   ASSERT_TRUE(a.ok() && b.ok() && c.ok());
   EXPECT_EQ(a->chunks, b->chunks);
   EXPECT_NE(a->chunks, c->chunks);
@@ -99,7 +99,7 @@ TEST_F(TokenTextTest, GeneratedTextIsTheSameForTheSameSeed) {
 
 TEST_F(TokenTextTest, SixteenSequencesBeginWithBosAndNeverEnd) {
   const Model model = Loaded();
-  const auto text = Generated(model, {96, 60, 1});
+  const auto text = Generated(model, {96, 60, 1, {}});
   ASSERT_TRUE(text.ok());
   ASSERT_EQ(text->chunks.size(), 16U);
   std::set<std::vector<Token>> distinct;
@@ -118,19 +118,75 @@ TEST_F(TokenTextTest, SixteenSequencesBeginWithBosAndNeverEnd) {
 
 TEST_F(TokenTextTest, WithoutBosEverySequenceBeginsWithATokenOfItsOwn) {
   const Model model = Loaded(/*adds_bos=*/false);
-  const auto text = Generated(model, {64, 60, 1});
+  const auto text = Generated(model, {64, 60, 1, {}});
   ASSERT_TRUE(text.ok());
   std::set<Token> first;
   for (const std::vector<Token>& chunk : text->chunks) first.insert(chunk[0]);
   EXPECT_GT(first.size(), 8U);
 }
 
+TEST_F(TokenTextTest, ASequenceGoesOnFromItsBeginning) {
+  const Model model = Loaded();
+  GenerateOptions options = {64, 60, 1, {{{1, 70, 71, 72}, {}}, {}, {{1, 80}, {}}}};
+  const auto text = Generated(model, options);
+  ASSERT_TRUE(text.ok());
+  const auto begins = [&](size_t s, std::vector<Token> tokens) {
+    EXPECT_TRUE(std::equal(tokens.begin(), tokens.end(), text->chunks[s].begin())) << s;
+  };
+  begins(0, {1, 70, 71, 72});
+  begins(1, {model.bos()});
+  begins(2, {1, 80});
+  EXPECT_EQ(text->chunks[0].size(), 64U);
+}
+
+TEST_F(TokenTextTest, AnAnswerToTheEndTakesItsPlaceOnceEach) {
+  const Model model = Loaded();
+  const std::vector<Token> first(3, 100);
+  const std::vector<Token> second(3, 101);
+  GenerateOptions options = {512, 60, 1, {}};
+  for (int s = 0; s < kSequences; ++s) options.beginnings.push_back({{1}, {first, second}});
+  const auto text = Generated(model, options);
+  ASSERT_TRUE(text.ok());
+  int firsts = 0;
+  for (const std::vector<Token>& chunk : text->chunks) {
+    const auto a = std::search(chunk.begin(), chunk.end(), first.begin(), first.end());
+    const auto b = std::search(chunk.begin(), chunk.end(), second.begin(), second.end());
+    firsts += a != chunk.end();
+    EXPECT_TRUE(b == chunk.end() || a < b);
+    for (const Token t : chunk) ASSERT_FALSE(model.IsEndOfGeneration(t));
+  }
+  // The end is one of 300 tokens, none of them rare: it is drawn in most sequences.
+  EXPECT_GT(firsts, 4);
+}
+
+TEST_F(TokenTextTest, HalfOfTheSequencesBeginWithStretchesOfATextOfYours) {
+  const Model model = Loaded();
+  const std::string own = Bytes(1000);
+  const auto beginnings = BeginningsOf(model, own);
+  ASSERT_EQ(beginnings.size(), static_cast<size_t>(kSequences));
+  const std::vector<Token> tokens = model.Tokenize(own, false);
+  for (size_t s = 0; s < beginnings.size(); ++s) {
+    const std::vector<Token>& begun = beginnings[s].tokens;
+    if (s % 2 == 1) {
+      EXPECT_TRUE(begun.empty());
+      continue;
+    }
+    ASSERT_EQ(begun.size(), 25U);
+    EXPECT_EQ(begun[0], model.bos());
+    EXPECT_NE(std::search(tokens.begin(), tokens.end(), begun.begin() + 1, begun.end()),
+              tokens.end());
+  }
+  EXPECT_NE(beginnings[0].tokens, beginnings[14].tokens);
+  EXPECT_EQ(BeginningsOf(model, "ab")[0].tokens.size(), 1 + model.Tokenize("ab", false).size());
+  EXPECT_TRUE(BeginningsOf(model, "")[0].tokens.empty());
+}
+
 TEST_F(TokenTextTest, WhenTheTimeIsUpTheSequencesEndAlikeAndEven) {
   const Model model = Loaded();
-  const auto text = Generated(model, {512, 0.001, 1});
+  const auto text = Generated(model, {512, 0.001, 1, {}});
   ASSERT_TRUE(text.ok());
   for (const std::vector<Token>& chunk : text->chunks) EXPECT_EQ(chunk.size(), 64U);
-  const auto odd = Generated(model, {65, 60, 1});
+  const auto odd = Generated(model, {65, 60, 1, {}});
   ASSERT_TRUE(odd.ok());
   EXPECT_EQ(odd->chunks[0].size(), 64U);
 }
@@ -153,7 +209,7 @@ TEST_F(TokenTextTest, WordsAreDrawnAsOftenAsTheModelThinksThemLikely) {
   int drawn = 0;
   int all = 0;
   for (uint32_t seed = 0; seed < 40; ++seed) {
-    const auto text = Generated(model, {2, 60, seed});
+    const auto text = Generated(model, {2, 60, seed, {}});
     ASSERT_TRUE(text.ok());
     for (const std::vector<Token>& chunk : text->chunks) {
       drawn += p[static_cast<size_t>(chunk[1])] > 0.01 ? 1 : 0;

@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kDatasets = "imatrix.datasets";
 constexpr const char* kChunkCount = "imatrix.chunk_count";
 constexpr const char* kChunkSize = "imatrix.chunk_size";
+constexpr const char* kOrigin = "trimma.origin";
 constexpr std::string_view kSums = ".in_sum2";
 constexpr std::string_view kCounts = ".counts";
 
@@ -87,6 +88,7 @@ Metadata MetadataOf(const Importance& importance) {
   metadata.Set(kDatasets, Array{std::move(datasets)});
   metadata.Set(kChunkCount, importance.chunk_count);
   metadata.Set(kChunkSize, importance.chunk_size);
+  if (!importance.origin.empty()) metadata.Set(kOrigin, importance.origin);
   return metadata;
 }
 
@@ -125,6 +127,7 @@ Result<Importance> ReadImportance(const std::string& path) {
       return Invalid(path, fmt::format("{} is not an array of text", kDatasets));
     for (const std::string_view name : *names) importance.datasets.emplace_back(name);
   }
+  importance.origin = file.metadata.String(kOrigin).value_or("");
   TRY(const InputFile input, InputFile::Open(path));
   for (const TensorInfo& tensor : file.tensors) TRY_STATUS(ReadTensor(input, tensor, &importance));
   if (importance.entries.empty()) return Invalid(path, "the importance matrix has no entries");

@@ -32,6 +32,7 @@ struct Importance {
   uint32_t chunk_count = 0;                        // of the calibration text; 0: unknown
   uint32_t chunk_size = 0;                         // tokens in a chunk; 0: unknown
   std::vector<std::string> datasets;               // where the text came from
+  std::string origin;  // the same in detail, as whoever collected it wants to read it; "": nothing
 
   // MeanSquares of the entry `name`; empty if there is none.
   std::vector<float> MeanSquares(const std::string& name) const;
@@ -42,7 +43,7 @@ struct Importance {
 // negative or not finite.
 Result<Importance> ReadImportance(const std::string& path);
 
-// Byte for byte as llama-imatrix writes it. Atomic.
+// Byte for byte as llama-imatrix writes it, but for a key of our own with the origin. Atomic.
 Status WriteImportance(const std::string& path, const Importance& importance);
 
 }  // namespace trimma

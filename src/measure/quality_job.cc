@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <thread>
 
 #include "base/divergence.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 #include "engine/model.h"
 #include "engine/token_text.h"
@@ -150,12 +152,28 @@ QualityOptions OptionsFromJson(const Json& request) {
   QualityOptions options;
   if (!request.at("text_file").is_null())
     options.text_file = request["text_file"].get<std::string>();
+  if (!request.at("own_text").is_null()) options.own_text = request["own_text"].get<std::string>();
   options.chunk = request.at("chunk");
   options.chunks = request.at("chunks");
   options.score_all = request.at("score_all");
   options.generate_seconds = request.at("generate_seconds");
   options.budget_seconds = request.at("budget_seconds");
   return options;
+}
+
+Result<TokenText> Generate(const Runner& reference, const QualityOptions& options,
+                           const std::function<void(double)>& beat) {
+  GenerateOptions generate = {options.chunk, options.generate_seconds, kJudgingSeed, {}};
+  std::string goes_on;
+  if (options.own_text) {
+    TRY(const std::string own, ReadSmallFile(*options.own_text));
+    generate.beginnings = BeginningsOf(reference.model(), own);
+    goes_on = fmt::format(", half of it going on from {}",
+                          std::filesystem::path(*options.own_text).filename().string());
+  }
+  TRY(TokenText text, GenerateText(reference.model(), reference.settings(), generate, beat));
+  text.description += goes_on;
+  return text;
 }
 
 }  // namespace
@@ -188,9 +206,8 @@ Result<Json> QualityJob(const Json& request, const Emit& emit) {
   Result<TokenText> text =
       options.text_file
           ? TextFromFile(reference.model(), *options.text_file, options.chunk, options.chunks)
-          : GenerateText(reference.model(), reference.settings(),
-                         {options.chunk, options.generate_seconds, kJudgingSeed},
-                         [&](double share) { emit({{"progress", head * std::min(share, 1.0)}}); });
+          : Generate(reference, options,
+                     [&](double share) { emit({{"progress", head * std::min(share, 1.0)}}); });
   if (!text.ok()) return text.error();
   if (options.chunks > 0)
     text->chunks.resize(std::min(text->chunks.size(), static_cast<size_t>(options.chunks)));

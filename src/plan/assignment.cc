@@ -37,6 +37,7 @@ void Tell(const MadeBy& made_by, Metadata& metadata) {
   metadata.Set("quantize.imatrix.dataset", made_by.dataset);
   metadata.Set("quantize.imatrix.entries_count", made_by.entries);
   metadata.Set("quantize.imatrix.chunks_count", made_by.chunks);
+  if (made_by.text) Tell(*made_by.text, metadata);
 }
 
 }  // namespace

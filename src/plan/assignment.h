@@ -10,6 +10,7 @@
 #include "gguf/file_type.h"
 #include "gguf/reader.h"
 #include "gguf/writer.h"
+#include "plan/learning_text.h"
 
 namespace trimma {
 
@@ -30,11 +31,12 @@ double BitsOf(TensorType type);
 // What the output says of its making, for `inspect` and other tools: quantize.imatrix.* as
 // llama-quantize writes it, and keys of our own.
 struct MadeBy {
-  std::string method;         // "rounded with compensation"
-  std::string source_sha256;  // "" if it isn't known
-  std::string dataset;        // what the errors were weighed with; "": not weighed
-  uint32_t chunks = 0;        // of that text
-  uint32_t entries = 0;       // matrices that it weighed
+  std::string method;                // "rounded with compensation"
+  std::string source_sha256;         // "" if it isn't known
+  std::string dataset;               // what the errors were weighed with; "": not weighed
+  uint32_t chunks = 0;               // of that text
+  uint32_t entries = 0;              // matrices that it weighed
+  std::optional<LearningText> text;  // the dataset in detail, where it is known
 };
 
 // Header and places of the output file: one file, whatever the source's shards. The plan and the

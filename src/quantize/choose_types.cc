@@ -3,16 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 
 #include "base/text.h"
-#include "engine/token_text.h"
 #include "plan/pricing.h"
 #include "quantize/allocation/candidates.h"
 #include "quantize/allocation/fit_mix.h"
 #include "quantize/allocation/mix.h"
 #include "quantize/fast_types.h"
+#include "quantize/learn_from.h"
 #include "quantize/made_by.h"
 #include "quantize/recipe_file.h"
 
@@ -83,9 +82,8 @@ MadeBy MadeToMeasure(const QuantizeOptions& options) {
   MadeBy made;
   made.method = options.recipe != nullptr ? rounding : fmt::format("types allocated, {}", rounding);
   made.source_sha256.assign(64, '0');
-  made.dataset = options.calibration_text
-                     ? std::filesystem::path(*options.calibration_text).filename().string()
-                     : kGeneratedText;
+  made.dataset = TextNameOf(options);
+  made.text.emplace();
   return made;
 }
 

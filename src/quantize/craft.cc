@@ -13,6 +13,7 @@
 #include "quantize/calibration/calibration_text.h"
 #include "quantize/calibration/moments_file.h"
 #include "quantize/choose_types.h"
+#include "quantize/learn_from.h"
 #include "quantize/made_by.h"
 #include "quantize/recipe_file.h"
 #include "quantize/stages.h"
@@ -21,7 +22,6 @@
 namespace trimma {
 namespace {
 
-constexpr int kChunks = 160;
 constexpr size_t kGroups = 64;
 
 class Craft {
@@ -75,22 +75,20 @@ class Craft {
 
   Status Gather() {
     if (!workshop_->Has(stage::kMoments) || !workshop_->Has(stage::kTokens)) {
-      TRY_STATUS(Child(
-          "moments",
-          {{"model", options_.source},
-           {"text_file", options_.calibration_text ? Json(*options_.calibration_text) : Json()},
-           {"chunks", kChunks},
-           {"generate_seconds", options_.generate_seconds},
-           {"memory_bytes", options_.memory_bytes},
-           {"threads", options_.threads},
-           {"moments", workshop_->Path(stage::kMoments)},
-           {"tokens", workshop_->Path(stage::kTokens)}},
-          stage::kReading));
+      TRY_STATUS(Child("moments",
+                       {{"model", options_.source},
+                        {"text", ToJson(TextWanted(options_, kChunksForMoments))},
+                        {"memory_bytes", options_.memory_bytes},
+                        {"threads", options_.threads},
+                        {"moments", workshop_->Path(stage::kMoments)},
+                        {"tokens", workshop_->Path(stage::kTokens)}},
+                       stage::kReading));
     }
     TRY(moments_, MomentsFile::Open(workshop_->Path(stage::kMoments)));
     TRY(const std::string tokens, ReadSmallFile(workshop_->Path(stage::kTokens)));
     TRY(const CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
-    if (!text.note.empty()) notes_.push_back(text.note);
+    text_ = text.record;
+    notes_.insert(notes_.end(), text.notes.begin(), text.notes.end());
     if (!moments_->index().note.empty()) notes_.push_back(moments_->index().note);
     size_t blocked = 0;
     for (const ModelInput& input : moments_->index().inputs) blocked += input.block < input.n;
@@ -169,6 +167,7 @@ class Craft {
     made.chunks = moments_->index().chunks;
     made.entries = static_cast<uint32_t>(moments_->index().reads.size());
     made.source_sha256 = source_hash_;
+    made.text = text_;
     return made;
   }
 
@@ -195,6 +194,7 @@ class Craft {
     for (const auto* notes : {&notes_, &chosen_.notes})
       report.notes.insert(report.notes.end(), notes->begin(), notes->end());
     report.importance = moments_->index().dataset;
+    report.text = text_;
     report.expected_loss = chosen_.expected_loss;
     report.budget_bytes = chosen_.budget_bytes;
     report.speed = chosen_.speed;
@@ -211,6 +211,7 @@ class Craft {
   std::string key_;
   Eligible eligible_;
   std::optional<Workshop> workshop_;
+  std::optional<LearningText> text_;
   std::optional<MomentsFile> moments_;
   ChosenTypes chosen_;
   std::string source_hash_;

@@ -9,17 +9,15 @@
 #include "engine/activations.h"
 #include "engine/engine.h"
 #include "engine/rows.h"
-#include "engine/token_text.h"
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
+#include "quantize/calibration/calibration_text.h"
 #include "quantize/made_by.h"
 #include "quantize/pipeline.h"
 #include "quantize/quantize.h"
 
 namespace trimma {
 namespace {
-
-constexpr int kCalibrationChunk = 512;
 
 Result<std::vector<TensorType>> TypesFromJson(const Json& json) {
   std::vector<TensorType> types;
@@ -56,40 +54,39 @@ Status CheckImportance(const GgufFile& source, const Assignment& assignment,
 // logits, or the last layer and the head would see only the last row.
 Result<Json> ImportanceJob(const Json& request, const Emit& emit) {
   TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
+  const TextRequest wanted = TextRequestFromJson(request.at("text"));
+  const double head = wanted.generate || !wanted.file ? 0.5 : 0;
+  TRY(const ObtainedText obtained,
+      ObtainText(model, wanted, [&](double share) { emit({{"progress", head * share}}); }));
+  const TokenText text = obtained.All();
   RuntimeSettings settings;
-  settings.context = kCalibrationChunk;
-  settings.batch = kCalibrationChunk;
-  Result<TokenText> text =
-      request.at("text_file").is_null()
-          ? GenerateText(model, settings,
-                         {kCalibrationChunk, request.at("generate_seconds"), kCalibrationSeed},
-                         [&](double share) { emit({{"progress", std::min(share, 1.0) / 2}}); })
-          : TextFromFile(model, request["text_file"].get<std::string>(), kCalibrationChunk,
-                         request.at("chunks"));
-  if (!text.ok()) return text.error();
+  settings.context = settings.batch = static_cast<uint32_t>(text.chunks[0].size());
 
   ActivationTap tap;
   Context::Options options;
   options.settings = settings;
   options.tap = [&](ggml_tensor* node, bool ask) { return tap.See(node, ask); };
   TRY(Context context, Context::Create(model, options));
-  const double head = request["text_file"].is_null() ? 0.5 : 0;
-  for (size_t c = 0; c < text->chunks.size(); ++c) {
-    const std::vector<Token>& tokens = text->chunks[c];
+  for (size_t c = 0; c < text.chunks.size(); ++c) {
+    const std::vector<Token>& tokens = text.chunks[c];
     context.Clear();
     std::vector<BatchToken> batch;
     for (size_t i = 0; i < tokens.size(); ++i)
       batch.push_back({tokens[i], static_cast<int>(i), 0, true});
     TRY_STATUS(context.Decode(batch));
     emit({{"progress", head + (1 - head) * static_cast<double>(c + 1) /
-                                  static_cast<double>(text->chunks.size())}});
+                                  static_cast<double>(text.chunks.size())}});
   }
   TRY(Importance importance, tap.Take());
-  importance.chunk_count = static_cast<uint32_t>(text->chunks.size());
-  importance.chunk_size = static_cast<uint32_t>(text->chunks[0].size());
-  importance.datasets = {text->description};
+  importance.chunk_count = static_cast<uint32_t>(text.chunks.size());
+  importance.chunk_size = static_cast<uint32_t>(text.chunks[0].size());
+  importance.datasets = {text.description};
+  std::vector<std::string> notes = obtained.notes;
+  const std::string note = ShortTextNote(text.chunks.size() * text.chunks[0].size());
+  if (!note.empty()) notes.push_back(note);
+  importance.origin = Json{{"record", ToJson(obtained.record)}, {"notes", notes}}.dump();
   TRY_STATUS(WriteImportance(request.at("output").get<std::string>(), importance));
-  return Json{{"text", text->description}, {"chunks", text->chunks.size()}};
+  return Json{{"text", text.description}};
 }
 
 Result<Json> QuantizeJob(const Json& request, const Emit& emit) {

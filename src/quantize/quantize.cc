@@ -9,11 +9,11 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/text.h"
-#include "engine/token_text.h"
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
 #include "plan/pricing.h"
 #include "quantize/craft.h"
+#include "quantize/learn_from.h"
 #include "quantize/made_by.h"
 
 namespace trimma {
@@ -48,7 +48,24 @@ Result<Prepared> Prepare(const QuantizeOptions& options) {
   return prepared;
 }
 
-constexpr int kMaxChunks = 128;  // tokens enough for the second moments of a column to settle
+// How a text's origin is told in importance data of our own: what it was, and what is wrong with
+// it. Nothing where somebody else has collected it.
+struct Origin {
+  std::optional<LearningText> text;
+  std::vector<std::string> notes;
+};
+
+Origin OriginOf(const Importance& importance) {
+  const Json json = Json::parse(importance.origin, nullptr, false);
+  Origin origin;
+  try {
+    origin.text = LearningTextFromJson(json.at("record"));
+    origin.notes = json.at("notes").get<std::vector<std::string>>();
+    return origin;
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+}
 
 // Importance data of this run: collected into the output's folder, gone when the run ends.
 class Calibration {
@@ -68,7 +85,7 @@ class Calibration {
       dataset_ = std::filesystem::path(path_).filename().string();
       return {};
     }
-    if (!options.calibration_text && !options.calibrate_on_own_text) return {};
+    if (!options.calibration_text && !options.generate_text) return {};
     path_ = options.output + ".trimma-imatrix";
     temporary_ = true;
     if (Reusable(options)) return {};
@@ -87,10 +104,10 @@ class Calibration {
     const auto importance = ReadImportance(path_);
     if (!importance.ok()) return false;
     dataset_ = importance->datasets.empty() ? "" : importance->datasets[0];
-    if (!options.calibration_text) return dataset_ == kGeneratedText;
+    if (dataset_ != TextNameOf(options)) return false;
+    if (!options.calibration_text) return true;
     const auto text = InputFile::Open(*options.calibration_text);
-    return text.ok() && left->stamp().mtime_ns > text->stamp().mtime_ns &&
-           dataset_ == std::filesystem::path(*options.calibration_text).filename().string();
+    return text.ok() && left->stamp().mtime_ns > text->stamp().mtime_ns;
   }
 
   std::string path_;
@@ -110,10 +127,10 @@ std::optional<MadeBy> MadePlainly(const QuantizeOptions& options, const Importan
     made.dataset = importance.datasets.empty()
                        ? std::filesystem::path(*options.importance_file).filename().string()
                        : importance.datasets[0];
-  } else if (options.calibration_text) {
-    made.dataset = std::filesystem::path(*options.calibration_text).filename().string();
-  } else if (options.calibrate_on_own_text || options.compensate) {
-    made.dataset = kGeneratedText;
+    made.text = OriginOf(importance).text;
+  } else if (options.calibration_text || options.generate_text || options.compensate) {
+    made.dataset = TextNameOf(options);
+    made.text = OriginOf(importance).text.value_or(LearningText{});
   } else {
     return std::nullopt;
   }
@@ -154,12 +171,9 @@ Status CheckIsNoInput(const GgufFile& source, const std::string& output) {
 
 Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
                                       const QuantizeProgress& progress) {
-  const Json request = {
-      {"model", options.source},
-      {"text_file", options.calibration_text ? Json(*options.calibration_text) : Json()},
-      {"chunks", kMaxChunks},
-      {"generate_seconds", options.generate_seconds},
-      {"output", path}};
+  const Json request = {{"model", options.source},
+                        {"text", ToJson(TextWanted(options, kChunksForDiagonals))},
+                        {"output", path}};
   TRY(const Json result, RunChild("importance", request, [&](const Json& event) {
         if (progress) progress("collecting importance data", event.value("progress", 0.0));
       }));
@@ -182,7 +196,7 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   if (options.recipe == nullptr || options.compensate) return CraftQuantize(options, progress);
   const auto start = std::chrono::steady_clock::now();
   const bool has_importance =
-      options.importance_file || options.calibration_text || options.calibrate_on_own_text;
+      options.importance_file || options.calibration_text || options.generate_text;
   const char* needs_it = WhatNeedsImportance(options);
   if (needs_it != nullptr && !has_importance) {
     return Error{Code::kUsage, fmt::format("{} can't be made without importance data", needs_it),
@@ -231,6 +245,9 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   report.bits_per_weight = written.bits_per_weight();
   report.notes = prepared.assignment.notes;
   report.importance = calibration.dataset();
+  const Origin origin = OriginOf(importance);
+  report.text = origin.text;
+  report.notes.insert(report.notes.end(), origin.notes.begin(), origin.notes.end());
   for (size_t i = 0; i < written.tensors.size(); ++i) {
     report.tensors.push_back({written.tensors[i].name, prepared.source.tensors[i].type,
                               written.tensors[i].type, written.tensors[i].bytes});
@@ -257,6 +274,7 @@ Json ToJson(const QuantizeReport& report) {
                                  : Json()},
           {"expected_mean_kld", report.expected_loss ? Json(*report.expected_loss) : Json()},
           {"importance", report.importance.empty() ? Json() : Json(report.importance)},
+          {"calibration", report.text ? ToJson(*report.text) : Json()},
           {"notes", report.notes},
           {"tensors", tensors}};
 }

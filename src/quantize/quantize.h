@@ -42,24 +42,23 @@ struct QuantizeOptions {
   std::string output;
   // What to make: a recipe's types, or else types allocated to one of these.
   const FileType* recipe = nullptr;
-  std::optional<uint64_t> size_bytes;          // of the whole file, at most
-  std::optional<double> max_loss;              // expected KL divergence, nats a token, at most
-  std::optional<SpeedWish> speed;              // with size_bytes or fit
-  std::optional<FitTarget> fit;                // as large as fits
-  std::vector<TypePattern> forced_types;       // types of some tensors, whatever the rest says
-  bool compensate = false;                     // errors make up for each other
-  bool exact = false;                          // with a recipe: the bytes of llama-quantize
-  std::optional<std::string> recipe_file;      // types are replayed from it, or kept in it
-  std::optional<std::string> importance_file;  // an imatrix GGUF
-  std::optional<std::string>
-      calibration_text;                       // or: a text to collect importance from in this run,
-  bool calibrate_on_own_text = false;         // or: text that the model generates itself,
-  double generate_seconds = 20;               //     in at most so much time
-  std::optional<std::string> work_directory;  // kept, for more files of the same source; nullopt:
-                                              // OUTPUT.trimma-work, gone when the file is made
-  uint64_t memory_bytes = 1ULL << 30;         // for buffers of rows
-  int threads = 0;                            // 0: all cores
-  bool force = false;                         // replace an existing output
+  std::optional<uint64_t> size_bytes;           // of the whole file, at most
+  std::optional<double> max_loss;               // expected KL divergence, nats a token, at most
+  std::optional<SpeedWish> speed;               // with size_bytes or fit
+  std::optional<FitTarget> fit;                 // as large as fits
+  std::vector<TypePattern> forced_types;        // types of some tensors, whatever the rest says
+  bool compensate = false;                      // errors make up for each other
+  bool exact = false;                           // with a recipe: the bytes of llama-quantize
+  std::optional<std::string> recipe_file;       // types are replayed from it, or kept in it
+  std::optional<std::string> importance_file;   // an imatrix GGUF
+  std::optional<std::string> calibration_text;  // or: a text to learn from in this run,
+  bool generate_text = false;                   // and, or: text that the model writes itself
+  double generate_seconds = 20;                 //          in at most so much time
+  std::optional<std::string> work_directory;    // kept, for more files of the same source; nullopt:
+                                                // OUTPUT.trimma-work, gone when the file is made
+  uint64_t memory_bytes = 1ULL << 30;           // for buffers of rows
+  int threads = 0;                              // 0: all cores
+  bool force = false;                           // replace an existing output
 };
 
 struct TensorChange {
@@ -79,6 +78,7 @@ struct QuantizeReport {
   std::optional<SpeedBeside> speed;      // likewise, with options.speed
   std::optional<uint64_t> budget_bytes;  // for the file, likewise: given, or found to fit
   std::string importance;                // what the errors were weighed with; "" for none
+  std::optional<LearningText> text;      // the same in detail, where it is known
 };
 
 // Stage and share done, for a progress line.

@@ -5,6 +5,7 @@
 
 #include "base/build_info.h"
 #include "base/file.h"
+#include "quantize/learn_from.h"
 
 namespace trimma {
 namespace {
@@ -24,12 +25,13 @@ std::string StampText(const std::string& path) {
 std::string StagesKey(const QuantizeOptions& options, const GgufFile& source) {
   Json sources = Json::array();
   for (const std::string& path : source.paths) sources.push_back(StampText(path));
-  return Json{{"version", build_info::kVersion},
-              {"stages", kVersion},
-              {"source", sources},
-              {"text", options.calibration_text ? Json(StampText(*options.calibration_text))
-                                                : Json(options.generate_seconds)},
-              {"memory", options.memory_bytes}}
+  return Json{
+      {"version", build_info::kVersion},
+      {"stages", kVersion},
+      {"source", sources},
+      {"text", options.calibration_text ? Json(StampText(*options.calibration_text)) : Json()},
+      {"wanted", ToJson(TextWanted(options, kChunksForMoments))},
+      {"memory", options.memory_bytes}}
       .dump(1);
 }
 

@@ -83,8 +83,8 @@ class Bench(Figures):
 
     def child_moments(self, model, name, on_host=False, env=None):
         """One child: its answer, seconds in all and until the first sums, memory of the card."""
-        request = {"model": str(model), "text_file": str(self.wishes.calibration), "chunks": self.wishes.chunks,
-                   "generate_seconds": 20, "memory_bytes": self.memory, "threads": self.wishes.threads,
+        text = {"file": str(self.wishes.calibration), "generate": False, "seconds": 20, "chunks": self.wishes.chunks}
+        request = {"model": str(model), "text": text, "memory_bytes": self.memory, "threads": self.wishes.threads,
                    "moments": str(self.wishes.work / f"{name}.gguf"), "on_host": on_host,
                    "tokens": str(self.wishes.work / f"{name}.json")}
         begun = time.monotonic()

@@ -2,17 +2,26 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 namespace trimma {
 namespace {
 
-// Chunk i consists of the token i.
-TokenText Chunks(int count, int tokens) {
-  TokenText text;
-  text.description = "a.txt";
-  for (int i = 0; i < count; ++i) text.chunks.emplace_back(tokens, i);
+// Chunk i consists of the token i; those that the model wrote come after the file's.
+ObtainedText Chunks(int count, int tokens, int generated = 0) {
+  ObtainedText text;
+  text.record.file = "a.txt";
+  text.record.file_chunks = static_cast<uint32_t>(count);
+  for (int i = 0; i < count; ++i) text.file.chunks.emplace_back(tokens, i);
+  for (int i = 0; i < generated; ++i) text.generated.chunks.emplace_back(tokens, 1000 + i);
   return text;
+}
+
+bool Says(const CalibrationText& text, const std::string& words) {
+  return std::any_of(text.notes.begin(), text.notes.end(), [&](const std::string& note) {
+    return note.find(words) != std::string::npos;
+  });
 }
 
 std::set<Token> TokensOf(const TokenText& text) {
@@ -38,7 +47,7 @@ TEST(CalibrationTextTest, ALongTextIsMostlyForLearning) {
   EXPECT_EQ(cut.moments.chunks.size(), 128);
   EXPECT_EQ(cut.held_out.chunks.size(), 16);
   EXPECT_EQ(cut.selection.chunks.size(), 16);
-  EXPECT_EQ(cut.note, "");
+  EXPECT_TRUE(cut.notes.empty());
 }
 
 TEST(CalibrationTextTest, ThePartsAreSpreadOverTheText) {
@@ -50,10 +59,25 @@ TEST(CalibrationTextTest, ThePartsAreSpreadOverTheText) {
 }
 
 TEST(CalibrationTextTest, AShortTextIsSaidToBeShort) {
-  EXPECT_NE(CutCalibration(Chunks(10, 512)).note.find("short"), std::string::npos);
+  EXPECT_TRUE(Says(CutCalibration(Chunks(10, 512)), "short: 4096 tokens to learn from, and 12288"));
   const CalibrationText two = CutCalibration(Chunks(2, 512));
   EXPECT_EQ(TokensOf(two.held_out), TokensOf(two.selection));
-  EXPECT_NE(two.note.find("one half"), std::string::npos);
+  EXPECT_TRUE(Says(two, "one half"));
+}
+
+TEST(CalibrationTextTest, EverySourceIsInEveryPart) {
+  for (const int generated : {2, 16, 80}) {
+    const CalibrationText cut = CutCalibration(Chunks(80, 512, generated));
+    size_t all = 0;
+    for (const TokenText* part : {&cut.moments, &cut.selection}) {
+      const std::set<Token> tokens = TokensOf(*part);
+      EXPECT_TRUE(*tokens.begin() < 1000 && *tokens.rbegin() >= 1000) << generated;
+      EXPECT_EQ(part->description, "a.txt and text the model wrote");
+      all += part->chunks.size();
+    }
+    EXPECT_LE(cut.selection.chunks.size(), kMostOfAPart);
+    EXPECT_EQ(all + cut.held_out.chunks.size(), 80 + generated);
+  }
 }
 
 TEST(CalibrationTextTest, ComesBackFromJson) {
@@ -64,6 +88,8 @@ TEST(CalibrationTextTest, ComesBackFromJson) {
   EXPECT_EQ(back->held_out.chunks, cut.held_out.chunks);
   EXPECT_EQ(back->selection.chunks, cut.selection.chunks);
   EXPECT_EQ(back->selection.description, "a.txt");
+  EXPECT_EQ(back->record, cut.record);
+  EXPECT_EQ(back->notes, cut.notes);
   Json damaged = ToJson(cut);
   damaged.erase("selection");
   EXPECT_EQ(CalibrationFromJson(damaged).error().code, Code::kInvalid);

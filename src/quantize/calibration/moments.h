@@ -39,9 +39,9 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const GatherOptions& options,
                                const std::function<void(double)>& progress);
 
-// The child's side: {"model", "text_file" or null, "generate_seconds", "chunks", "memory_bytes",
-// "threads", "moments": path, "tokens": path of the CalibrationText; "on_host": true sums up on the
-// host whatever lies elsewhere, for the benchmark}.
+// The child's side: {"model", "text": a TextRequest, "memory_bytes", "threads", "moments": path,
+// "tokens": path of the CalibrationText, which is made where it isn't there; "on_host": true sums up
+// on the host whatever lies elsewhere, for the benchmark}.
 Result<Json> MomentsJob(const Json& request, const Emit& emit);
 
 // How it would go, which one evaluation of these tokens tells.

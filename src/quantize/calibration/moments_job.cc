@@ -1,59 +1,46 @@
-#include <chrono>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "quantize/calibration/evaluation.h"
 #include "quantize/calibration/moments.h"
+#include "quantize/calibration/text_source.h"
 #include "quantize/fitted_model.h"
 
 namespace trimma {
 namespace {
 
-constexpr int kChunkTokens = 512;
 constexpr size_t kShortestChunk = 16;
 constexpr double kTextShare = 0.3;  // of the progress, where text is generated
 
-// Several rounds of generation: many short texts teach more than few.
-Result<TokenText> Generate(const Model& model, double seconds, size_t chunks,
-                           const std::function<void(double)>& beat) {
-  RuntimeSettings settings;
-  settings.context = settings.batch = kChunkTokens;
-  const auto start = std::chrono::steady_clock::now();
-  const auto spent = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  TokenText all;
-  for (uint32_t round = 0; all.chunks.size() < chunks && (round == 0 || spent() < seconds);
-       ++round) {
-    const GenerateOptions options = {kChunkTokens, seconds - (round == 0 ? 0 : spent()),
-                                     kCalibrationSeed + round};
-    TRY(TokenText text, GenerateText(model, settings, options,
-                                     [&](double) { beat(std::min(spent() / seconds, 1.0)); }));
-    all.description = text.description;
-    // The last round ends when the time does; shorter texts would make uneven chunks.
-    if (round > 0 && text.chunks[0].size() != all.chunks[0].size()) break;
-    for (std::vector<Token>& chunk : text.chunks) all.chunks.push_back(std::move(chunk));
+// The text that an interrupted run has left at `path`, or a new one, kept there: what the model
+// writes in a given time is not the same twice.
+Result<CalibrationText> TextAt(const std::string& path, const Model& model,
+                               const TextRequest& request,
+                               const std::function<void(double)>& beat) {
+  if (access(path.c_str(), F_OK) == 0) {
+    TRY(const std::string kept, ReadSmallFile(path));
+    return CalibrationFromJson(Json::parse(kept, nullptr, false));
   }
-  if (all.chunks.size() > chunks) all.chunks.resize(chunks);
-  return all;
+  TRY(const ObtainedText text, ObtainText(model, request, beat));
+  const CalibrationText cut = CutCalibration(text);
+  TRY_STATUS(WriteFileAtomically(path, ToJson(cut).dump()));
+  return cut;
 }
 
 }  // namespace
 
 Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   const int threads = request.at("threads");
-  const bool generates = request.at("text_file").is_null();
+  const TextRequest wanted = TextRequestFromJson(request.at("text"));
+  const bool generates = wanted.generate || !wanted.file;
   RuntimeSettings room = ChunkSettings(kChunkTokens, threads);
-  if (generates) room.context *= kGeneratedSequences;
+  if (generates) room.context *= kSequences;
   TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {}, room));
   const Model& model = fitted.model;
-  const size_t chunks = request.at("chunks");
+  const double head = generates ? kTextShare : 0;
   const auto report = [&](double share) { emit({{"progress", share}}); };
-  Result<TokenText> text = generates ? Generate(model, request.at("generate_seconds"), chunks,
-                                                [&](double share) { report(kTextShare * share); })
-                                     : TextFromFile(model, request["text_file"].get<std::string>(),
-                                                    kChunkTokens, static_cast<int>(chunks));
-  if (!text.ok()) return text.error();
-  const CalibrationText cut = CutCalibration(*text);
+  TRY(const CalibrationText text,
+      TextAt(request.at("tokens"), model, wanted, [&](double share) { report(head * share); }));
   GatherOptions options;
   options.output = request.at("moments");
   options.memory_bytes = request.at("memory_bytes");
@@ -62,17 +49,13 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   options.cost = fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
   if (request.value("on_host", false))
     options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
-  const double head = generates ? kTextShare : 0;
-  TRY(const Gathered gathered,
-      GatherMoments(model, cut, options, [&](double share) { report(head + (1 - head) * share); }));
-  TRY_STATUS(WriteFileAtomically(request.at("tokens").get<std::string>(), ToJson(cut).dump()));
-  return Json{{"text", cut.moments.description},
-              {"chunks", cut.moments.chunks.size()},
-              {"passes", gathered.passes},
+  TRY(const Gathered gathered, GatherMoments(model, text, options, [&](double share) {
+        report(head + (1 - head) * share);
+      }));
+  return Json{{"passes", gathered.passes},
               {"blocked", gathered.blocked.size()},
               {"on_devices", gathered.on_devices},
-              {"gathering", gathered.note},
-              {"note", cut.note}};
+              {"gathering", gathered.note}};
 }
 
 Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads) {

@@ -24,10 +24,10 @@ class GatherTest : public testing::Test {
     auto loaded = Model::Load(WriteTinyModel(tree_ / "m.gguf", shape), on_host);
     CHECK(loaded.ok());
     model_.emplace(std::move(loaded).value());
-    TokenText text;
-    text.description = "some words";
+    ObtainedText text;
+    text.record.file = "some words";
     for (int chunk = 0; chunk < 6; ++chunk) {
-      std::vector<Token>& tokens = text.chunks.emplace_back();
+      std::vector<Token>& tokens = text.file.chunks.emplace_back();
       for (int i = 0; i < 32; ++i) tokens.push_back(3 + (chunk * 37 + i * 11) % 256);
     }
     text_ = CutCalibration(text);
