@@ -87,13 +87,11 @@ std::string Describe(const CraftPlan& plan, const std::string& output) {
     text += fmt::format("kept in {}: {}\n", SafeText(plan.directory, 300), Join(plan.kept));
   }
   text += fmt::format("still to do: {}\n", Join(plan.to_do));
-  text += plan.passes == 0
-              ? fmt::format("no pass over the calibration text: moments of {} inputs are kept\n",
-                            plan.inputs)
-              : fmt::format(
-                    "passes over the calibration text: {}, for the moments of {} inputs "
-                    "within the memory\n",
-                    plan.passes, plan.inputs);
+  if (plan.passes > 0) {
+    text += fmt::format(
+        "passes over the calibration text: {}, for the moments of {} inputs within the memory\n",
+        plan.passes, plan.inputs);
+  }
   if (plan.blocked > 0) {
     text += fmt::format(
         "  {} of them are too wide for it, and kept in blocks (a larger --memory "

@@ -21,8 +21,9 @@ void AddSquares(const char* row, uint64_t columns, double* sums) {
 bool ActivationTap::See(ggml_tensor* node, bool ask) {
   const std::string name = MultipliedWeights(node);
   if (name.empty()) return false;
-  if (ask) return true;
   const bool experts = node->op == GGML_OP_MUL_MAT_ID;
+  if (matrices_ == Matrices::kExperts && !experts) return false;
+  if (ask) return true;
   const ggml_tensor* weights = node->src[0];
   const ggml_tensor* input = node->src[1];
 

@@ -16,6 +16,10 @@ namespace trimma {
 
 class ActivationTap {
  public:
+  // Matrices of experts have one sum for each expert, over the tokens that went to it.
+  enum class Matrices { kAll, kExperts };
+  explicit ActivationTap(Matrices matrices = Matrices::kAll) : matrices_(matrices) {}
+
   // For Context::Options::tap.
   bool See(ggml_tensor* node, bool ask);
 
@@ -31,6 +35,7 @@ class ActivationTap {
   void AddDense(ggml_tensor* node, const char* data, Sums& sums);
   void AddExperts(ggml_tensor* node, const char* data, Sums& sums);
 
+  Matrices matrices_;
   std::map<std::string, Sums> sums_;
   std::vector<char> copied_;  // activations that live on a GPU
 };

@@ -88,12 +88,13 @@ MadeBy MadeToMeasure(const QuantizeOptions& options) {
 }
 
 Status CheckSeen(const QuantizeOptions& options, const GgufFile& source,
-                 const Assignment& assignment, const MomentsFile& moments) {
+                 const Assignment& assignment, const MomentsFile* moments) {
   const bool all_need_it = options.recipe != nullptr && options.recipe->needs_importance;
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     const std::string& name = source.tensors[i].name;
     const TensorType type = assignment.types[i];
-    if (type == source.tensors[i].type || moments.InputOf(name)) continue;
+    const bool seen = moments != nullptr && moments->InputOf(name).has_value();
+    if (type == source.tensors[i].type || seen) continue;
     if (!all_need_it && !NeedsImportance(type)) continue;
     return Error{Code::kUsage,
                  fmt::format("{} can't be made: nothing was seen of the inputs of {}",
@@ -101,6 +102,29 @@ Status CheckSeen(const QuantizeOptions& options, const GgufFile& source,
                  all_need_it ? "choose --mode plain" : "choose a type with more bits for it"};
   }
   return {};
+}
+
+Result<const FileType*> LargestRecipe(const QuantizeOptions& options, const GgufFile& source,
+                                      const ForcedTypes& forced) {
+  std::vector<const FileType*> recipes;
+  for (const FileType& recipe : FileTypes()) {
+    if (!recipe.needs_importance) recipes.push_back(&recipe);
+  }
+  TRY(const auto types, AskRecipes(source, recipes, forced.types));
+  const FileType* best = nullptr;
+  uint64_t most = 0;
+  for (size_t i = 0; i < recipes.size(); ++i) {
+    const Assignment assignment = AssignAround(forced, source, *recipes[i], types[i]);
+    TRY(const GgufLayout layout,
+        LayOutOutput(source, assignment, *recipes[i], MadeToMeasure(options)));
+    if (layout.file_bytes > *options.size_bytes || layout.file_bytes <= most) continue;
+    most = layout.file_bytes;
+    best = recipes[i];
+  }
+  if (best != nullptr) return best;
+  return Error{Code::kNoFit,
+               "no recipe is so small, and nothing else can be made without measuring",
+               "choose a larger size"};
 }
 
 Result<Eligible> FindEligible(const QuantizeOptions& options, const GgufFile& source) {

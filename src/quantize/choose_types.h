@@ -46,9 +46,14 @@ Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& 
                                 const Eligible& eligible, const std::vector<TensorWorth>& worths);
 
 // ggml makes the smallest types only with importance, which matrices of experts have none of here.
-// kUsage with the first tensor that can't have its type.
+// kUsage with the first tensor that can't have its type. nullptr: nothing was seen.
 Status CheckSeen(const QuantizeOptions& options, const GgufFile& source,
-                 const Assignment& assignment, const MomentsFile& moments);
+                 const Assignment& assignment, const MomentsFile* moments);
+
+// Of those that need no importance the one whose file is the largest that options.size_bytes holds:
+// for models that nothing can be measured of. kNoFit where there is none.
+Result<const FileType*> LargestRecipe(const QuantizeOptions& options, const GgufFile& source,
+                                      const ForcedTypes& forced);
 
 // What the output's header says of its making, as far as it is known before: all lengths are.
 MadeBy MadeToMeasure(const QuantizeOptions& options);

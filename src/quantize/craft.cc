@@ -40,22 +40,35 @@ class Craft {
     key_ = StagesKey(options_, source_);
     TRY(Workshop workshop, Workshop::Open(StagesDirectory(options_, key_), key_));
     workshop_.emplace(std::move(workshop));
-    TRY_STATUS(Gather());
-    TRY_STATUS(CheckForced());
-    Status status = Choose();
-    if (!status.ok() && status.error().code == Code::kNoFit) {
-      status.error().hint +=
-          fmt::format("; what was measured is kept in {}", SafeText(workshop_->directory(), 300));
-    }
-    if (!status.ok()) return status.error();
-    TRY(QuantizeReport report, Make());
+    auto report = RunStages();
+    if (!report.ok()) return AndWhatIsKept(report.error());
     if (!options_.work_directory) workshop_->Remove();
-    report.seconds =
+    report->seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return report;
   }
 
  private:
+  Result<QuantizeReport> RunStages() {
+    TRY_STATUS(Gather());
+    if (!unsupported_.empty()) TRY_STATUS(DoWithoutLearning());
+    TRY_STATUS(CheckForced());
+    TRY_STATUS(Choose());
+    return Make();
+  }
+
+  // A stage that was finished is worth keeping, whatever happened later.
+  Error AndWhatIsKept(Error error) const {
+    if (!workshop_->Has(stage::kTokens)) {
+      if (!options_.work_directory) workshop_->Remove();
+      return error;
+    }
+    if (!error.hint.empty()) error.hint += "; ";
+    error.hint +=
+        fmt::format("what was measured is kept in {}", SafeText(workshop_->directory(), 300));
+    return error;
+  }
+
   Status CheckOutput() const {
     TRY_STATUS(CheckIsNoInput(source_, options_.output));
     if (options_.force || access(options_.output.c_str(), F_OK) != 0) return {};
@@ -75,14 +88,16 @@ class Craft {
 
   Status Gather() {
     if (!workshop_->Has(stage::kMoments) || !workshop_->Has(stage::kTokens)) {
-      TRY_STATUS(Child("moments",
-                       {{"model", options_.source},
-                        {"text", ToJson(TextWanted(options_, kChunksForMoments))},
-                        {"memory_bytes", options_.memory_bytes},
-                        {"threads", options_.threads},
-                        {"moments", workshop_->Path(stage::kMoments)},
-                        {"tokens", workshop_->Path(stage::kTokens)}},
-                       stage::kReading));
+      TRY(const Json gathered, Child("moments",
+                                     {{"model", options_.source},
+                                      {"text", ToJson(TextWanted(options_, kChunksForMoments))},
+                                      {"memory_bytes", options_.memory_bytes},
+                                      {"threads", options_.threads},
+                                      {"moments", workshop_->Path(stage::kMoments)},
+                                      {"tokens", workshop_->Path(stage::kTokens)}},
+                                     stage::kReading));
+      unsupported_ = gathered.value("unsupported", "");
+      if (!unsupported_.empty()) return {};
     }
     TRY(moments_, MomentsFile::Open(workshop_->Path(stage::kMoments)));
     TRY(const std::string tokens, ReadSmallFile(workshop_->Path(stage::kTokens)));
@@ -101,6 +116,24 @@ class Craft {
     return {};
   }
 
+  // The engine can't evaluate this model: a recipe's types, rounded plainly, all errors alike.
+  Status DoWithoutLearning() {
+    options_.compensate = false;
+    if (options_.max_loss) {
+      return Error{Code::kUsage,
+                   fmt::format("what this model would lose can't be measured: {}", unsupported_),
+                   "choose a --type or a --size"};
+    }
+    notes_.push_back(
+        fmt::format("the engine can't evaluate this model ({}): rounded plainly, all errors alike",
+                    unsupported_));
+    if (!Allocates(options_)) return {};
+    TRY(options_.recipe, LargestRecipe(options_, source_, eligible_.forced));
+    notes_.push_back(fmt::format("the types are those of {}, the largest recipe of that size",
+                                 options_.recipe->name));
+    return {};
+  }
+
   Status Choose() {
     std::vector<TensorWorth> worths;
     if (Allocates(options_)) {
@@ -108,7 +141,7 @@ class Craft {
       TRY(worths, ReadWorths(workshop_->Path(stage::kWorths)));
     }
     TRY(chosen_, ChooseTypes(options_, source_, eligible_, worths));
-    TRY_STATUS(CheckSeen(options_, source_, chosen_.assignment, *moments_));
+    TRY_STATUS(CheckSeen(options_, source_, chosen_.assignment, Moments()));
     const bool has_goal = options_.recipe != nullptr || Allocates(options_);
     if (options_.recipe_file && has_goal) {
       TRY_STATUS(WriteRecipe(*options_.recipe_file, source_, chosen_.assignment, *chosen_.label));
@@ -120,8 +153,10 @@ class Craft {
   Status CheckForced() const {
     Assignment forced = {TypesOf(source_), {}, false};
     Force({eligible_.forced.types, {}}, source_, forced);
-    return CheckSeen(options_, source_, forced, *moments_);
+    return CheckSeen(options_, source_, forced, Moments());
   }
+
+  const MomentsFile* Moments() const { return moments_ ? &*moments_ : nullptr; }
 
   Status MeasureWorths() {
     Assignment carrier = {TypesOf(source_), {}, true};
@@ -163,11 +198,12 @@ class Craft {
 
   MadeBy Made() const {
     MadeBy made = MadeToMeasure(options_);
-    made.dataset = moments_->index().dataset;
-    made.chunks = moments_->index().chunks;
-    made.entries = static_cast<uint32_t>(moments_->index().reads.size());
     made.source_sha256 = source_hash_;
     made.text = text_;
+    made.dataset = moments_ ? moments_->index().dataset : "";
+    if (!moments_) return made;
+    made.chunks = moments_->index().chunks;
+    made.entries = static_cast<uint32_t>(moments_->index().reads.size());
     return made;
   }
 
@@ -181,7 +217,7 @@ class Craft {
     }
     source_hash_ = JoinHashes(hashes);
     Json request = Request(options_.output, chosen_.assignment, chosen_.label->name);
-    request["moments"] = workshop_->Path(stage::kMoments);
+    if (moments_) request["moments"] = workshop_->Path(stage::kMoments);
     request["metadata"] = ToJson(Made());
     request["force"] = options_.force;
     TRY_STATUS(Child("quantize", request, stage::kQuantising));
@@ -193,7 +229,7 @@ class Craft {
     report.notes = chosen_.assignment.notes;
     for (const auto* notes : {&notes_, &chosen_.notes})
       report.notes.insert(report.notes.end(), notes->begin(), notes->end());
-    report.importance = moments_->index().dataset;
+    if (moments_) report.importance = moments_->index().dataset;
     report.text = text_;
     report.expected_loss = chosen_.expected_loss;
     report.budget_bytes = chosen_.budget_bytes;
@@ -211,6 +247,7 @@ class Craft {
   std::string key_;
   Eligible eligible_;
   std::optional<Workshop> workshop_;
+  std::string unsupported_;  // why the engine can't evaluate the model; "" where it can
   std::optional<LearningText> text_;
   std::optional<MomentsFile> moments_;
   ChosenTypes chosen_;

@@ -76,6 +76,10 @@ class Planning {
       plan_.inputs = found.inputs;
       plan_.passes = found.passes;
       plan_.blocked = found.blocked;
+      if (found.inputs == 0) {
+        plan_.notes.emplace_back(
+            "the engine can't evaluate this model: it would be rounded plainly, all errors alike");
+      }
       return {};
     }
     TRY(moments_, MomentsFile::Open(Path(stage::kMoments)));
@@ -98,7 +102,7 @@ class Planning {
                              : *options_.recipe_file;
     }
     TRY(const ChosenTypes chosen, ChooseTypes(options_, source_, eligible_, worths));
-    if (moments_) TRY_STATUS(CheckSeen(options_, source_, chosen.assignment, *moments_));
+    if (moments_) TRY_STATUS(CheckSeen(options_, source_, chosen.assignment, &*moments_));
     TRY(const GgufLayout layout,
         LayOutOutput(source_, chosen.assignment, *chosen.label, MadeToMeasure(options_)));
     plan_.report = ReportOf(source_, chosen.assignment, layout, options_.output);

@@ -6,15 +6,17 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/activations.h"
 #include "engine/engine.h"
+#include "engine/evaluates.h"
 #include "engine/rows.h"
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
 #include "quantize/calibration/calibration_text.h"
+#include "quantize/calibration/diagonals.h"
 #include "quantize/made_by.h"
 #include "quantize/pipeline.h"
 #include "quantize/quantize.h"
+#include "quantize/source_rows.h"
 
 namespace trimma {
 namespace {
@@ -50,42 +52,26 @@ Status CheckImportance(const GgufFile& source, const Assignment& assignment,
 
 }  // namespace
 
-// Runs the text through the model with every matrix multiplication tapped. All tokens ask for
-// logits, or the last layer and the head would see only the last row.
 Result<Json> ImportanceJob(const Json& request, const Emit& emit) {
-  TRY(const Model model, Model::Load(request.at("model").get<std::string>(), {}));
+  TRY(const GgufFile file, ReadGguf(request.at("model").get<std::string>()));
+  TRY_STATUS(CheckModel(file));
+  TRY(const Model model, Model::Load(file, {}));
+  TRY(const std::string why_not, WhyNotEvaluated(model));
+  if (!why_not.empty()) return Json{{"unsupported", why_not}};
   const TextRequest wanted = TextRequestFromJson(request.at("text"));
   const double head = wanted.generate || !wanted.file ? 0.5 : 0;
+  const auto report = [&](double share) { emit({{"progress", share}}); };
   TRY(const ObtainedText obtained,
-      ObtainText(model, wanted, [&](double share) { emit({{"progress", head * share}}); }));
+      ObtainText(model, wanted, [&](double share) { report(head * share); }));
   const TokenText text = obtained.All();
-  RuntimeSettings settings;
-  settings.context = settings.batch = static_cast<uint32_t>(text.chunks[0].size());
-
-  ActivationTap tap;
-  Context::Options options;
-  options.settings = settings;
-  options.tap = [&](ggml_tensor* node, bool ask) { return tap.See(node, ask); };
-  TRY(Context context, Context::Create(model, options));
-  for (size_t c = 0; c < text.chunks.size(); ++c) {
-    const std::vector<Token>& tokens = text.chunks[c];
-    context.Clear();
-    std::vector<BatchToken> batch;
-    for (size_t i = 0; i < tokens.size(); ++i)
-      batch.push_back({tokens[i], static_cast<int>(i), 0, true});
-    TRY_STATUS(context.Decode(batch));
-    emit({{"progress", head + (1 - head) * static_cast<double>(c + 1) /
-                                  static_cast<double>(text.chunks.size())}});
-  }
-  TRY(Importance importance, tap.Take());
-  importance.chunk_count = static_cast<uint32_t>(text.chunks.size());
-  importance.chunk_size = static_cast<uint32_t>(text.chunks[0].size());
-  importance.datasets = {text.description};
+  auto importance = GatherDiagonals(model, text, ActivationTap::Matrices::kAll,
+                                    [&](double share) { report(head + (1 - head) * share); });
+  if (!importance.ok()) return WhichTensor(file, importance.error());
   std::vector<std::string> notes = obtained.notes;
   const std::string note = ShortTextNote(text.chunks.size() * text.chunks[0].size());
   if (!note.empty()) notes.push_back(note);
-  importance.origin = Json{{"record", ToJson(obtained.record)}, {"notes", notes}}.dump();
-  TRY_STATUS(WriteImportance(request.at("output").get<std::string>(), importance));
+  importance->origin = Json{{"record", ToJson(obtained.record)}, {"notes", notes}}.dump();
+  TRY_STATUS(WriteImportance(request.at("output").get<std::string>(), *importance));
   return Json{{"text", text.description}};
 }
 

@@ -4,7 +4,6 @@
 #include <hash/hash.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/build_info.h"
 #include "base/file.h"
@@ -15,6 +14,7 @@
 #include "quantize/journal.h"
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
+#include "quantize/source_rows.h"
 
 namespace trimma {
 namespace {
@@ -64,9 +64,9 @@ struct Weighing {
 
 class Conversion {
  public:
-  Conversion(const std::vector<InputFile>& inputs, OutputFile& output, const Weighing& weighing,
+  Conversion(const SourceRows& source, OutputFile& output, const Weighing& weighing,
              const PipelineOptions& options)
-      : inputs_(inputs), output_(output), weighing_(weighing), options_(options) {
+      : source_(source), output_(output), weighing_(weighing), options_(options) {
     if (options.moments != nullptr && options.compensate)
       compensated_.emplace(*options.moments, options.threads);
   }
@@ -88,7 +88,8 @@ class Conversion {
     return ParallelFor(pieces, options_.threads, [&](uint64_t i) -> Status {
       const uint64_t at = i * kCopyBytes;
       std::vector<char> buffer(std::min(kCopyBytes, tensor.bytes - at));
-      TRY_STATUS(inputs_[tensor.shard].ReadAt(tensor.offset + at, buffer.data(), buffer.size()));
+      TRY_STATUS(
+          source_.files()[tensor.shard].ReadAt(tensor.offset + at, buffer.data(), buffer.size()));
       return output_.WriteAt(offset + at, buffer.data(), buffer.size());
     });
   }
@@ -101,7 +102,7 @@ class Conversion {
     const uint64_t row = matrix * slabs.rows_per_matrix + first;
     const uint64_t n = tensor.row_length();
     const uint64_t to_bytes = *RowBytes(to, n);
-    TRY(const std::vector<float> values, Rows(tensor, row, rows));
+    TRY(const std::vector<float> values, source_.Read(tensor, row, rows));
     const float* matrix_weights = nullptr;
     if (!weights.empty()) matrix_weights = weights.data() + (weights.size() > n ? matrix * n : 0);
     std::vector<char> blocks(rows * to_bytes);
@@ -129,7 +130,7 @@ class Conversion {
     return {};
   }
 
-  // As Rows, by all threads.
+  // As source_.Read, by all threads.
   Result<std::vector<float>> RowsTogether(const TensorInfo& tensor, uint64_t row,
                                           uint64_t rows) const {
     constexpr uint64_t kPiece = 64;
@@ -139,30 +140,10 @@ class Conversion {
         ParallelFor((rows + kPiece - 1) / kPiece, options_.threads, [&](uint64_t i) -> Status {
           const uint64_t first = i * kPiece;
           TRY(const std::vector<float> piece,
-              Rows(tensor, row + first, std::min(kPiece, rows - first)));
+              source_.Read(tensor, row + first, std::min(kPiece, rows - first)));
           std::copy(piece.begin(), piece.end(), values.begin() + static_cast<ptrdiff_t>(first * n));
           return {};
         }));
-    return values;
-  }
-
-  // [rows, n] floats of the source, all of them finite.
-  Result<std::vector<float>> Rows(const TensorInfo& tensor, uint64_t row, uint64_t rows) const {
-    const uint64_t n = tensor.row_length();
-    const uint64_t row_bytes = *RowBytes(tensor.type, n);
-    std::vector<char> raw(rows * row_bytes);
-    TRY_STATUS(
-        inputs_[tensor.shard].ReadAt(tensor.offset + row * row_bytes, raw.data(), raw.size()));
-    std::vector<float> values(rows * n);
-    DequantizeRows(tensor.type, raw.data(), rows, n, values.data());
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (!std::isfinite(values[i])) {
-        return Error{
-            Code::kInvalid,
-            fmt::format("tensor {} holds {} in row {}", tensor.name, values[i], row + i / n),
-            "the model is damaged; fetch it again"};
-      }
-    }
     return values;
   }
 
@@ -178,7 +159,7 @@ class Conversion {
                            blocks.size());
   }
 
-  const std::vector<InputFile>& inputs_;
+  const SourceRows& source_;
   OutputFile& output_;
   const Weighing weighing_;
   const PipelineOptions& options_;
@@ -221,17 +202,16 @@ Status WriteTensors(const GgufFile& source, const Assignment& assignment, const 
 Status RunPipeline(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
                    const Importance* importance, const PipelineOptions& options,
                    const std::function<void(double)>& progress) {
-  std::vector<InputFile> inputs;
+  TRY(const SourceRows rows, SourceRows::Open(source));
   for (const std::string& path : source.paths) {
-    TRY(InputFile input, InputFile::Open(path));
-    inputs.push_back(std::move(input));
     if (SameFile(path, options.output)) {
       return Error{Code::kUsage, fmt::format("the output {} is the input", options.output),
                    "choose another output name"};
     }
   }
   const std::string journal_path = options.output + ".trimma-journal";
-  TRY(Journal journal, Journal::Open(journal_path, PlanHash(layout, inputs, importance, options)));
+  TRY(Journal journal,
+      Journal::Open(journal_path, PlanHash(layout, rows.files(), importance, options)));
   OutputFile::Options output_options;
   output_options.expect_bytes = layout.file_bytes;
   output_options.replace = options.force;
@@ -247,7 +227,7 @@ Status RunPipeline(const GgufFile& source, const Assignment& assignment, const G
     return created.error();
   }
   OutputFile output = std::move(created).value();
-  Conversion conversion(inputs, output, {importance, options.moments}, options);
+  Conversion conversion(rows, output, {importance, options.moments}, options);
   Status status = WriteTensors(source, assignment, layout, conversion, output, journal, progress);
   if (status.ok()) {
     // What is published has passed the same reader as any foreign file.

@@ -67,6 +67,23 @@ Origin OriginOf(const Importance& importance) {
   }
 }
 
+// What a child has collected, or why it couldn't.
+struct Collected {
+  std::string dataset;
+  std::string unsupported;
+};
+
+Result<Collected> CollectInChild(const QuantizeOptions& options, const std::string& path,
+                                 const QuantizeProgress& progress) {
+  const Json request = {{"model", options.source},
+                        {"text", ToJson(TextWanted(options, kChunksForDiagonals))},
+                        {"output", path}};
+  TRY(const Json result, RunChild("importance", request, [&](const Json& event) {
+        if (progress) progress("collecting importance data", event.value("progress", 0.0));
+      }));
+  return Collected{result.value("text", ""), result.value("unsupported", "")};
+}
+
 // Importance data of this run: collected into the output's folder, gone when the run ends.
 class Calibration {
  public:
@@ -78,6 +95,8 @@ class Calibration {
     return path_.empty() ? std::nullopt : std::optional(path_);
   }
   const std::string& dataset() const { return dataset_; }
+  // Why the engine can't evaluate the model; "" where it can.
+  const std::string& unsupported() const { return unsupported_; }
 
   Status Collect(const QuantizeOptions& options, const QuantizeProgress& progress) {
     if (options.importance_file) {
@@ -89,7 +108,10 @@ class Calibration {
     path_ = options.output + ".trimma-imatrix";
     temporary_ = true;
     if (Reusable(options)) return {};
-    TRY(dataset_, CollectImportance(options, path_, progress));
+    TRY(const Collected collected, CollectInChild(options, path_, progress));
+    dataset_ = collected.dataset;
+    unsupported_ = collected.unsupported;
+    if (!unsupported_.empty()) path_.clear();
     return {};
   }
 
@@ -112,6 +134,7 @@ class Calibration {
 
   std::string path_;
   std::string dataset_;
+  std::string unsupported_;
   bool temporary_ = false;
 };
 
@@ -171,13 +194,12 @@ Status CheckIsNoInput(const GgufFile& source, const std::string& output) {
 
 Result<std::string> CollectImportance(const QuantizeOptions& options, const std::string& path,
                                       const QuantizeProgress& progress) {
-  const Json request = {{"model", options.source},
-                        {"text", ToJson(TextWanted(options, kChunksForDiagonals))},
-                        {"output", path}};
-  TRY(const Json result, RunChild("importance", request, [&](const Json& event) {
-        if (progress) progress("collecting importance data", event.value("progress", 0.0));
-      }));
-  return result.value("text", "");
+  TRY(const Collected collected, CollectInChild(options, path, progress));
+  if (collected.unsupported.empty()) return collected.dataset;
+  return Error{Code::kInvalid,
+               fmt::format("{}: the engine can't evaluate this model ({})",
+                           SafeText(options.source, 300), collected.unsupported),
+               "quantise it without a text"};
 }
 
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
@@ -202,18 +224,33 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
     return Error{Code::kUsage, fmt::format("{} can't be made without importance data", needs_it),
                  "give --calibration FILE (a text) or --imatrix FILE"};
   }
-  TRY(const Prepared prepared, Prepare(options));
+  TRY(Prepared prepared, Prepare(options));
   if (!options.force && access(options.output.c_str(), F_OK) == 0) {
     return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)),
                  "choose another name, or pass --force"};
   }
   Calibration calibration;
   TRY_STATUS(calibration.Collect(options, progress));
+  QuantizeOptions known = options;
+  if (!calibration.unsupported().empty()) {
+    if (needs_it != nullptr) {
+      return Error{Code::kUsage,
+                   fmt::format("{} can't be made without importance data, and the engine can't "
+                               "evaluate this model ({})",
+                               needs_it, calibration.unsupported()),
+                   "choose a type of more bits"};
+    }
+    known.calibration_text.reset();
+    known.generate_text = false;
+    prepared.assignment.notes.push_back(
+        fmt::format("the engine can't evaluate this model ({}): all errors weigh alike",
+                    calibration.unsupported()));
+  }
   Importance importance;
   if (calibration.path()) {
     TRY(importance, ReadImportance(*calibration.path()));
   }
-  const std::optional<MadeBy> made_by = MadePlainly(options, importance);
+  const std::optional<MadeBy> made_by = MadePlainly(known, importance);
   Json types = Json::array();
   for (const TensorType type : prepared.assignment.types)
     types.push_back(static_cast<uint32_t>(type));

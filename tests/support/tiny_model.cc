@@ -32,10 +32,11 @@ uint16_t ToHalf(float value) {
 class ModelMaker {
  public:
   explicit ModelMaker(const TinyModelOptions& options) : o_(options), random_(options.seed) {
-    CHECK(o_.architecture == "llama" || o_.architecture == "gemma3");
+    CHECK(o_.architecture == "llama" || gemma() || bert());
     CHECK(o_.vocab > kControlTokens + kBytes && o_.heads > 0 && o_.kv_heads > 0);
     CHECK(o_.embedding % o_.heads == 0 && o_.heads % o_.kv_heads == 0);
     CHECK(gemma() || o_.head_size == 0);
+    CHECK(o_.experts == 0 || (!gemma() && o_.experts_used <= o_.experts));
   }
 
   TinyModel Make() {
@@ -44,14 +45,21 @@ class ModelMaker {
     // Tied or not, the output matrix multiplies vectors of length sqrt(embedding).
     const float output_deviation = 2.0F / std::sqrt(static_cast<float>(o_.embedding));
     AddMatrix("token_embd", o_.embedding, o_.vocab, output_deviation);
-    AddVector("output_norm", o_.embedding);
-    if (!o_.tied) AddMatrix("output", o_.embedding, o_.vocab, output_deviation);
+    if (bert()) {
+      AddMatrix("token_types", o_.embedding, 1);
+      AddMatrix("position_embd", o_.embedding, o_.context);
+      AddNorm("token_embd_norm");
+    } else {
+      AddVector("output_norm", o_.embedding);
+    }
+    if (!o_.tied && !bert()) AddMatrix("output", o_.embedding, o_.vocab, output_deviation);
     for (uint32_t i = 0; i < o_.layers; ++i) AddLayer(fmt::format("blk.{}.", i));
     return std::move(model_);
   }
 
  private:
   bool gemma() const { return o_.architecture == "gemma3"; }
+  bool bert() const { return o_.architecture == "bert"; }
   uint32_t head_size() const { return o_.head_size != 0 ? o_.head_size : o_.embedding / o_.heads; }
 
   void Set(std::string_view key, Value value) {
@@ -74,6 +82,15 @@ class ModelMaker {
     SetShape("attention.head_count_kv", o_.kv_heads);
     SetShape("attention.layer_norm_rms_epsilon", 1e-5F);
     SetShape("rope.freq_base", 10000.0F);
+    if (o_.experts > 0) {
+      SetShape("expert_count", o_.experts);
+      SetShape("expert_used_count", o_.experts_used);
+    }
+    if (bert()) {
+      SetShape("attention.layer_norm_epsilon", 1e-5F);
+      SetShape("attention.causal", false);
+      Set("tokenizer.ggml.token_type_count", uint32_t{1});
+    }
     if (!gemma()) return;
     SetShape("attention.key_length", head_size());
     SetShape("attention.value_length", head_size());
@@ -116,7 +133,7 @@ class ModelMaker {
     const uint32_t d = o_.embedding;
     const uint32_t q = o_.heads * head_size();
     const uint32_t kv = o_.kv_heads * head_size();
-    AddVector(layer + "attn_norm", d);
+    if (!bert()) AddVector(layer + "attn_norm", d);
     AddMatrix(layer + "attn_q", d, q);
     AddMatrix(layer + "attn_k", d, kv);
     AddMatrix(layer + "attn_v", d, kv);
@@ -126,29 +143,58 @@ class ModelMaker {
       AddVector(layer + "attn_k_norm", head_size());
       AddVector(layer + "post_attention_norm", d);
     }
+    if (bert()) {
+      AddNorm(layer + "attn_output_norm");
+      AddMatrix(layer + "ffn_up", d, o_.feed_forward);
+      AddMatrix(layer + "ffn_down", o_.feed_forward, d);
+      AddNorm(layer + "layer_output_norm");
+      return;
+    }
     AddVector(layer + "ffn_norm", d);
-    AddMatrix(layer + "ffn_gate", d, o_.feed_forward);
-    AddMatrix(layer + "ffn_up", d, o_.feed_forward);
-    AddMatrix(layer + "ffn_down", o_.feed_forward, d);
+    if (o_.experts > 0) {
+      AddMatrix(layer + "ffn_gate_inp", d, o_.experts);
+      AddExperts(layer + "ffn_gate_exps", d, o_.feed_forward);
+      AddExperts(layer + "ffn_up_exps", d, o_.feed_forward);
+      AddExperts(layer + "ffn_down_exps", o_.feed_forward, d);
+    } else {
+      AddMatrix(layer + "ffn_gate", d, o_.feed_forward);
+      AddMatrix(layer + "ffn_up", d, o_.feed_forward);
+      AddMatrix(layer + "ffn_down", o_.feed_forward, d);
+    }
     if (gemma()) AddVector(layer + "post_ffw_norm", d);
   }
 
   // A norm's scale: near 1.
-  void AddVector(const std::string& name, uint32_t n) {
+  void AddVector(const std::string& name, uint32_t n) { AddVector(name + ".weight", n, 1); }
+  void AddNorm(const std::string& name) {
+    AddVector(name + ".weight", o_.embedding, 1);
+    AddVector(name + ".bias", o_.embedding, 0);
+  }
+  void AddVector(const std::string& tensor, uint32_t n, float mean) {
     std::string data;
-    for (uint32_t i = 0; i < n; ++i) Append(1.0F + 0.1F * Noise(), tensor_type::kF32, &data);
-    model_.tensors.push_back({name + ".weight", tensor_type::kF32, {n}});
+    for (uint32_t i = 0; i < n; ++i) Append(mean + 0.1F * Noise(), tensor_type::kF32, &data);
+    model_.tensors.push_back({tensor, tensor_type::kF32, {n}});
     model_.data.push_back(std::move(data));
   }
 
   // [columns, rows]; the default deviation keeps the length of what it multiplies.
   void AddMatrix(const std::string& name, uint32_t columns, uint32_t rows, float deviation = 0) {
-    if (deviation == 0) deviation = 1.0F / std::sqrt(static_cast<float>(columns));
+    AddNoise(name, {columns, rows}, deviation);
+  }
+
+  // One matrix for each expert.
+  void AddExperts(const std::string& name, uint32_t columns, uint32_t rows) {
+    AddNoise(name, {columns, rows, o_.experts}, 0);
+  }
+
+  void AddNoise(const std::string& name, const std::vector<uint64_t>& shape, float deviation) {
+    if (deviation == 0) deviation = 1.0F / std::sqrt(static_cast<float>(shape[0]));
     std::string data;
-    const uint64_t elements = uint64_t{columns} * rows;
+    uint64_t elements = 1;
+    for (const uint64_t n : shape) elements *= n;
     data.reserve(elements * sizeof(float));
     for (uint64_t i = 0; i < elements; ++i) Append(deviation * Noise(), o_.type, &data);
-    model_.tensors.push_back({name + ".weight", o_.type, {columns, rows}});
+    model_.tensors.push_back({name + ".weight", o_.type, shape});
     model_.data.push_back(std::move(data));
   }
 

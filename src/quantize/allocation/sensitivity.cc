@@ -5,13 +5,13 @@
 #include <map>
 #include <set>
 
-#include "base/file.h"
 #include "engine/rows.h"
 #include "quantize/allocation/candidates.h"
 #include "quantize/allocation/error_curve.h"
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
 #include "quantize/rounding/round_compensated.h"
+#include "quantize/source_rows.h"
 
 namespace trimma {
 namespace {
@@ -34,9 +34,8 @@ Place PlaceOf(const std::string& name) {
 
 class Workbench {
  public:
-  // `inputs`: the files of the source.
-  Workbench(std::vector<InputFile> inputs, const MomentsFile& moments, int threads)
-      : inputs_(std::move(inputs)), moments_(moments), threads_(threads) {}
+  Workbench(SourceRows source, const MomentsFile& moments, int threads)
+      : source_(std::move(source)), moments_(moments), threads_(threads) {}
 
   // Makes the moment of the tensor's input the one that errors are weighed with.
   Status Choose(const TensorInfo& tensor) {
@@ -57,17 +56,6 @@ class Workbench {
   }
   ErrorWeights by() const { return {moment_ ? &*moment_ : nullptr, nullptr}; }
 
-  Result<std::vector<float>> Rows(const TensorInfo& tensor, uint64_t first, uint64_t count) const {
-    const uint64_t n = tensor.row_length();
-    const uint64_t row_bytes = *RowBytes(tensor.type, n);
-    std::vector<char> raw(count * row_bytes);
-    TRY_STATUS(
-        inputs_[tensor.shard].ReadAt(tensor.offset + first * row_bytes, raw.data(), raw.size()));
-    std::vector<float> rows(count * n);
-    DequantizeRows(tensor.type, raw.data(), count, n, rows.data());
-    return rows;
-  }
-
   // The tensor rounded to its probe type, in the carrier's type; adds its error to `error`.
   Result<std::vector<char>> Spoilt(const TensorInfo& tensor, TensorType carrier, double& error) {
     const TensorType type = *ProbeType(tensor);
@@ -85,7 +73,7 @@ class Workbench {
     TRY_STATUS(ParallelFor(slabs, threads_, [&](uint64_t i) -> Status {
       const uint64_t first = i * kSlabRows;
       const uint64_t count = std::min(kSlabRows, rows - first);
-      TRY(const std::vector<float> weights, Rows(tensor, first, count));
+      TRY(const std::vector<float> weights, source_.Read(tensor, first, count));
       std::vector<char> blocks(count * *RowBytes(type, n));
       QuantizePlainRows(type, weights.data(), count, n,
                         diagonal.empty() ? nullptr : diagonal.data(), blocks.data());
@@ -111,7 +99,7 @@ class Workbench {
     const uint64_t n = tensor.row_length();
     std::vector<float> rows(sample.size() * n);
     TRY_STATUS(ParallelFor(sample.size(), threads_, [&](uint64_t i) -> Status {
-      TRY(const std::vector<float> row, Rows(tensor, sample[i], 1));
+      TRY(const std::vector<float> row, source_.Read(tensor, sample[i], 1));
       std::copy(row.begin(), row.end(), rows.begin() + static_cast<ptrdiff_t>(i * n));
       return {};
     }));
@@ -150,7 +138,7 @@ class Workbench {
     return CompensatedShare(weights, type, *compensation_, *held_out_, threads);
   }
 
-  std::vector<InputFile> inputs_;
+  SourceRows source_;
   const MomentsFile& moments_;
   int threads_;
   std::optional<SecondMoment> moment_;
@@ -196,12 +184,8 @@ Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
   for (const size_t t : wanted) {
     if (probe.Has(source.tensors[t].name)) tensors.push_back(t);
   }
-  std::vector<InputFile> inputs;
-  for (const std::string& path : source.paths) {
-    TRY(InputFile input, InputFile::Open(path));
-    inputs.push_back(std::move(input));
-  }
-  Workbench bench(std::move(inputs), moments, options.threads);
+  TRY(SourceRows rows, SourceRows::Open(source));
+  Workbench bench(std::move(rows), moments, options.threads);
   std::vector<TensorWorth> worths(tensors.size());
   std::vector<std::string> names;
   for (const size_t t : tensors) names.push_back(source.tensors[t].name);

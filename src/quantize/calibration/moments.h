@@ -41,7 +41,8 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
 
 // The child's side: {"model", "text": a TextRequest, "memory_bytes", "threads", "moments": path,
 // "tokens": path of the CalibrationText, which is made where it isn't there; "on_host": true sums up
-// on the host whatever lies elsewhere, for the benchmark}.
+// on the host whatever lies elsewhere, for the benchmark}. {"unsupported": why} where the engine
+// can't evaluate the model.
 Result<Json> MomentsJob(const Json& request, const Emit& emit);
 
 // How it would go, which one evaluation of these tokens tells.
@@ -53,7 +54,8 @@ struct GatheringPlan {
 Result<GatheringPlan> PlanGathering(const Model& model, const std::vector<Token>& tokens,
                                     const GatherOptions& options);
 
-// The same of a model in a child process, by the shortest of texts.
+// The same of a model in a child process, by the shortest of texts. No inputs where the engine can't
+// evaluate the model.
 Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads);
 
 // The child's side: {"model", "memory_bytes", "threads"}.

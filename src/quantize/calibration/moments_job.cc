@@ -1,10 +1,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "engine/evaluates.h"
+#include "gguf/soundness.h"
 #include "quantize/calibration/evaluation.h"
 #include "quantize/calibration/moments.h"
 #include "quantize/calibration/text_source.h"
 #include "quantize/fitted_model.h"
+#include "quantize/source_rows.h"
 
 namespace trimma {
 namespace {
@@ -30,13 +33,18 @@ Result<CalibrationText> TextAt(const std::string& path, const Model& model,
 }  // namespace
 
 Result<Json> MomentsJob(const Json& request, const Emit& emit) {
+  const std::string path = request.at("model");
+  TRY(const GgufFile file, ReadGguf(path));
+  TRY_STATUS(CheckModel(file));
   const int threads = request.at("threads");
   const TextRequest wanted = TextRequestFromJson(request.at("text"));
   const bool generates = wanted.generate || !wanted.file;
   RuntimeSettings room = ChunkSettings(kChunkTokens, threads);
   if (generates) room.context *= kSequences;
-  TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {}, room));
+  TRY(const FittedModel fitted, LoadFitted(path, {}, room));
   const Model& model = fitted.model;
+  TRY(const std::string why_not, WhyNotEvaluated(model));
+  if (!why_not.empty()) return Json{{"unsupported", why_not}};
   const double head = generates ? kTextShare : 0;
   const auto report = [&](double share) { emit({{"progress", share}}); };
   TRY(const CalibrationText text,
@@ -49,13 +57,13 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   options.cost = fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
   if (request.value("on_host", false))
     options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
-  TRY(const Gathered gathered, GatherMoments(model, text, options, [&](double share) {
-        report(head + (1 - head) * share);
-      }));
-  return Json{{"passes", gathered.passes},
-              {"blocked", gathered.blocked.size()},
-              {"on_devices", gathered.on_devices},
-              {"gathering", gathered.note}};
+  const auto gathered =
+      GatherMoments(model, text, options, [&](double share) { report(head + (1 - head) * share); });
+  if (!gathered.ok()) return WhichTensor(file, gathered.error());
+  return Json{{"passes", gathered->passes},
+              {"blocked", gathered->blocked.size()},
+              {"on_devices", gathered->on_devices},
+              {"gathering", gathered->note}};
 }
 
 Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads) {
@@ -71,6 +79,8 @@ Result<Json> GatheringJob(const Json& request, const Emit&) {
   options.threads = request.at("threads");
   TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {},
                                            ChunkSettings(kChunkTokens, options.threads)));
+  TRY(const std::string why_not, WhyNotEvaluated(fitted.model));
+  if (!why_not.empty()) return Json{{"inputs", 0}, {"passes", 0}, {"blocked", 0}};
   // Which tokens doesn't matter: every matrix but those of experts sees all of them.
   std::vector<Token> tokens(kShortestChunk, 0);
   if (fitted.model.adds_bos()) tokens[0] = fitted.model.bos();
