@@ -1,6 +1,7 @@
-// Which instruction sets the kernels are compiled for: on x86-64 portable code, AVX2 and AVX-512;
-// those in between would only add to the program's size. Vectors of a length known only at run
-// time can't be members of a struct, so 64-bit Arm has NEON. To be included before Highway.
+// Which instruction sets the quantiser's vector code is compiled for: on x86-64 portable code, AVX2
+// and AVX-512; those in between would only add to the program's size. Vectors of a length known
+// only at run time can't be members of a struct, so 64-bit Arm has NEON. To be included before
+// Highway.
 #pragma once
 
 #ifndef HWY_DISABLED_TARGETS

@@ -1,6 +1,6 @@
 #include "quantize/rounding/feedback_kernel.h"
 
-#include "quantize/rounding/vector_targets.h"
+#include "quantize/kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/rounding/feedback_kernel.cc"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "quantize/rounding/vector_targets.h"
+#include "quantize/kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/rounding/outer_products.cc"

@@ -60,12 +60,6 @@ Status SecondMoment::Add(const float* x, uint64_t tokens, int threads) {
   return status;
 }
 
-void SecondMoment::Merge(const SecondMoment& other) {
-  CHECK(other.n_ == n_ && other.block_ == block_);
-  for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += other.sums_[i];
-  tokens_ += other.tokens_;
-}
-
 std::vector<float> SecondMoment::Diagonal() const {
   std::vector<float> diagonal(n_);
   for (uint64_t j = 0; j < n_; ++j) diagonal[j] = Matrix(j / block_)[(j % block_) * (stride_ + 1)];

@@ -29,9 +29,6 @@ class SecondMoment {
   // how tokens are cut into batches, not on the number of threads. Errors: an interrupt.
   Status Add(const float* x, uint64_t tokens, int threads);
 
-  // Adds what another moment of the same n and block has seen.
-  void Merge(const SecondMoment& other);
-
   // Square matrix i on the diagonal, [block, block], symmetric, rows `stride` floats apart.
   const float* Matrix(uint64_t i) const { return sums_.data() + i * block_ * stride_; }
   float* MutableMatrix(uint64_t i) { return sums_.data() + i * block_ * stride_; }

@@ -69,18 +69,6 @@ TEST(SecondMomentTest, TheNumberOfThreadsChangesNoByte) {
   }
 }
 
-TEST(SecondMomentTest, MergingIsSeeingBoth) {
-  const std::vector<float> x = NormalNoise(kTokens * kN, 1);
-  const std::vector<float> y = NormalNoise(kTokens * kN, 2);
-  SecondMoment merged = Seen(x, 0, 1);
-  merged.Merge(Seen(y, 0, 1));
-  SecondMoment both = Seen(x, 0, 1);
-  ASSERT_TRUE(both.Add(y.data(), kTokens, 1).ok());
-  EXPECT_EQ(merged.tokens(), both.tokens());
-  for (uint64_t i = 0; i < kN * both.stride(); ++i)
-    ASSERT_NEAR(merged.Matrix(0)[i], both.Matrix(0)[i], 1e-3);
-}
-
 TEST(SecondMomentDeathTest, BlocksMustDivideTheInput) {
   EXPECT_DEATH(SecondMoment(100, 32), "internal error");
   EXPECT_DEATH(SecondMoment(0), "internal error");
