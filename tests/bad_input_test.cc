@@ -219,6 +219,13 @@ TEST(BadInput, AFullDiskIsAnIoErrorAndLeavesNothing) {
                 "space");
   ExpectRefused(box, {"optimize", "tiny.gguf", "-o", "disk/result", "--seconds", "2"}, Code::kIo,
                 "space");
+  // The moments, or the text's tokens, are too much for it.
+  box.Write("text.txt", SomeText(3000));
+  const ProgramEnd end = box.Run({"quantize", "tiny.gguf", "-o", "disk/out.gguf", "--type", "Q8_0",
+                                  "--mode", "full", "--calibration", "text.txt"});
+  EXPECT_EQ(end.exit_code, static_cast<int>(Code::kIo)) << end.err;
+  EXPECT_NE(end.err.find("space"), std::string::npos) << end.err;
+  EXPECT_FALSE(box.Exists("disk/out.gguf"));
 }
 
 TEST(BadInput, AFullDiskBehindStandardOutputIsAnIoError) {

@@ -42,10 +42,10 @@ struct Options {
 // What requantising costs, told before it is done.
 void WarnIfQuantised(const OpenedModel& model, std::vector<std::string>& notes) {
   if (IsUnquantised(model.file)) return;
-  notes.push_back(
-      fmt::format("the source is {} already: its own loss stays and the new one adds to it; an F16 "
-                  "or BF16 original makes a better {}",
-                  TypeLabel(model.file), "file of the same size"));
+  notes.push_back(fmt::format(
+      "the source is {} already: its own loss stays and the new one adds to it (what was "
+      "measured was measured against it); an F16 or BF16 original makes a better {}",
+      TypeLabel(model.file), "file of the same size"));
 }
 
 // Words that say nothing together.

@@ -71,6 +71,12 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
   }
   if (!report.importance.empty())
     text += fmt::format("errors weighed by {}{}\n", SafeText(report.importance), Details(report));
+  std::string rounded;
+  for (const auto& [how, tensors] : report.rounding) {
+    if (how != "kept")
+      rounded += fmt::format("{}{} {}", rounded.empty() ? "" : ", ", tensors.size(), how);
+  }
+  if (!rounded.empty()) text += fmt::format("errors of tensors: {}\n", rounded);
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   return text;
 }

@@ -91,6 +91,41 @@ TEST(ActivationsTest, EveryMatrixIsSeenOnceForEveryToken) {
   }
 }
 
+TEST(ActivationsTest, AnExpertSeesTheTokensThatGoToIt) {
+  const TempTree tree;
+  TinyModelOptions shape;
+  shape.experts = 8;
+  shape.experts_used = 3;
+  const auto model = Model::Load(WriteTinyModel(tree / "tiny.gguf", shape), {});
+  ASSERT_TRUE(model.ok());
+  ActivationTap all;
+  ActivationTap experts(ActivationTap::Matrices::kExperts);
+  for (ActivationTap* tap : {&all, &experts}) {
+    Context::Options options;
+    options.settings.context = 64;
+    options.tap = [&](ggml_tensor* node, bool ask) { return tap->See(node, ask); };
+    auto context = Context::Create(*model, options);
+    ASSERT_TRUE(context.ok());
+    std::vector<BatchToken> batch;
+    for (const Token token : Tokens(50, 300, 3))
+      batch.push_back({token, static_cast<int>(batch.size()), 0, true});
+    ASSERT_TRUE(context->Decode(batch).ok());
+  }
+  const auto everything = all.Take();
+  const auto of_experts = experts.Take();
+  ASSERT_TRUE(everything.ok() && of_experts.ok());
+  EXPECT_EQ(of_experts->entries.size(), 6);
+  for (const auto& [name, entry] : of_experts->entries) {
+    EXPECT_TRUE(name.ends_with("_exps.weight")) << name;
+    EXPECT_EQ(entry, everything->entries.at(name));
+    ASSERT_EQ(entry.matrices(), 8);
+    float tokens = 0;
+    for (const float count : entry.counts) tokens += count;
+    EXPECT_EQ(tokens, 50 * 3) << name;
+  }
+  EXPECT_EQ(everything->entries.count("blk.0.attn_q.weight"), 1);
+}
+
 // The input of the first layer's attention is known without any engine: the embedding of the
 // token, normalised and scaled.
 TEST(ActivationsTest, SumsAreThoseOfTheInputsThemselves) {

@@ -1,4 +1,4 @@
-// Whether the engine can tell a model's predictions at all.
+// Whether the engine can tell what goes on in a model at all.
 #pragma once
 
 #include <string>
@@ -7,8 +7,12 @@
 
 namespace trimma {
 
-// Why not, in a few words: "it is an encoder and a decoder", "it predicts no tokens", or what the
-// engine says; "" where one token's predictions come out. Errors: an interrupt.
-Result<std::string> WhyNotEvaluated(const Model& model);
+// What is wanted of an evaluation: that the inputs of its matrices can be seen, or predictions of
+// the next token as well.
+enum class Wanted { kInputs, kPredictions };
+
+// Why the engine can't give that, in a few words; "" where it can. Evaluates one token. Errors: an
+// interrupt.
+Result<std::string> WhyNotEvaluated(const Model& model, Wanted wanted);
 
 }  // namespace trimma

@@ -87,14 +87,18 @@ MadeBy MadeToMeasure(const QuantizeOptions& options) {
   return made;
 }
 
+bool Seen::Has(const std::string& tensor) const {
+  return (moments != nullptr && moments->InputOf(tensor)) ||
+         (experts != nullptr && experts->entries.contains(tensor));
+}
+
 Status CheckSeen(const QuantizeOptions& options, const GgufFile& source,
-                 const Assignment& assignment, const MomentsFile* moments) {
+                 const Assignment& assignment, const Seen& seen) {
   const bool all_need_it = options.recipe != nullptr && options.recipe->needs_importance;
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     const std::string& name = source.tensors[i].name;
     const TensorType type = assignment.types[i];
-    const bool seen = moments != nullptr && moments->InputOf(name).has_value();
-    if (type == source.tensors[i].type || seen) continue;
+    if (type == source.tensors[i].type || seen.Has(name)) continue;
     if (!all_need_it && !NeedsImportance(type)) continue;
     return Error{Code::kUsage,
                  fmt::format("{} can't be made: nothing was seen of the inputs of {}",
@@ -111,12 +115,14 @@ Result<const FileType*> LargestRecipe(const QuantizeOptions& options, const Gguf
     if (!recipe.needs_importance) recipes.push_back(&recipe);
   }
   TRY(const auto types, AskRecipes(source, recipes, forced.types));
+  MadeBy made = MadeToMeasure(options);
+  made.dataset.clear();
+  made.text.reset();
   const FileType* best = nullptr;
   uint64_t most = 0;
   for (size_t i = 0; i < recipes.size(); ++i) {
     const Assignment assignment = AssignAround(forced, source, *recipes[i], types[i]);
-    TRY(const GgufLayout layout,
-        LayOutOutput(source, assignment, *recipes[i], MadeToMeasure(options)));
+    TRY(const GgufLayout layout, LayOutOutput(source, assignment, *recipes[i], made));
     if (layout.file_bytes > *options.size_bytes || layout.file_bytes <= most) continue;
     most = layout.file_bytes;
     best = recipes[i];

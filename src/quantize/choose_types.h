@@ -45,10 +45,17 @@ struct ChosenTypes {
 Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& source,
                                 const Eligible& eligible, const std::vector<TensorWorth>& worths);
 
-// ggml makes the smallest types only with importance, which matrices of experts have none of here.
-// kUsage with the first tensor that can't have its type. nullptr: nothing was seen.
+// What the calibration text has shown of the matrices' inputs; nullptr: nothing.
+struct Seen {
+  const MomentsFile* moments = nullptr;
+  const Importance* experts = nullptr;
+  bool Has(const std::string& tensor) const;
+};
+
+// ggml makes the smallest types only with importance. kUsage with the first tensor that can't have
+// its type.
 Status CheckSeen(const QuantizeOptions& options, const GgufFile& source,
-                 const Assignment& assignment, const MomentsFile* moments);
+                 const Assignment& assignment, const Seen& seen);
 
 // Of those that need no importance the one whose file is the largest that options.size_bytes holds:
 // for models that nothing can be measured of. kNoFit where there is none.

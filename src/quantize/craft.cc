@@ -11,10 +11,12 @@
 #include "gguf/soundness.h"
 #include "plan/file_hash.h"
 #include "quantize/calibration/calibration_text.h"
+#include "quantize/calibration/diagonals.h"
 #include "quantize/calibration/moments_file.h"
 #include "quantize/choose_types.h"
 #include "quantize/learn_from.h"
 #include "quantize/made_by.h"
+#include "quantize/make_file.h"
 #include "quantize/recipe_file.h"
 #include "quantize/stages.h"
 #include "quantize/workshop.h"
@@ -35,7 +37,7 @@ class Craft {
     const auto start = std::chrono::steady_clock::now();
     TRY(source_, ReadGguf(options_.source));
     TRY_STATUS(CheckModel(source_));
-    TRY_STATUS(CheckOutput());
+    TRY_STATUS(CheckOutput(source_, options_));
     TRY(eligible_, FindEligible(options_, source_));
     key_ = StagesKey(options_, source_);
     TRY(Workshop workshop, Workshop::Open(StagesDirectory(options_, key_), key_));
@@ -69,13 +71,6 @@ class Craft {
     return error;
   }
 
-  Status CheckOutput() const {
-    TRY_STATUS(CheckIsNoInput(source_, options_.output));
-    if (options_.force || access(options_.output.c_str(), F_OK) != 0) return {};
-    return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options_.output)),
-                 "choose another name, or pass --force"};
-  }
-
   Result<Json> Child(const char* job, const Json& request, const char* stage) const {
     if (StagesKey(options_, source_) != key_) {
       return Error{Code::kInvalid, "the source or the calibration text has changed meanwhile",
@@ -91,15 +86,22 @@ class Craft {
       TRY(const Json gathered, Child("moments",
                                      {{"model", options_.source},
                                       {"text", ToJson(TextWanted(options_, kChunksForMoments))},
+                                      {"predicts", Allocates(options_)},
                                       {"memory_bytes", options_.memory_bytes},
                                       {"threads", options_.threads},
                                       {"moments", workshop_->Path(stage::kMoments)},
+                                      {"experts", workshop_->Path(stage::kExperts)},
                                       {"tokens", workshop_->Path(stage::kTokens)}},
                                      stage::kReading));
       unsupported_ = gathered.value("unsupported", "");
       if (!unsupported_.empty()) return {};
     }
     TRY(moments_, MomentsFile::Open(workshop_->Path(stage::kMoments)));
+    if (workshop_->Has(stage::kExperts)) {
+      TRY(experts_, ReadImportance(workshop_->Path(stage::kExperts)));
+      const std::string note = UnseenExpertsNote(*experts_);
+      if (!note.empty()) notes_.push_back(note);
+    }
     TRY(const std::string tokens, ReadSmallFile(workshop_->Path(stage::kTokens)));
     TRY(const CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
     text_ = text.record;
@@ -119,7 +121,7 @@ class Craft {
   // The engine can't evaluate this model: a recipe's types, rounded plainly, all errors alike.
   Status DoWithoutLearning() {
     options_.compensate = false;
-    if (options_.max_loss) {
+    if (Allocates(options_) && !options_.size_bytes) {
       return Error{Code::kUsage,
                    fmt::format("what this model would lose can't be measured: {}", unsupported_),
                    "choose a --type or a --size"};
@@ -141,7 +143,7 @@ class Craft {
       TRY(worths, ReadWorths(workshop_->Path(stage::kWorths)));
     }
     TRY(chosen_, ChooseTypes(options_, source_, eligible_, worths));
-    TRY_STATUS(CheckSeen(options_, source_, chosen_.assignment, Moments()));
+    TRY_STATUS(CheckSeen(options_, source_, chosen_.assignment, WhatWasSeen()));
     const bool has_goal = options_.recipe != nullptr || Allocates(options_);
     if (options_.recipe_file && has_goal) {
       TRY_STATUS(WriteRecipe(*options_.recipe_file, source_, chosen_.assignment, *chosen_.label));
@@ -153,47 +155,38 @@ class Craft {
   Status CheckForced() const {
     Assignment forced = {TypesOf(source_), {}, false};
     Force({eligible_.forced.types, {}}, source_, forced);
-    return CheckSeen(options_, source_, forced, Moments());
+    return CheckSeen(options_, source_, forced, WhatWasSeen());
   }
 
-  const MomentsFile* Moments() const { return moments_ ? &*moments_ : nullptr; }
+  Seen WhatWasSeen() const {
+    return {moments_ ? &*moments_ : nullptr, experts_ ? &*experts_ : nullptr};
+  }
+  Json ExpertsPath() const { return experts_ ? Json(workshop_->Path(stage::kExperts)) : Json(); }
 
   Status MeasureWorths() {
     Assignment carrier = {TypesOf(source_), {}, true};
     for (const size_t i : eligible_.tensors) carrier.types[i] = tensor_type::kQ8_0;
+    FileToMake file;
+    file.output = workshop_->Path(stage::kCarrier);
+    file.assignment = &carrier;
+    file.label = FindFileType("Q8_0");
     if (!workshop_->Has(stage::kCarrier)) {
-      TRY_STATUS(Child("quantize", Request(workshop_->Path(stage::kCarrier), carrier, "Q8_0"),
-                       stage::kCarrying));
+      TRY_STATUS(Child("quantize", RequestOf(options_, file), stage::kCarrying));
     }
-    TRY(const Json worths, Child("sensitivity",
-                                 {{"source", options_.source},
-                                  {"carrier", workshop_->Path(stage::kCarrier)},
-                                  {"moments", workshop_->Path(stage::kMoments)},
-                                  {"tokens", workshop_->Path(stage::kTokens)},
-                                  {"tensors", eligible_.tensors},
-                                  {"groups", kGroups},
-                                  {"threads", options_.threads}},
-                                 stage::kMeasuring));
+    TRY(const Json worths,
+        Child("sensitivity",
+              {{"source", options_.source},
+               {"carrier", workshop_->Path(stage::kCarrier)},
+               {"moments", workshop_->Path(stage::kMoments)},
+               {"experts", experts_ ? Json(workshop_->Path(stage::kExperts)) : Json()},
+               {"tokens", workshop_->Path(stage::kTokens)},
+               {"tensors", eligible_.tensors},
+               {"groups", kGroups},
+               {"threads", options_.threads}},
+              stage::kMeasuring));
     TRY_STATUS(WriteFileAtomically(workshop_->Path(stage::kWorths), worths.at("tensors").dump(1)));
     unlink(workshop_->Path(stage::kCarrier).c_str());
     return {};
-  }
-
-  Json Request(const std::string& output, const Assignment& assignment, const char* recipe) const {
-    Json types = Json::array();
-    for (const TensorType type : assignment.types) types.push_back(static_cast<uint32_t>(type));
-    return {{"source", options_.source},
-            {"output", output},
-            {"recipe", recipe},
-            {"types", types},
-            {"importance", Json()},
-            {"moments", Json()},
-            {"exact", false},
-            {"compensate", options_.compensate},
-            {"metadata", Json()},
-            {"memory_bytes", options_.memory_bytes},
-            {"threads", options_.threads},
-            {"force", true}};
   }
 
   MadeBy Made() const {
@@ -216,16 +209,17 @@ class Craft {
       hashes.push_back(std::move(hash));
     }
     source_hash_ = JoinHashes(hashes);
-    Json request = Request(options_.output, chosen_.assignment, chosen_.label->name);
-    if (moments_) request["moments"] = workshop_->Path(stage::kMoments);
-    request["metadata"] = ToJson(Made());
-    request["force"] = options_.force;
-    TRY_STATUS(Child("quantize", request, stage::kQuantising));
-    TRY(const GgufFile written, ReadGguf(options_.output));
-    QuantizeReport report;
-    report.output = options_.output;
-    report.file_bytes = written.file_bytes;
-    report.bits_per_weight = written.bits_per_weight();
+    FileToMake file;
+    file.output = options_.output;
+    file.assignment = &chosen_.assignment;
+    file.label = chosen_.label;
+    if (experts_) file.importance = workshop_->Path(stage::kExperts);
+    if (moments_) file.moments = workshop_->Path(stage::kMoments);
+    file.made_by = Made();
+    file.compensate = options_.compensate;
+    file.force = options_.force;
+    TRY(const Json answer, Child("quantize", RequestOf(options_, file), stage::kQuantising));
+    TRY(QuantizeReport report, ReportMade(source_, options_.output, answer));
     report.notes = chosen_.assignment.notes;
     for (const auto* notes : {&notes_, &chosen_.notes})
       report.notes.insert(report.notes.end(), notes->begin(), notes->end());
@@ -234,10 +228,6 @@ class Craft {
     report.expected_loss = chosen_.expected_loss;
     report.budget_bytes = chosen_.budget_bytes;
     report.speed = chosen_.speed;
-    for (size_t i = 0; i < written.tensors.size(); ++i) {
-      report.tensors.push_back({written.tensors[i].name, source_.tensors[i].type,
-                                written.tensors[i].type, written.tensors[i].bytes});
-    }
     return report;
   }
 
@@ -250,6 +240,7 @@ class Craft {
   std::string unsupported_;  // why the engine can't evaluate the model; "" where it can
   std::optional<LearningText> text_;
   std::optional<MomentsFile> moments_;
+  std::optional<Importance> experts_;  // where the model has any
   ChosenTypes chosen_;
   std::string source_hash_;
   std::vector<std::string> notes_;

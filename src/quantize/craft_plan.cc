@@ -83,6 +83,9 @@ class Planning {
       return {};
     }
     TRY(moments_, MomentsFile::Open(Path(stage::kMoments)));
+    if (std::filesystem::exists(Path(stage::kExperts))) {
+      TRY(experts_, ReadImportance(Path(stage::kExperts)));
+    }
     const std::vector<ModelInput>& inputs = moments_->index().inputs;
     plan_.inputs = inputs.size();
     plan_.blocked = static_cast<size_t>(
@@ -102,7 +105,9 @@ class Planning {
                              : *options_.recipe_file;
     }
     TRY(const ChosenTypes chosen, ChooseTypes(options_, source_, eligible_, worths));
-    if (moments_) TRY_STATUS(CheckSeen(options_, source_, chosen.assignment, &*moments_));
+    if (moments_)
+      TRY_STATUS(CheckSeen(options_, source_, chosen.assignment,
+                           {&*moments_, experts_ ? &*experts_ : nullptr}));
     TRY(const GgufLayout layout,
         LayOutOutput(source_, chosen.assignment, *chosen.label, MadeToMeasure(options_)));
     plan_.report = ReportOf(source_, chosen.assignment, layout, options_.output);
@@ -120,6 +125,7 @@ class Planning {
   bool has_moments_ = false;
   bool has_worths_ = false;
   std::optional<MomentsFile> moments_;
+  std::optional<Importance> experts_;
   CraftPlan plan_;
 };
 

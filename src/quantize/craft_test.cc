@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -141,6 +142,114 @@ TEST_F(CraftTest, ForcedTypesStandWhateverTheRestIs) {
   EXPECT_EQ(stages, (std::vector<std::string>{"checking the source's hash", "quantising"}));
   EXPECT_EQ(type_of(again.output, "blk.0.attn_q.weight"), tensor_type::kQ6_K);
   EXPECT_EQ(type_of(again.output, "blk.1.attn_q.weight"), tensor_type::kBF16);
+}
+
+TEST_F(CraftTest, ExpertsAreWeighedByTheirOwnTokens) {
+  TinyModelOptions shape;
+  shape.embedding = shape.feed_forward = 256;
+  shape.experts = 4;
+  WriteTinyModel(tree_ / "source.gguf", shape);
+  QuantizeOptions options = Options();
+  options.recipe = FindFileType("Q4_K_M");
+  options.compensate = true;
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  const auto& weighed = made->rounding.at("weighed");
+  EXPECT_EQ(weighed.size(), 6);
+  for (const std::string& name : weighed) EXPECT_TRUE(name.ends_with("_exps.weight")) << name;
+  EXPECT_EQ(made->rounding.at("compensated").size(), 2 * 4 + 1);
+  EXPECT_EQ(ToJson(*made)["rounding"]["weighed"][0], weighed[0]);
+
+  QuantizeOptions plain = Options("plain.gguf");
+  plain.recipe = options.recipe;
+  plain.calibration_text.reset();
+  const auto alike = Quantize(plain);
+  ASSERT_TRUE(alike.ok());
+  EXPECT_EQ(alike->rounding.at("alike").size(), 2 * 7 + 1);
+  const auto a = ReadGguf(options.output);
+  const auto b = ReadGguf(plain.output);
+  ASSERT_TRUE(a.ok() && b.ok());
+  const TensorInfo* of = a->FindTensor(weighed[0]);
+  const TensorInfo* as = b->FindTensor(weighed[0]);
+  EXPECT_NE(ReadSmallFile(options.output)->substr(of->offset, of->bytes),
+            ReadSmallFile(plain.output)->substr(as->offset, as->bytes));
+
+  QuantizeOptions sized = Options("sized.gguf");
+  sized.size_bytes = made->file_bytes;
+  const auto allocated = Quantize(sized);
+  ASSERT_TRUE(allocated.ok()) << allocated.error().what;
+  EXPECT_LE(allocated->file_bytes, *sized.size_bytes);
+  EXPECT_TRUE(Model::Load(sized.output, {}).ok());
+}
+
+TEST_F(CraftTest, AModelThatCannotBeEvaluatedIsRoundedPlainlyWhichIsSaid) {
+  TinyModelOptions shape;
+  shape.architecture = "bert";
+  shape.embedding = shape.feed_forward = 256;
+  WriteTinyModel(tree_ / "source.gguf", shape);
+  const auto says = [](const QuantizeReport& report, const std::string& words) {
+    return std::any_of(report.notes.begin(), report.notes.end(), [&](const std::string& note) {
+      return note.find(words) != std::string::npos;
+    });
+  };
+  QuantizeOptions options = Options();
+  options.recipe = FindFileType("Q4_K_M");
+  options.compensate = true;
+  options.calibration_text.reset();  // which an encoder can't write
+  const auto full = Quantize(options);
+  ASSERT_TRUE(full.ok()) << full.error().what;
+  EXPECT_TRUE(says(*full, "can't evaluate this model"));
+  EXPECT_EQ(full->importance, "");
+  EXPECT_EQ(full->rounding.count("compensated"), 0);
+  EXPECT_EQ(full->rounding.count("weighed"), 0);
+
+  QuantizeOptions read = Options("read.gguf");
+  read.recipe = options.recipe;
+  read.compensate = true;
+  const auto compensated = Quantize(read);
+  ASSERT_TRUE(compensated.ok()) << compensated.error().what;
+  EXPECT_FALSE(says(*compensated, "can't evaluate"));
+  EXPECT_GT(compensated->rounding.at("compensated").size(), 0) << "its inputs are seen";
+
+  QuantizeOptions plain = Options("plain.gguf");
+  plain.recipe = options.recipe;
+  plain.generate_text = true;
+  const auto weighed = Quantize(plain);
+  ASSERT_TRUE(weighed.ok()) << weighed.error().what;
+  EXPECT_TRUE(says(*weighed, "can't evaluate this model"));
+  EXPECT_FALSE(ReadGguf(plain.output)->metadata.Has("quantize.imatrix.dataset"));
+
+  QuantizeOptions sized = Options("sized.gguf");
+  sized.size_bytes = full->file_bytes + 500;
+  const auto recipe = Quantize(sized);
+  ASSERT_TRUE(recipe.ok()) << recipe.error().what;
+  EXPECT_TRUE(says(*recipe, "the largest recipe of that size"));
+  EXPECT_LE(recipe->file_bytes, *sized.size_bytes);
+  EXPECT_GE(recipe->file_bytes + 500, full->file_bytes);
+
+  QuantizeOptions lossy = Options("lossy.gguf");
+  lossy.max_loss = 0.1;
+  EXPECT_EQ(Quantize(lossy).error().code, Code::kUsage);
+}
+
+TEST_F(CraftTest, AWeightThatIsNoNumberIsNamed) {
+  TinyModelOptions shape;
+  shape.embedding = shape.feed_forward = 256;
+  TinyModel tiny = MakeTinyModel(shape);
+  for (size_t i = 0; i < tiny.tensors.size(); ++i) {
+    if (tiny.tensors[i].name == "blk.0.attn_k.weight") tiny.data[i][2001] = '\x7E';
+  }
+  tree_.Write("source.gguf", Assemble(tiny));
+  QuantizeOptions options = Options();
+  options.size_bytes = 400'000;
+  const auto made = Quantize(options);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().code, Code::kInvalid);
+  EXPECT_NE(made.error().what.find("blk.0.attn_k.weight"), std::string::npos) << made.error().what;
+  options.recipe = FindFileType("Q4_K_M");
+  const auto plain = Quantize(options);
+  ASSERT_FALSE(plain.ok());
+  EXPECT_NE(plain.error().what.find("blk.0.attn_k.weight"), std::string::npos);
 }
 
 TEST_F(CraftTest, WhatCannotBeIsSaidWithTheNearest) {

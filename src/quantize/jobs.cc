@@ -56,10 +56,12 @@ Result<Json> ImportanceJob(const Json& request, const Emit& emit) {
   TRY(const GgufFile file, ReadGguf(request.at("model").get<std::string>()));
   TRY_STATUS(CheckModel(file));
   TRY(const Model model, Model::Load(file, {}));
-  TRY(const std::string why_not, WhyNotEvaluated(model));
-  if (!why_not.empty()) return Json{{"unsupported", why_not}};
   const TextRequest wanted = TextRequestFromJson(request.at("text"));
-  const double head = wanted.generate || !wanted.file ? 0.5 : 0;
+  const bool writes = wanted.generate || !wanted.file;
+  TRY(const std::string why_not,
+      WhyNotEvaluated(model, writes ? Wanted::kPredictions : Wanted::kInputs));
+  if (!why_not.empty()) return Json{{"unsupported", why_not}};
+  const double head = writes ? 0.5 : 0;
   const auto report = [&](double share) { emit({{"progress", share}}); };
   TRY(const ObtainedText obtained,
       ObtainText(model, wanted, [&](double share) { report(head * share); }));
@@ -132,7 +134,11 @@ Result<Json> QuantizeJob(const Json& request, const Emit& emit) {
   options.compensate = request.at("compensate");
   TRY_STATUS(RunPipeline(source, assignment, layout, importance ? &*importance : nullptr, options,
                          [&](double share) { emit({{"progress", share}}); }));
-  return Json{{"file_bytes", layout.file_bytes}};
+  Json rounding = Json::array();
+  for (size_t i = 0; i < source.tensors.size(); ++i)
+    rounding.push_back(NameOf(RoundingOf(source.tensors[i], assignment.types[i],
+                                         importance ? &*importance : nullptr, options)));
+  return Json{{"file_bytes", layout.file_bytes}, {"rounding", rounding}};
 }
 
 }  // namespace trimma

@@ -55,7 +55,8 @@ struct Weighing {
 
   // [columns] or [columns, matrices]; empty: all alike.
   Result<std::vector<float>> Of(const std::string& tensor) const {
-    if (importance != nullptr) return importance->MeanSquares(tensor);
+    if (importance != nullptr && importance->entries.contains(tensor))
+      return importance->MeanSquares(tensor);
     const auto input = moments != nullptr ? moments->InputOf(tensor) : std::nullopt;
     if (!input) return std::vector<float>{};
     return moments->MeanSquares(*input);
@@ -198,6 +199,32 @@ Status WriteTensors(const GgufFile& source, const Assignment& assignment, const 
                     const std::function<void(double)>& progress);
 
 }  // namespace
+
+const char* NameOf(Rounding rounding) {
+  switch (rounding) {
+    case Rounding::kKept:
+      return "kept";
+    case Rounding::kAlike:
+      return "alike";
+    case Rounding::kWeighed:
+      return "weighed";
+    case Rounding::kWithCompensation:
+      break;
+  }
+  return "compensated";
+}
+
+Rounding RoundingOf(const TensorInfo& tensor, TensorType to, const Importance* importance,
+                    const PipelineOptions& options) {
+  const MomentsFile* moments = options.moments;
+  if (to == tensor.type) return Rounding::kKept;
+  if (moments != nullptr && options.compensate &&
+      CompensatedTensors(*moments, 1).Handles(tensor, to))
+    return Rounding::kWithCompensation;
+  const bool weighed = (importance != nullptr && importance->entries.contains(tensor.name)) ||
+                       (moments != nullptr && moments->InputOf(tensor.name));
+  return weighed ? Rounding::kWeighed : Rounding::kAlike;
+}
 
 Status RunPipeline(const GgufFile& source, const Assignment& assignment, const GgufLayout& layout,
                    const Importance* importance, const PipelineOptions& options,

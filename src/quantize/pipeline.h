@@ -24,6 +24,13 @@ struct PipelineOptions {
   bool compensate = true;
 };
 
+// How a tensor's weights are rounded: not at all, all errors alike, weighed by the sums of squares
+// of their inputs, or so that they make up for each other (where that is better).
+enum class Rounding { kKept, kAlike, kWeighed, kWithCompensation };
+const char* NameOf(Rounding rounding);
+Rounding RoundingOf(const TensorInfo& tensor, TensorType to, const Importance* importance,
+                    const PipelineOptions& options);
+
 // Writes `layout` for `source` with the assigned types. `importance` may be nullptr. Publishes
 // atomically; an interrupt leaves a part that the same call resumes. `progress` gets the share of
 // bytes done.

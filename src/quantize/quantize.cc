@@ -12,9 +12,11 @@
 #include "gguf/imatrix.h"
 #include "gguf/soundness.h"
 #include "plan/pricing.h"
+#include "quantize/calibration/diagonals.h"
 #include "quantize/craft.h"
 #include "quantize/learn_from.h"
 #include "quantize/made_by.h"
+#include "quantize/make_file.h"
 
 namespace trimma {
 namespace {
@@ -225,10 +227,7 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
                  "give --calibration FILE (a text) or --imatrix FILE"};
   }
   TRY(Prepared prepared, Prepare(options));
-  if (!options.force && access(options.output.c_str(), F_OK) == 0) {
-    return Error{Code::kFailure, fmt::format("{} exists already", SafeText(options.output)),
-                 "choose another name, or pass --force"};
-  }
+  TRY_STATUS(CheckOutput(prepared.source, options));
   Calibration calibration;
   TRY_STATUS(calibration.Collect(options, progress));
   QuantizeOptions known = options;
@@ -251,44 +250,24 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
     TRY(importance, ReadImportance(*calibration.path()));
   }
   const std::optional<MadeBy> made_by = MadePlainly(known, importance);
-  Json types = Json::array();
-  for (const TensorType type : prepared.assignment.types)
-    types.push_back(static_cast<uint32_t>(type));
-  const Json request = {{"source", options.source},
-                        {"output", options.output},
-                        {"recipe", options.recipe->name},
-                        {"types", types},
-                        {"importance", calibration.path() ? Json(*calibration.path()) : Json()},
-                        {"moments", Json()},
-                        {"exact", options.exact},
-                        {"compensate", false},
-                        {"metadata", made_by ? ToJson(*made_by) : Json()},
-                        {"memory_bytes", options.memory_bytes},
-                        {"threads", options.threads},
-                        {"force", options.force}};
-  TRY(const Json result, RunChild("quantize", request, [&](const Json& event) {
+  FileToMake file;
+  file.output = options.output;
+  file.assignment = &prepared.assignment;
+  file.label = options.recipe;
+  file.importance = calibration.path();
+  file.made_by = made_by;
+  file.force = options.force;
+  TRY(const Json answer, RunChild("quantize", RequestOf(options, file), [&](const Json& event) {
         if (progress) progress("quantising", event.value("progress", 0.0));
       }));
-  TRY(const GgufFile written, ReadGguf(options.output));
-  if (written.file_bytes != result.at("file_bytes").get<uint64_t>()) {
-    return Error{Code::kInternal,
-                 fmt::format("{} has {} bytes, {} were announced", SafeText(options.output),
-                             written.file_bytes, result.at("file_bytes").get<uint64_t>()),
-                 ""};
-  }
-  QuantizeReport report;
-  report.output = options.output;
-  report.file_bytes = written.file_bytes;
-  report.bits_per_weight = written.bits_per_weight();
+  TRY(QuantizeReport report, ReportMade(prepared.source, options.output, answer));
   report.notes = prepared.assignment.notes;
   report.importance = calibration.dataset();
   const Origin origin = OriginOf(importance);
   report.text = origin.text;
   report.notes.insert(report.notes.end(), origin.notes.begin(), origin.notes.end());
-  for (size_t i = 0; i < written.tensors.size(); ++i) {
-    report.tensors.push_back({written.tensors[i].name, prepared.source.tensors[i].type,
-                              written.tensors[i].type, written.tensors[i].bytes});
-  }
+  const std::string unseen = UnseenExpertsNote(importance);
+  if (!unseen.empty()) report.notes.push_back(unseen);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
@@ -313,6 +292,7 @@ Json ToJson(const QuantizeReport& report) {
           {"importance", report.importance.empty() ? Json() : Json(report.importance)},
           {"calibration", report.text ? ToJson(*report.text) : Json()},
           {"notes", report.notes},
+          {"rounding", report.rounding.empty() ? Json() : Json(report.rounding)},
           {"tensors", tensors}};
 }
 

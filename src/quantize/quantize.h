@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,6 +75,9 @@ struct QuantizeReport {
   double seconds = 0;
   std::vector<TensorChange> tensors;
   std::vector<std::string> notes;
+  // Once it is made: names of the tensors that were "kept", and whose errors weighed "alike", were
+  // "weighed" or "compensated".
+  std::map<std::string, std::vector<std::string>> rounding;
   std::optional<double> expected_loss;   // nats a token, where types were allocated
   std::optional<SpeedBeside> speed;      // likewise, with options.speed
   std::optional<uint64_t> budget_bytes;  // for the file, likewise: given, or found to fit

@@ -13,6 +13,7 @@ namespace trimma {
 namespace stage {
 inline constexpr const char* kMoments = "moments.gguf";
 inline constexpr const char* kTokens = "tokens.json";
+inline constexpr const char* kExperts = "experts.gguf";  // where the model has any
 inline constexpr const char* kCarrier = "carrier.gguf";  // gone once the worths are there
 inline constexpr const char* kWorths = "worths.json";
 

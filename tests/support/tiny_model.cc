@@ -46,8 +46,9 @@ class ModelMaker {
     const float output_deviation = 2.0F / std::sqrt(static_cast<float>(o_.embedding));
     AddMatrix("token_embd", o_.embedding, o_.vocab, output_deviation);
     if (bert()) {
-      AddMatrix("token_types", o_.embedding, 1);
-      AddMatrix("position_embd", o_.embedding, o_.context);
+      // The engine adds them as they are, so they can't be F16.
+      AddNoise("token_types", {o_.embedding, 1}, {0.1F, tensor_type::kF32});
+      AddNoise("position_embd", {o_.embedding, o_.context}, {0.1F, tensor_type::kF32});
       AddNorm("token_embd_norm");
     } else {
       AddVector("output_norm", o_.embedding);
@@ -179,22 +180,28 @@ class ModelMaker {
 
   // [columns, rows]; the default deviation keeps the length of what it multiplies.
   void AddMatrix(const std::string& name, uint32_t columns, uint32_t rows, float deviation = 0) {
-    AddNoise(name, {columns, rows}, deviation);
+    if (deviation == 0) deviation = 1.0F / std::sqrt(static_cast<float>(columns));
+    AddNoise(name, {columns, rows}, {deviation, o_.type});
   }
 
   // One matrix for each expert.
   void AddExperts(const std::string& name, uint32_t columns, uint32_t rows) {
-    AddNoise(name, {columns, rows, o_.experts}, 0);
+    const float deviation = 1.0F / std::sqrt(static_cast<float>(columns));
+    AddNoise(name, {columns, rows, o_.experts}, {deviation, o_.type});
   }
 
-  void AddNoise(const std::string& name, const std::vector<uint64_t>& shape, float deviation) {
-    if (deviation == 0) deviation = 1.0F / std::sqrt(static_cast<float>(shape[0]));
+  struct Weights {
+    float deviation;
+    TensorType type;
+  };
+  void AddNoise(const std::string& name, const std::vector<uint64_t>& shape, Weights weights) {
     std::string data;
     uint64_t elements = 1;
     for (const uint64_t n : shape) elements *= n;
     data.reserve(elements * sizeof(float));
-    for (uint64_t i = 0; i < elements; ++i) Append(deviation * Noise(), o_.type, &data);
-    model_.tensors.push_back({name + ".weight", o_.type, shape});
+    for (uint64_t i = 0; i < elements; ++i)
+      Append(weights.deviation * Noise(), weights.type, &data);
+    model_.tensors.push_back({name + ".weight", weights.type, shape});
     model_.data.push_back(std::move(data));
   }
 

@@ -85,7 +85,7 @@ class Bench(Figures):
         """One child: its answer, seconds in all and until the first sums, memory of the card."""
         text = {"file": str(self.wishes.calibration), "generate": False, "seconds": 20, "chunks": self.wishes.chunks}
         request = {"model": str(model), "text": text, "memory_bytes": self.memory, "threads": self.wishes.threads,
-                   "moments": str(self.wishes.work / f"{name}.gguf"), "on_host": on_host,
+                   "predicts": False, "moments": str(self.wishes.work / f"{name}.gguf"), "on_host": on_host,
                    "tokens": str(self.wishes.work / f"{name}.json")}
         begun = time.monotonic()
         first, answer = None, {}

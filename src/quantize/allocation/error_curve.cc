@@ -17,7 +17,7 @@ Result<double> ErrorOf(const ErrorTerms& terms, const ErrorWeights& by, int thre
   for (uint64_t row = 0; row < terms.rows; ++row) {
     for (uint64_t j = 0; j < terms.n; ++j) {
       const double r = terms.weights[row * terms.n + j] - terms.values[row * terms.n + j];
-      sum += r * r * (by.importance != nullptr ? static_cast<double>((*by.importance)[j]) : 1.0);
+      sum += r * r * (by.importance != nullptr ? static_cast<double>(by.importance[j]) : 1.0);
     }
   }
   return sum;
@@ -34,9 +34,7 @@ Result<std::vector<double>> ErrorCurve(const ErrorTerms& rows, const std::vector
                                        const ErrorWeights& by, int threads) {
   std::vector<float> diagonal;
   if (by.moment != nullptr) diagonal = by.moment->Diagonal();
-  const float* importance = by.moment != nullptr       ? diagonal.data()
-                            : by.importance != nullptr ? by.importance->data()
-                                                       : nullptr;
+  const float* importance = by.moment != nullptr ? diagonal.data() : by.importance;
   constexpr uint64_t kSlab = 64;
   for (const TensorType type : types) PreparePlainRows(type);
   std::vector<double> errors(types.size());

@@ -15,8 +15,8 @@ namespace trimma {
 
 // What weighs the errors of one tensor.
 struct ErrorWeights {
-  const SecondMoment* moment = nullptr;            // of the matrix's input; nullptr: none was seen,
-  const std::vector<float>* importance = nullptr;  // then [n] mean squares, or nullptr: all alike
+  const SecondMoment* moment = nullptr;  // of the matrix's input; nullptr: none was seen,
+  const float* importance = nullptr;     // then [n] sums of its squares, or nullptr: all alike
 };
 
 // Sum over the rows of the weighted squares of `values` - `weights`, both [rows, n].

@@ -5,9 +5,11 @@
 #include <cstring>
 
 #include "hardware/temp_tree.h"
+#include "plan/assignment.h"
 #include "quantize/allocation/candidates.h"
 #include "quantize/allocation/sensitivity.h"
 #include "quantize/calibration/calibration_text.h"
+#include "quantize/calibration/diagonals.h"
 #include "quantize/calibration/moments.h"
 #include "support/tiny_model.h"
 
@@ -83,8 +85,8 @@ TEST_F(MeasureWorthTest, EveryMatrixHasAWorthAndFewerBitsErrMore) {
       EXPECT_GT(worth.shares[a], 0);
       EXPECT_LE(worth.shares[a], 1);
       for (size_t b = 0; b < worth.types.size(); ++b) {
-        if (BitsOf(worth.types[a]) < BitsOf(worth.types[b]) - 0.6)
-          EXPECT_GT(worth.errors[a], worth.errors[b]) << worth.name;
+        const bool far = BitsOf(worth.types[a]) < BitsOf(worth.types[b]) - 0.6;
+        EXPECT_TRUE(!far || worth.errors[a] > worth.errors[b]) << worth.name;
       }
     }
   }
@@ -99,9 +101,33 @@ TEST_F(MeasureWorthTest, AGroupSharesOneMeasurement) {
   for (const TensorWorth& worth : *worths) {
     if (!worth.name.starts_with("blk.")) continue;
     const auto [kind, is_new] = kinds.emplace(worth.name.substr(5), worth.probe_kld);
-    if (!is_new) EXPECT_EQ(kind->second, worth.probe_kld) << worth.name;
+    EXPECT_TRUE(is_new || kind->second == worth.probe_kld) << worth.name;
   }
   EXPECT_EQ(kinds.size(), 7);
+}
+
+TEST_F(MeasureWorthTest, ExpertsErrAsTheirOwnTokensWeigh) {
+  shape_.experts = 4;
+  Load();
+  const auto experts =
+      GatherDiagonals(*carrier_, text_.moments, ActivationTap::Matrices::kExperts, [](double) {});
+  ASSERT_TRUE(experts.ok());
+  EXPECT_EQ(experts->entries.size(), 6);  // gate, up and down of two layers
+  SensitivityOptions options;
+  const auto alike = Measured(options);
+  options.experts = &*experts;
+  const auto weighed = Measured(options);
+  ASSERT_TRUE(alike.ok() && weighed.ok());
+  for (size_t i = 0; i < weighed->size(); ++i) {
+    const TensorWorth& worth = (*weighed)[i];
+    if (!worth.name.ends_with("_exps.weight")) {
+      EXPECT_EQ(worth.errors, (*alike)[i].errors) << worth.name;
+      continue;
+    }
+    EXPECT_GT(worth.sensitivity, 0) << worth.name;
+    EXPECT_NE(worth.errors, (*alike)[i].errors) << worth.name;
+    for (const double share : worth.shares) EXPECT_EQ(share, 1);
+  }
 }
 
 TEST_F(MeasureWorthTest, ThreadsChangeNothing) {

@@ -32,13 +32,24 @@ Place PlaceOf(const std::string& name) {
   return {layer, end + 1};
 }
 
+uint64_t RowsPerMatrix(const TensorInfo& tensor) {
+  return tensor.shape.size() > 1 ? tensor.shape[1] : 1;
+}
+
 class Workbench {
  public:
-  Workbench(SourceRows source, const MomentsFile& moments, int threads)
-      : source_(std::move(source)), moments_(moments), threads_(threads) {}
+  Workbench(SourceRows source, const MomentsFile& moments, const SensitivityOptions& options)
+      : source_(std::move(source)),
+        moments_(moments),
+        experts_(options.experts),
+        threads_(options.threads) {}
 
-  // Makes the moment of the tensor's input the one that errors are weighed with.
+  // Makes the moment of the tensor's input the one that errors are weighed with, or what is known
+  // of each expert's.
   Status Choose(const TensorInfo& tensor) {
+    entry_ = nullptr;
+    if (experts_ != nullptr && experts_->entries.contains(tensor.name))
+      entry_ = &experts_->entries.at(tensor.name);
     const auto input = moments_.InputOf(tensor.name);
     if (!input) {
       compensation_.reset();
@@ -54,14 +65,21 @@ class Workbench {
     chosen_ = input;
     return {};
   }
-  ErrorWeights by() const { return {moment_ ? &*moment_ : nullptr, nullptr}; }
+  ErrorWeights By(uint64_t matrix) const {
+    if (moment_) return {&*moment_, nullptr};
+    if (entry_ == nullptr) return {};
+    const uint64_t of = entry_->matrices() > 1 ? matrix : 0;
+    return {nullptr, entry_->sum2.data() + of * entry_->columns};
+  }
 
   // The tensor rounded to its probe type, in the carrier's type; adds its error to `error`.
   Result<std::vector<char>> Spoilt(const TensorInfo& tensor, TensorType carrier, double& error) {
     const TensorType type = *ProbeType(tensor);
     const uint64_t n = tensor.row_length();
     const uint64_t rows = tensor.rows();
-    const uint64_t slabs = (rows + kSlabRows - 1) / kSlabRows;
+    const uint64_t rows_per_matrix = RowsPerMatrix(tensor);
+    const uint64_t slabs_per_matrix = (rows_per_matrix + kSlabRows - 1) / kSlabRows;
+    const uint64_t slabs = rows / rows_per_matrix * slabs_per_matrix;
     const uint64_t step = std::max<uint64_t>(1, slabs * kSlabRows / (kSampledRows + kSlabRows - 1));
     std::vector<float> diagonal;
     if (moment_) diagonal = moment_->Diagonal();
@@ -71,18 +89,21 @@ class Workbench {
     std::vector<double> errors(slabs);
     std::vector<uint64_t> counted(slabs);
     TRY_STATUS(ParallelFor(slabs, threads_, [&](uint64_t i) -> Status {
-      const uint64_t first = i * kSlabRows;
-      const uint64_t count = std::min(kSlabRows, rows - first);
+      const uint64_t matrix = i / slabs_per_matrix;
+      const uint64_t within = i % slabs_per_matrix * kSlabRows;
+      const uint64_t first = matrix * rows_per_matrix + within;
+      const uint64_t count = std::min(kSlabRows, rows_per_matrix - within);
+      const ErrorWeights by = By(matrix);
       TRY(const std::vector<float> weights, source_.Read(tensor, first, count));
       std::vector<char> blocks(count * *RowBytes(type, n));
       QuantizePlainRows(type, weights.data(), count, n,
-                        diagonal.empty() ? nullptr : diagonal.data(), blocks.data());
+                        diagonal.empty() ? by.importance : diagonal.data(), blocks.data());
       std::vector<float> values(count * n);
       DequantizeRows(type, blocks.data(), count, n, values.data());
       char* to = spoilt.data() + first * *RowBytes(carrier, n);
       QuantizeRows(carrier, values.data(), count, n, nullptr, to);
       if (i % step != 0) return {};
-      TRY(errors[i], ErrorOf({weights.data(), values.data(), count, n}, by(), 1));
+      TRY(errors[i], ErrorOf({weights.data(), values.data(), count, n}, by, 1));
       counted[i] = count;
       return {};
     }));
@@ -103,8 +124,16 @@ class Workbench {
       std::copy(row.begin(), row.end(), rows.begin() + static_cast<ptrdiff_t>(i * n));
       return {};
     }));
-    TRY(worth.errors,
-        ErrorCurve({rows.data(), nullptr, sample.size(), n}, worth.types, by(), threads_));
+    worth.errors.assign(worth.types.size(), 0);
+    const uint64_t rows_per_matrix = RowsPerMatrix(tensor);
+    for (size_t from = 0, to = 0; from < sample.size(); from = to) {
+      const uint64_t matrix = sample[from] / rows_per_matrix;
+      while (to < sample.size() && sample[to] / rows_per_matrix == matrix) ++to;
+      TRY(const std::vector<double> errors,
+          ErrorCurve({rows.data() + from * n, nullptr, to - from, n}, worth.types, By(matrix),
+                     threads_));
+      for (size_t t = 0; t < errors.size(); ++t) worth.errors[t] += errors[t];
+    }
     const double scale = static_cast<double>(tensor.rows()) / static_cast<double>(sample.size());
     const WeightMatrix sampled = {rows.data(), sample.size(), n};
     for (double& e : worth.errors) e *= scale;
@@ -140,7 +169,9 @@ class Workbench {
 
   SourceRows source_;
   const MomentsFile& moments_;
+  const Importance* experts_;
   int threads_;
+  const ImportanceEntry* entry_ = nullptr;  // of the tensor, where it is of experts
   std::optional<SecondMoment> moment_;
   std::optional<SecondMoment> held_out_;      // made with the compensation
   std::optional<Compensation> compensation_;  // of moment_, when a curve first needs it
@@ -185,7 +216,7 @@ Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
     if (probe.Has(source.tensors[t].name)) tensors.push_back(t);
   }
   TRY(SourceRows rows, SourceRows::Open(source));
-  Workbench bench(std::move(rows), moments, options.threads);
+  Workbench bench(std::move(rows), moments, options);
   std::vector<TensorWorth> worths(tensors.size());
   std::vector<std::string> names;
   for (const size_t t : tensors) names.push_back(source.tensors[t].name);

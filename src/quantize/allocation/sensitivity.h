@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "base/result.h"
 #include "engine/divergence_probe.h"
+#include "gguf/imatrix.h"
 #include "gguf/reader.h"
 #include "quantize/calibration/moments_file.h"
 
@@ -35,6 +36,7 @@ std::vector<std::vector<size_t>> GroupTensors(const std::vector<std::string>& na
 struct SensitivityOptions {
   size_t groups = 64;
   int threads = 1;
+  const Importance* experts = nullptr;  // of matrices of experts, which have no moments
 };
 
 // For the tensors of `source` at these indexes, each of which has a ProbeType; those that the
@@ -49,8 +51,8 @@ Result<std::vector<TensorWorth>> MeasureWorth(const GgufFile& source,
 Json ToJson(const TensorWorth& worth);
 Result<TensorWorth> TensorWorthFromJson(const Json& json);
 
-// The child's side: {"source", "carrier", "moments", "tokens": paths, "tensors": indexes,
-// "threads", "groups"}.
+// The child's side: {"source", "carrier", "moments", "tokens", "experts" (or null): paths,
+// "tensors": indexes, "threads", "groups"}.
 Result<Json> SensitivityJob(const Json& request, const Emit& emit);
 
 }  // namespace trimma

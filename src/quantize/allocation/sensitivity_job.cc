@@ -40,6 +40,11 @@ Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
   SensitivityOptions options;
   options.groups = request.at("groups");
   options.threads = threads;
+  std::optional<Importance> experts;
+  if (!request.at("experts").is_null()) {
+    TRY(experts, ReadImportance(request["experts"].get<std::string>()));
+    options.experts = &*experts;
+  }
   TRY(const std::vector<TensorWorth> worths,
       MeasureWorth(source, request.at("tensors").get<std::vector<size_t>>(), moments, probe,
                    options, [&](double share) { emit({{"progress", share}}); }));

@@ -1,5 +1,9 @@
 #include "quantize/calibration/diagonals.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace trimma {
 
 Result<Importance> GatherDiagonals(const Model& model, const TokenText& text,
@@ -26,6 +30,28 @@ Result<Importance> GatherDiagonals(const Model& model, const TokenText& text,
   importance.chunk_size = static_cast<uint32_t>(text.chunks[0].size());
   importance.datasets = {text.description};
   return importance;
+}
+
+bool HasExperts(const GgufFile& model) {
+  return std::any_of(model.tensors.begin(), model.tensors.end(), [](const TensorInfo& tensor) {
+    return tensor.shape.size() == 3 && tensor.shape[2] > 1 && tensor.name.ends_with(".weight");
+  });
+}
+
+std::string UnseenExpertsNote(const Importance& importance) {
+  size_t all = 0;
+  size_t unseen = 0;
+  for (const auto& [name, entry] : importance.entries) {
+    if (entry.matrices() < 2) continue;
+    all += entry.matrices();
+    unseen += static_cast<size_t>(std::count(entry.counts.begin(), entry.counts.end(), 0.0F));
+  }
+  if (unseen == 0) return "";
+  return fmt::format(
+      "{} of {} matrices of experts saw no token of the text: all their errors weigh alike (a "
+      "longer "
+      "text reaches more of them)",
+      unseen, all);
 }
 
 }  // namespace trimma

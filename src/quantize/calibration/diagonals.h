@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "engine/activations.h"
 #include "engine/model.h"
 #include "engine/token_text.h"
+#include "gguf/reader.h"
 
 namespace trimma {
 
@@ -14,5 +16,11 @@ namespace trimma {
 Result<Importance> GatherDiagonals(const Model& model, const TokenText& text,
                                    ActivationTap::Matrices matrices,
                                    const std::function<void(double)>& progress);
+
+// Whether tokens choose among matrices of this model: a mixture of experts.
+bool HasExperts(const GgufFile& model);
+
+// "3 of 96 matrices of experts saw no token ..."; "" where all saw some.
+std::string UnseenExpertsNote(const Importance& importance);
 
 }  // namespace trimma

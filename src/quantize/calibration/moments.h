@@ -39,10 +39,11 @@ Result<Gathered> GatherMoments(const Model& model, const CalibrationText& text,
                                const GatherOptions& options,
                                const std::function<void(double)>& progress);
 
-// The child's side: {"model", "text": a TextRequest, "memory_bytes", "threads", "moments": path,
-// "tokens": path of the CalibrationText, which is made where it isn't there; "on_host": true sums up
-// on the host whatever lies elsewhere, for the benchmark}. {"unsupported": why} where the engine
-// can't evaluate the model.
+// The child's side: {"model", "text": a TextRequest, "predicts": whether predictions will be wanted
+// too, "memory_bytes", "threads", "moments": path, "experts": path of the importance data of
+// experts, where there are any, "tokens": path of the CalibrationText, which is made where it isn't
+// there; "on_host": true sums up on the host whatever lies elsewhere, for the benchmark}.
+// {"unsupported": why} where the engine can't evaluate the model.
 Result<Json> MomentsJob(const Json& request, const Emit& emit);
 
 // How it would go, which one evaluation of these tokens tells.

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "engine/evaluates.h"
 #include "gguf/soundness.h"
+#include "quantize/calibration/diagonals.h"
 #include "quantize/calibration/evaluation.h"
 #include "quantize/calibration/moments.h"
 #include "quantize/calibration/text_source.h"
@@ -13,7 +14,8 @@ namespace trimma {
 namespace {
 
 constexpr size_t kShortestChunk = 16;
-constexpr double kTextShare = 0.3;  // of the progress, where text is generated
+constexpr double kTextShare = 0.3;     // of the progress, where text is generated
+constexpr double kExpertsShare = 0.3;  // of the rest, where there are experts
 
 // The text that an interrupted run has left at `path`, or a new one, kept there: what the model
 // writes in a given time is not the same twice.
@@ -38,14 +40,16 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   TRY_STATUS(CheckModel(file));
   const int threads = request.at("threads");
   const TextRequest wanted = TextRequestFromJson(request.at("text"));
-  const bool generates = wanted.generate || !wanted.file;
+  const bool writes = wanted.generate || !wanted.file;
+  const bool predicts = writes || request.at("predicts").get<bool>();
   RuntimeSettings room = ChunkSettings(kChunkTokens, threads);
-  if (generates) room.context *= kSequences;
+  if (writes) room.context *= kSequences;
   TRY(const FittedModel fitted, LoadFitted(path, {}, room));
   const Model& model = fitted.model;
-  TRY(const std::string why_not, WhyNotEvaluated(model));
+  TRY(const std::string why_not,
+      WhyNotEvaluated(model, predicts ? Wanted::kPredictions : Wanted::kInputs));
   if (!why_not.empty()) return Json{{"unsupported", why_not}};
-  const double head = generates ? kTextShare : 0;
+  const double head = writes ? kTextShare : 0;
   const auto report = [&](double share) { emit({{"progress", share}}); };
   TRY(const CalibrationText text,
       TextAt(request.at("tokens"), model, wanted, [&](double share) { report(head * share); }));
@@ -57,8 +61,19 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   options.cost = fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
   if (request.value("on_host", false))
     options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
+  double done = head;
+  if (HasExperts(file)) {
+    // Before the moments, which say that all is there.
+    auto experts =
+        GatherDiagonals(model, text.moments, ActivationTap::Matrices::kExperts,
+                        [&](double share) { report(head + kExpertsShare * (1 - head) * share); });
+    if (!experts.ok()) return WhichTensor(file, experts.error());
+    if (!experts->entries.empty())
+      TRY_STATUS(WriteImportance(request.at("experts").get<std::string>(), *experts));
+    done = head + kExpertsShare * (1 - head);
+  }
   const auto gathered =
-      GatherMoments(model, text, options, [&](double share) { report(head + (1 - head) * share); });
+      GatherMoments(model, text, options, [&](double share) { report(done + (1 - done) * share); });
   if (!gathered.ok()) return WhichTensor(file, gathered.error());
   return Json{{"passes", gathered->passes},
               {"blocked", gathered->blocked.size()},
@@ -79,7 +94,7 @@ Result<Json> GatheringJob(const Json& request, const Emit&) {
   options.threads = request.at("threads");
   TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {},
                                            ChunkSettings(kChunkTokens, options.threads)));
-  TRY(const std::string why_not, WhyNotEvaluated(fitted.model));
+  TRY(const std::string why_not, WhyNotEvaluated(fitted.model, Wanted::kInputs));
   if (!why_not.empty()) return Json{{"inputs", 0}, {"passes", 0}, {"blocked", 0}};
   // Which tokens doesn't matter: every matrix but those of experts sees all of them.
   std::vector<Token> tokens(kShortestChunk, 0);
