@@ -33,7 +33,7 @@ Result<PricedCell> Placed(const GgufFile& file, const RuntimeSettings& settings,
   }
   const std::vector<Mix> as_is;
   Pricer pricer(file, as_is, target);
-  TRY_STATUS(pricer.Start(settings.flash_attention));
+  TRY_STATUS(pricer.Start(settings));
   TRY(PricedCell whole, pricer.At(0, pricer.placements().At(0, settings)));
   if (Pricer::Fits(whole)) return whole;
   return pricer.Place(0, settings, pricer.GuessPlace(whole));

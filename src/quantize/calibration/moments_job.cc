@@ -37,6 +37,10 @@ Result<TokenText> Generate(const Model& model, double seconds, size_t chunks,
   return all;
 }
 
+PassCost CostOf(const FittedModel& fitted) {
+  return fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
+}
+
 }  // namespace
 
 Result<Json> MomentsJob(const Json& request, const Emit& emit) {
@@ -59,7 +63,7 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   options.memory_bytes = request.at("memory_bytes");
   options.threads = threads;
   options.note = fitted.note;
-  options.cost = fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
+  options.cost = CostOf(fitted);
   if (request.value("on_host", false))
     options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
   const double head = generates ? kTextShare : 0;
@@ -88,6 +92,7 @@ Result<Json> GatheringJob(const Json& request, const Emit&) {
   options.threads = request.at("threads");
   TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {},
                                            ChunkSettings(kChunkTokens, options.threads)));
+  options.cost = CostOf(fitted);
   // Which tokens doesn't matter: every matrix but those of experts sees all of them.
   std::vector<Token> tokens(kShortestChunk, 0);
   if (fitted.model.adds_bos()) tokens[0] = fitted.model.bos();
