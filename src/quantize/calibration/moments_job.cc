@@ -32,6 +32,10 @@ Result<CalibrationText> TextAt(const std::string& path, const Model& model,
   return cut;
 }
 
+PassCost CostOf(const FittedModel& fitted) {
+  return fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
+}
+
 }  // namespace
 
 Result<Json> MomentsJob(const Json& request, const Emit& emit) {
@@ -58,7 +62,7 @@ Result<Json> MomentsJob(const Json& request, const Emit& emit) {
   options.memory_bytes = request.at("memory_bytes");
   options.threads = threads;
   options.note = fitted.note;
-  options.cost = fitted.note.empty() ? PassCost::kLittle : PassCost::kMuch;
+  options.cost = CostOf(fitted);
   if (request.value("on_host", false))
     options.device_of = [](const ggml_tensor*) -> ggml_backend_device* { return nullptr; };
   double done = head;
@@ -94,6 +98,7 @@ Result<Json> GatheringJob(const Json& request, const Emit&) {
   options.threads = request.at("threads");
   TRY(const FittedModel fitted, LoadFitted(request.at("model").get<std::string>(), {},
                                            ChunkSettings(kChunkTokens, options.threads)));
+  options.cost = CostOf(fitted);
   TRY(const std::string why_not, WhyNotEvaluated(fitted.model, Wanted::kInputs));
   if (!why_not.empty()) return Json{{"inputs", 0}, {"passes", 0}, {"blocked", 0}};
   // Which tokens doesn't matter: every matrix but those of experts sees all of them.
