@@ -55,8 +55,8 @@ struct GatheringPlan {
 Result<GatheringPlan> PlanGathering(const Model& model, const std::vector<Token>& tokens,
                                     const GatherOptions& options);
 
-// The same of a model in a child process, by the shortest of texts. No inputs where the engine can't
-// evaluate the model.
+// The same of a model in a child process, by the shortest of texts. No inputs where the engine
+// can't evaluate the model.
 Result<GatheringPlan> AskGathering(const std::string& model, uint64_t memory_bytes, int threads);
 
 // The child's side: {"model", "memory_bytes", "threads"}.
