@@ -9,6 +9,7 @@
 
 #include "base/build_info.h"
 #include "base/interrupt.h"
+#include "base/stats.h"
 #include "engine/engine.h"
 #include "engine/kernel_graph.h"
 #include "hardware/kernels.h"
@@ -81,6 +82,22 @@ class DeviceBench {
         points.push_back({static_cast<double>(bytes), product->bytes / product->seconds});
     }
     return points;
+  }
+
+  // Times one and the same product again, for Unsteadiness().
+  void Tick() {
+    constexpr uint64_t kBytes = 1 << 24;
+    const auto product =
+        Matvec(GGML_TYPE_F16, shapes_.middle, shapes_.middle, kBytes, kBytes, slice_ / 4);
+    if (product) ticks_.push_back(product->seconds);
+  }
+
+  // What other programs, clocks and neighbours on the same host make of equal work.
+  double Unsteadiness() {
+    constexpr size_t kFewest = 5;
+    if (ticks_.size() < kFewest) return 0;
+    std::sort(ticks_.begin(), ticks_.end());
+    return Quantile(ticks_, 0.9) / Quantile(ticks_, 0.1) - 1;
   }
 
   std::optional<WeightKernel> Weights(ggml_type type, uint64_t pool_bytes) {
@@ -336,6 +353,7 @@ class DeviceBench {
   Shapes shapes_;
   double slice_;
   double op_seconds_ = 0;
+  std::vector<double> ticks_;
 };
 
 class Bench {
@@ -403,15 +421,18 @@ class Bench {
     for (const ggml_type type : kKvTypes) {
       TRY_STATUS(CheckInterrupted());
       if (!Go(step++ / steps)) break;
+      bench.Tick();
       const auto kernel = bench.Attention(type);
       if (kernel) out.attention[ggml_type_name(type)] = *kernel;
     }
     for (const ggml_type type : kWeightTypes) {
       TRY_STATUS(CheckInterrupted());
       if (!Go(step++ / steps)) break;
+      bench.Tick();
       const auto kernel = bench.Weights(type, pool);
       if (kernel) out.weights[ggml_type_name(type)] = *kernel;
     }
+    out.unsteadiness = bench.Unsteadiness();
     return out;
   }
 

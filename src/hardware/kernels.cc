@@ -42,6 +42,7 @@ void Fields(Kernel& k, const Visit& visit) {
     visit("graph_seconds", k.graph_seconds);
     visit("copy_bytes_per_s", k.copy_bytes_per_s);
     visit("sync_seconds", k.sync_seconds);
+    visit("unsteadiness", k.unsteadiness);
   }
 }
 

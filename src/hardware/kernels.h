@@ -71,6 +71,8 @@ struct DeviceKernels {
   double graph_seconds = 0;     // starting a graph
   double copy_bytes_per_s = 0;  // GPU: from host memory, as weights of a prompt's batch go
   double sync_seconds = 0;      // GPU: handing a token's activations over, and waiting
+  double unsteadiness = 0;      // of one and the same kernel while the others were timed:
+                                // its slowest tenth over its fastest, less 1
   bool measured = true;         // false: derived from a card's data sheet
   bool operator==(const DeviceKernels&) const = default;
 };

@@ -24,6 +24,7 @@ KernelTable Table() {
   host.norm_op_seconds = 2e-6;
   host.new_op_seconds = 2e-6;
   host.graph_seconds = 4e-6;
+  host.unsteadiness = 0.2;
   return {"de3ff815ea7d", {gpu, host}, 17.5};
 }
 

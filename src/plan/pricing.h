@@ -59,7 +59,7 @@ struct PricingRequest {
   RuntimeSettings base;
   PricingTarget target;
   // Where layers are placed as they fit: every choice with the GPUs left out too, after the others.
-  // Otherwise those choices that the GPUs don't hold whole.
+  // Otherwise those choices of which the GPUs can't hold even the work buffers.
   bool always_without_gpu = false;
 };
 

@@ -194,8 +194,7 @@ Status AddWithoutGpu(Pricer& pricer, size_t mixes, std::vector<RuntimeSettings> 
                      bool always, Answer& answer) {
   const size_t n = settings.size();
   const auto wanted = [&](size_t mix, size_t i) {
-    const RuntimeSettings& placed = answer.cells[mix * n + i].settings;
-    return always || !placed.host_tensors.empty() || placed.gpu_layers < pricer.layers();
+    return always || !Pricer::Fits(answer.cells[mix * n + i]);
   };
   std::vector<size_t> places;  // of the settings that some mix wants
   std::vector<RuntimeSettings> without;

@@ -254,7 +254,7 @@ TEST(PricingTest, TwoCardsShareTheLayersAndNoCardLeavesThemOnTheHost) {
 
 // Cells of a request on one card, then those that leave it out; what the latter cost where there is
 // no card at all.
-TEST(PricingTest, ChoicesThatTheCardDoesNotHoldWholeArePricedWithoutItToo) {
+TEST(PricingTest, ChoicesOfWhichTheCardHoldsNothingArePricedWithoutItToo) {
   const TempTree tree;
   TinyModelOptions shape = Shape("llama");
   shape.layers = 6;
@@ -296,16 +296,19 @@ TEST(PricingTest, ChoicesThatTheCardDoesNotHoldWholeArePricedWithoutItToo) {
     EXPECT_EQ(ToJson(without.devices[1]), ToJson(none->cells[i].devices[0]));
   }
 
-  // Somewhere between: of those that lie on both sides, and of those alone.
+  // A card that some choices lie on in part needs no other way, one without room does.
   request.always_without_gpu = false;
   const DeviceBytes& largest = whole->cells[2].devices[0];  // F16, 8192, f16
   request.target.cards->front().free_bytes = largest.total_bytes() + largest.reserve_bytes - 1;
   const auto some = PriceMixes(file, request);
   ASSERT_TRUE(some.ok()) << some.error().what;
-  ASSERT_EQ(some->cells.size(), choices + 1);
+  ASSERT_EQ(some->cells.size(), choices);
   EXPECT_LT(some->cells[2].settings.gpu_layers, some->layers);
-  EXPECT_FALSE(some->cells[choices].settings.use_gpu);
-  EXPECT_EQ(some->cells[choices].settings.context, 8192U);
+  request.target.cards->front().free_bytes = 1;
+  const auto all = PriceMixes(file, request);
+  ASSERT_TRUE(all.ok()) << all.error().what;
+  ASSERT_EQ(all->cells.size(), 2 * choices);
+  EXPECT_FALSE(all->cells[choices].settings.use_gpu);
 }
 
 TEST(PricingTest, WithoutLayersACardIsStillUsedAndLeftOutItIsNot) {

@@ -263,6 +263,13 @@ std::optional<double> SpeedModel::PromptSeconds(const RuntimeSettings& settings,
   return seconds;
 }
 
+// Of the devices that take part: what was timed at one moment is run at another.
+double SpeedModel::Unsteadiness(bool host, bool gpu) const {
+  double most = host ? host_.unsteadiness : 0;
+  for (const DeviceKernels& device : gpus_) most = std::max(most, gpu ? device.unsteadiness : 0);
+  return most;
+}
+
 SpeedPrediction SpeedModel::Predict(const RuntimeSettings& settings) const {
   SpeedPrediction out;
   if (!predictable_) return out;
@@ -277,7 +284,8 @@ SpeedPrediction SpeedModel::Predict(const RuntimeSettings& settings) const {
   };
   const auto within = [&](double value, bool gpu, const Width& width) {
     const bool measured = (!host || host_.measured) && (!gpu || gpus_measured);
-    const double w = !measured ? width.unmeasured : host && gpu ? width.split : width.alone;
+    const double steady = !measured ? width.unmeasured : host && gpu ? width.split : width.alone;
+    const double w = (1 + steady) * (1 + Unsteadiness(host, gpu)) - 1;
     return Estimate{value, value / (1 + w), value * (1 + w), measured};
   };
   if (const auto token = TokenSeconds(settings, settings.context / 2.0)) {

@@ -102,6 +102,7 @@ class SpeedModel {
   void AddTensor(const GgufFile& file, const TensorInfo& tensor, TensorType type, size_t index);
   Matrices& MatricesOf(Layer& layer, TensorType type, double share, bool after_attention);
   Placement Place(const RuntimeSettings& settings) const;
+  double Unsteadiness(bool host, bool gpu) const;
   const std::vector<std::vector<bool>>& HostMatrices(
       const std::vector<std::string>& patterns) const;
   const DeviceKernels& DeviceOf(const Placement& placement, size_t layer) const;

@@ -229,6 +229,20 @@ TEST(SpeedModelTest, AWaitIsThePromptOverItsSpeed) {
   EXPECT_TRUE(p.ttft_ms->measured);
 }
 
+TEST(SpeedModelTest, AnUnsteadyMachineWidensTheInterval) {
+  DeviceKernels host = Host();
+  const auto steady = SpeedModel(Model({}, kQ4_K), {}, {}, host).Predict(At(4096, 0));
+  host.unsteadiness = 0.5;
+  const auto unsteady = SpeedModel(Model({}, kQ4_K), {}, {}, host).Predict(At(4096, 0));
+  EXPECT_EQ(unsteady.decode_tps->value, steady.decode_tps->value);
+  EXPECT_NEAR(unsteady.decode_tps->high / steady.decode_tps->high, 1.5, 1e-9);
+  EXPECT_NEAR(steady.decode_tps->low / unsteady.decode_tps->low, 1.5, 1e-9);
+  // Not that of a host which takes no part.
+  const auto away = SpeedModel(Model({}, kQ4_K), {}, {Gpu()}, host).Predict(At(4096));
+  const auto same = SpeedModel(Model({}, kQ4_K), {}, {Gpu()}, Host()).Predict(At(4096));
+  EXPECT_EQ(away.decode_tps->high, same.decode_tps->high);
+}
+
 TEST(SpeedModelTest, NothingIsSaidWhereItWouldBeAGuess) {
   GgufFile recurrent = Model({}, kQ4_K);
   recurrent.metadata.Set("llama.ssm.state_size", uint32_t{16});
