@@ -238,8 +238,9 @@ TEST(SpeedModelTest, AnUnsteadyMachineWidensTheInterval) {
   EXPECT_NEAR(unsteady.decode_tps->high / steady.decode_tps->high, 1.5, 1e-9);
   EXPECT_NEAR(steady.decode_tps->low / unsteady.decode_tps->low, 1.5, 1e-9);
   // Not that of a host which takes no part.
-  const auto away = SpeedModel(Model({}, kQ4_K), {}, {Gpu()}, host).Predict(At(4096));
-  const auto same = SpeedModel(Model({}, kQ4_K), {}, {Gpu()}, Host()).Predict(At(4096));
+  const auto away = SpeedModel(Model({}, kQ4_K), {}, {Gpu()}, host).Predict(At(4096, std::nullopt));
+  const auto same =
+      SpeedModel(Model({}, kQ4_K), {}, {Gpu()}, Host()).Predict(At(4096, std::nullopt));
   EXPECT_EQ(away.decode_tps->high, same.decode_tps->high);
 }
 
