@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <tuple>
 
 #include "base/file.h"
 #include "base/language.h"
@@ -140,8 +141,10 @@ void TellLanguages(const Model& model, ObtainedText& obtained) {
   }
   for (const auto& [language, chunks] : counts)
     obtained.record.languages.push_back({language, chunks});
-  std::stable_sort(obtained.record.languages.begin(), obtained.record.languages.end(),
-                   [](const auto& a, const auto& b) { return a.chunks > b.chunks; });
+  std::sort(obtained.record.languages.begin(), obtained.record.languages.end(),
+            [](const LanguageShare& a, const LanguageShare& b) {
+              return std::tie(b.chunks, a.language) < std::tie(a.chunks, b.language);
+            });
 }
 
 }  // namespace
