@@ -12,8 +12,8 @@ namespace {
 class FitCli : public testing::Test {
  protected:
   void SetUp() override {
-    WriteTinyModel(box_ / "wide.gguf", {.layers = 4, .embedding = 256, .feed_forward = 1024});
-    box_.Write("text.txt", SomeText(2000));
+    WriteTinyModel(box_ / "wide.gguf", {.layers = 2, .embedding = 256, .feed_forward = 1024});
+    box_.Write("text.txt", SomeText(1200));
   }
 
   static std::vector<std::string> Call(uint64_t vram, const std::vector<std::string>& more = {}) {

@@ -28,8 +28,8 @@ class Stages : public testing::Test {
  protected:
   void SetUp() override {
     WriteTinyModel(box_ / "source.gguf",
-                   {.layers = 3, .embedding = 256, .feed_forward = 512, .vocab = 2000});
-    box_.Write("text.txt", SomeText(4000));
+                   {.layers = 2, .embedding = 256, .feed_forward = 512, .vocab = 1000});
+    box_.Write("text.txt", SomeText(1600));
   }
   static std::vector<std::string> Make(const std::string& output) {
     return {"quantize", "source.gguf",   "-o",       output,      "--size",
@@ -91,7 +91,7 @@ TEST_F(Stages, AChangedTextStartsAnew) {
   ASSERT_TRUE(Appears(box_, "out.gguf.trimma-work/moments.gguf", run));
   run.Signal(SIGINT);
   ASSERT_EQ(run.Wait().exit_code, 130);
-  box_.Write("text.txt", SomeText(3000) + "and an end of its own");
+  box_.Write("text.txt", SomeText(1400) + "and an end of its own");
   ASSERT_EQ(box_.Run(Make("out.gguf")).exit_code, 0);
   ASSERT_EQ(box_.Run(Make("fresh.gguf")).exit_code, 0);
   EXPECT_TRUE(box_.Read("out.gguf") == box_.Read("fresh.gguf"));
