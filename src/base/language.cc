@@ -74,10 +74,11 @@ const std::vector<Words>& Tables() {
   return tables;
 }
 
-constexpr double kScriptShare = 0.3;   // of the characters that are no ASCII letters or are
+// Rules of thumb, held by the samples of language_test.cc.
+constexpr double kScriptShare = 0.3;   // of the letters
 constexpr double kKanaShare = 0.1;     // kanji outnumber kana in some texts
-constexpr double kCodeShare = 0.07;    // of the visible characters; prose has 1 to 3 %
-constexpr double kCommonShare = 0.12;  // of the words; 30 % and more in ordinary prose
+constexpr double kCodeShare = 0.07;    // brackets and operators among the visible characters
+constexpr double kCommonShare = 0.12;  // of the words
 constexpr double kLead = 1.6;          // over the language that comes second
 constexpr size_t kFewestWords = 12;
 

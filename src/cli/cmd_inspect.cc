@@ -64,7 +64,7 @@ std::string Describe(const OpenedModel& model, bool tensors) {
   if (const auto dataset = file.metadata.String("quantize.imatrix.dataset"))
     text += fmt::format("calibrated on    {}\n", SafeText(*dataset));
   if (const auto languages = file.metadata.String(kLanguages))
-    text += fmt::format("in               {}\n", SafeText(Trim(*languages)));
+    text += fmt::format("its languages    {}\n", SafeText(Trim(*languages)));
   text += "\n" + TypesText(file);
   if (tensors) {
     TextTable table{{"tensor", "type", "shape", "bytes"}, {}};

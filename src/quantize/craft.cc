@@ -173,17 +173,16 @@ class Craft {
     if (!workshop_->Has(stage::kCarrier)) {
       TRY_STATUS(Child("quantize", RequestOf(options_, file), stage::kCarrying));
     }
-    TRY(const Json worths,
-        Child("sensitivity",
-              {{"source", options_.source},
-               {"carrier", workshop_->Path(stage::kCarrier)},
-               {"moments", workshop_->Path(stage::kMoments)},
-               {"experts", experts_ ? Json(workshop_->Path(stage::kExperts)) : Json()},
-               {"tokens", workshop_->Path(stage::kTokens)},
-               {"tensors", eligible_.tensors},
-               {"groups", kGroups},
-               {"threads", options_.threads}},
-              stage::kMeasuring));
+    TRY(const Json worths, Child("sensitivity",
+                                 {{"source", options_.source},
+                                  {"carrier", workshop_->Path(stage::kCarrier)},
+                                  {"moments", workshop_->Path(stage::kMoments)},
+                                  {"experts", ExpertsPath()},
+                                  {"tokens", workshop_->Path(stage::kTokens)},
+                                  {"tensors", eligible_.tensors},
+                                  {"groups", kGroups},
+                                  {"threads", options_.threads}},
+                                 stage::kMeasuring));
     TRY_STATUS(WriteFileAtomically(workshop_->Path(stage::kWorths), worths.at("tensors").dump(1)));
     unlink(workshop_->Path(stage::kCarrier).c_str());
     return {};

@@ -23,7 +23,6 @@ class Gatherer {
     index_.dataset = text.moments.description;
     index_.chunks = static_cast<uint32_t>(text.moments.chunks.size());
     index_.chunk_tokens = static_cast<uint32_t>(text.moments.chunks[0].size());
-    index_.held_out_tokens = uint64_t{text.held_out.chunks.size()} * text.held_out.chunks[0].size();
   }
 
   Result<GatheringPlan> Look() {

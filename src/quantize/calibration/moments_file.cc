@@ -18,7 +18,6 @@ constexpr const char* kReaders = "moments.readers";
 constexpr const char* kDataset = "moments.dataset";
 constexpr const char* kChunks = "moments.chunk_count";
 constexpr const char* kChunkTokens = "moments.chunk_size";
-constexpr const char* kHeldOutTokens = "moments.held_out_tokens";
 constexpr const char* kNote = "moments.note";
 constexpr std::string_view kMoment = ".moment";
 constexpr uint64_t kBufferFloats = 4ULL << 20;
@@ -35,7 +34,6 @@ Metadata MetadataOf(const MomentsIndex& index) {
   metadata.Set(kDataset, index.dataset);
   metadata.Set(kChunks, index.chunks);
   metadata.Set(kChunkTokens, index.chunk_tokens);
-  metadata.Set(kHeldOutTokens, index.held_out_tokens);
   metadata.Set(kNote, index.note);
   return metadata;
 }
@@ -142,9 +140,8 @@ Status MomentsFile::ReadIndex() {
   const auto* whose = readers == nullptr ? nullptr : std::get_if<Strings>(&readers->elements);
   const auto chunks = metadata.Integer(kChunks);
   const auto tokens = metadata.Integer(kChunkTokens);
-  const auto held_out = metadata.Integer(kHeldOutTokens);
   if (names == nullptr || whose == nullptr || names->size() != whose->size() || !chunks ||
-      !tokens || !held_out || *chunks < 1 || *tokens < 1 || file_.tensors.size() % 2 != 0) {
+      !tokens || *chunks < 1 || *tokens < 1 || file_.tensors.size() % 2 != 0) {
     return Damaged(file_.paths[0]);
   }
   for (size_t i = 0; i < names->size(); ++i) index_.reads.emplace((*names)[i], (*whose)[i]);
@@ -152,7 +149,6 @@ Status MomentsFile::ReadIndex() {
   index_.note = metadata.String(kNote).value_or("");
   index_.chunks = static_cast<uint32_t>(*chunks);
   index_.chunk_tokens = static_cast<uint32_t>(*tokens);
-  index_.held_out_tokens = static_cast<uint64_t>(*held_out);
   for (size_t t = 0; t < file_.tensors.size(); t += 2) {
     const TensorInfo& tensor = file_.tensors[t];
     const bool sound = tensor.type == tensor_type::kF32 &&

@@ -30,7 +30,6 @@ struct MomentsIndex {
   std::string dataset;                       // what the text was
   uint32_t chunks = 0;                       // of the text, and the tokens of each
   uint32_t chunk_tokens = 0;
-  uint64_t held_out_tokens = 0;
   std::string note;  // how they were gathered, where it isn't as one would wish; "" if it is
 };
 
