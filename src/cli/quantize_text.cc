@@ -34,9 +34,11 @@ std::string Details(const QuantizeReport& report) {
   const LearningText& text = *report.text;
   std::string details = fmt::format(" ({} chunks of {} tokens", text.chunks(), text.chunk_tokens);
   if (text.generated_chunks > 0) {
-    details += fmt::format(", {:.0f} % written by the model with seeds {} to {}",
-                           100.0 * text.generated_chunks / text.chunks(), text.first_seed,
-                           text.first_seed + text.seeds - 1);
+    const uint32_t last = text.first_seed + text.seeds - 1;
+    details += fmt::format(", {:.0f} % written by the model with {}",
+                           100.0 * text.generated_chunks / text.chunks(),
+                           text.seeds == 1 ? fmt::format("seed {}", last)
+                                           : fmt::format("seeds {} to {}", text.first_seed, last));
   }
   return details + fmt::format("; {})", DescribeLanguages(text));
 }
@@ -74,9 +76,10 @@ std::string Describe(const QuantizeReport& report, bool dry_run) {
   std::string rounded;
   for (const auto& [how, tensors] : report.rounding) {
     if (how != "kept")
-      rounded += fmt::format("{}{} {}", rounded.empty() ? "" : ", ", tensors.size(), how);
+      rounded +=
+          fmt::format("{}{} with errors {}", rounded.empty() ? "" : ", ", tensors.size(), how);
   }
-  if (!rounded.empty()) text += fmt::format("errors of tensors: {}\n", rounded);
+  if (!rounded.empty()) text += fmt::format("tensors rounded: {}\n", rounded);
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   return text;
 }
