@@ -6,7 +6,7 @@
 
 #include "base/build_info.h"
 #include "base/interrupt.h"
-#include "engine/device_bench.h"
+#include "engine/device_timer.h"
 #include "engine/engine.h"
 #include "hardware/kernels.h"
 
@@ -81,7 +81,7 @@ class Bench {
     out.name = device.is_host() ? "host" : ggml_backend_dev_description(dev);
     out.backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev));
     out.threads = device.is_host() ? threads_ : 0;
-    DeviceBench bench(device, std::min(kSlice, budget_ * share_ / 400));
+    DeviceTimer bench(device, std::min(kSlice, budget_ * share_ / 400));
     bench.Overheads(out);
     out.elements = bench.Elements();
     if (device.is_host()) {

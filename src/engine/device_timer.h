@@ -21,10 +21,10 @@ struct KernelShapes {
   int64_t near_cells, far_cells;
 };
 
-class DeviceBench {
+class DeviceTimer {
  public:
   // `slice`: seconds of one measurement, unless what it measures takes longer.
-  DeviceBench(KernelDevice& device, double slice);
+  DeviceTimer(KernelDevice& device, double slice);
 
   // Starts of graphs and of small operations.
   void Overheads(DeviceKernels& out);

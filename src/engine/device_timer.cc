@@ -1,4 +1,4 @@
-#include "engine/device_bench.h"
+#include "engine/device_timer.h"
 
 #include <algorithm>
 #include <chrono>
@@ -49,10 +49,10 @@ double Best(int repeats, const std::function<void()>& run) {
 
 }  // namespace
 
-DeviceBench::DeviceBench(KernelDevice& device, double slice)
+DeviceTimer::DeviceTimer(KernelDevice& device, double slice)
     : device_(device), shapes_(device.is_host() ? kHostShapes : kGpuShapes), slice_(slice) {}
 
-void DeviceBench::Overheads(DeviceKernels& out) {
+void DeviceTimer::Overheads(DeviceKernels& out) {
   constexpr int kFew = 4;
   constexpr int kMany = 256;
   const auto few = Chain(kFew, false);
@@ -72,7 +72,7 @@ void DeviceBench::Overheads(DeviceKernels& out) {
 }
 
 // Bytes a second of one type at growing working sets.
-std::vector<MemoryPoint> DeviceBench::Memory(uint64_t pool_bytes) {
+std::vector<MemoryPoint> DeviceTimer::Memory(uint64_t pool_bytes) {
   std::vector<MemoryPoint> points;
   for (uint64_t bytes = 1 << 20; bytes <= pool_bytes; bytes *= 4) {
     const auto product = Matvec(GGML_TYPE_F16, 1024, 512, bytes, bytes, 2 * slice_);
@@ -82,7 +82,7 @@ std::vector<MemoryPoint> DeviceBench::Memory(uint64_t pool_bytes) {
 }
 
 // Times one and the same product again, for Unsteadiness().
-void DeviceBench::Tick() {
+void DeviceTimer::Tick() {
   constexpr uint64_t kBytes = 1 << 24;
   const auto product =
       Matvec(GGML_TYPE_F16, shapes_.middle, shapes_.middle, kBytes, kBytes, slice_ / 4);
@@ -90,14 +90,14 @@ void DeviceBench::Tick() {
 }
 
 // What other programs, clocks and neighbours on the same host make of equal work.
-double DeviceBench::Unsteadiness() {
+double DeviceTimer::Unsteadiness() {
   constexpr size_t kFewest = 5;
   if (ticks_.size() < kFewest) return 0;
   std::sort(ticks_.begin(), ticks_.end());
   return Quantile(ticks_, 0.9) / Quantile(ticks_, 0.1) - 1;
 }
 
-std::optional<WeightKernel> DeviceBench::Weights(ggml_type type, uint64_t pool_bytes) {
+std::optional<WeightKernel> DeviceTimer::Weights(ggml_type type, uint64_t pool_bytes) {
   const auto small = Matvec(type, shapes_.small, shapes_.small, 1 << 18, 0, slice_);
   const auto warm = Matvec(type, shapes_.middle, shapes_.middle, 1 << 20, 0, slice_);
   const auto middle =
@@ -124,7 +124,7 @@ std::optional<WeightKernel> DeviceBench::Weights(ggml_type type, uint64_t pool_b
   return kernel;
 }
 
-std::optional<AttentionKernel> DeviceBench::Attention(ggml_type type) {
+std::optional<AttentionKernel> DeviceTimer::Attention(ggml_type type) {
   const auto heads = static_cast<double>(shapes_.heads);
   const auto near = static_cast<double>(shapes_.near_cells);
   const auto far = static_cast<double>(shapes_.far_cells);
@@ -145,7 +145,7 @@ std::optional<AttentionKernel> DeviceBench::Attention(ggml_type type) {
   return kernel;
 }
 
-ElementKernels DeviceBench::Elements() {
+ElementKernels DeviceTimer::Elements() {
   ElementKernels out;
   constexpr int64_t kWidth = 1024;
   out.norm_seconds = PerElement([](KernelGraph& g, ggml_tensor* x) {
@@ -168,7 +168,7 @@ ElementKernels DeviceBench::Elements() {
 }
 
 // From pageable host memory to the device, as weights of a mapped file go.
-double DeviceBench::CopyBytesPerSecond() {
+double DeviceTimer::CopyBytesPerSecond() {
   constexpr size_t kBytes = 64 << 20;
   KernelGraph graph(device_, 1);
   ggml_tensor* target = graph.Input(GGML_TYPE_I8, kBytes);
@@ -180,7 +180,7 @@ double DeviceBench::CopyBytesPerSecond() {
 }
 
 // A token's activations to the device, a small operation there, and its result back.
-double DeviceBench::SyncSeconds(double graph_seconds) {
+double DeviceTimer::SyncSeconds(double graph_seconds) {
   constexpr int64_t kWidth = 4096;
   KernelGraph graph(device_, 1);
   ggml_tensor* x = graph.Input(GGML_TYPE_F32, kWidth);
@@ -198,7 +198,7 @@ double DeviceBench::SyncSeconds(double graph_seconds) {
 
 // Small operations one after the other, such as no backend joins into one; timed in the first
 // evaluation of their graph, or later when a GPU's backend has recorded it.
-std::optional<double> DeviceBench::Chain(int nodes, bool first) {
+std::optional<double> DeviceTimer::Chain(int nodes, bool first) {
   constexpr int64_t kWidth = 64;
   KernelGraph graph(device_, nodes);
   ggml_tensor* x = graph.Input(GGML_TYPE_F32, kWidth);
@@ -212,7 +212,7 @@ std::optional<double> DeviceBench::Chain(int nodes, bool first) {
 }
 
 // Norms with their weights, one after the other. A host's elements are counted apart.
-std::optional<double> DeviceBench::Norms(int nodes) {
+std::optional<double> DeviceTimer::Norms(int nodes) {
   const int64_t width = device_.is_host() ? 64 : 2048;
   KernelGraph graph(device_, 2 * nodes);
   ggml_tensor* x = graph.Input(GGML_TYPE_F32, width);
@@ -227,7 +227,7 @@ std::optional<double> DeviceBench::Norms(int nodes) {
 
 // One product with one token, averaged over a graph of at least `read` bytes of weights (or 64
 // products), over matrices that together take at most `working_set`.
-std::optional<DeviceBench::Product> DeviceBench::Matvec(ggml_type type, int64_t columns,
+std::optional<DeviceTimer::Product> DeviceTimer::Matvec(ggml_type type, int64_t columns,
                                                         int64_t rows, uint64_t working_set,
                                                         uint64_t read, double budget) {
   constexpr int kMostMatrices = 4096;
@@ -247,7 +247,7 @@ std::optional<DeviceBench::Product> DeviceBench::Matvec(ggml_type type, int64_t 
 }
 
 // One product with so many tokens.
-std::optional<DeviceBench::Batch> DeviceBench::Matmul(ggml_type type, int64_t columns, int64_t rows,
+std::optional<DeviceTimer::Batch> DeviceTimer::Matmul(ggml_type type, int64_t columns, int64_t rows,
                                                       int64_t tokens) {
   const KernelWeights weights(device_, type, columns, rows, UINT64_MAX, 1);
   if (weights.tensors().empty()) return std::nullopt;
@@ -259,7 +259,7 @@ std::optional<DeviceBench::Batch> DeviceBench::Matmul(ggml_type type, int64_t co
 }
 
 // `queries` tokens at the end of `cells`, seconds of one layer's attention.
-std::optional<double> DeviceBench::Flash(ggml_type type, int64_t head, int64_t heads,
+std::optional<double> DeviceTimer::Flash(ggml_type type, int64_t head, int64_t heads,
                                          int64_t kv_heads, int64_t cells, int64_t queries,
                                          int layers) {
   KernelGraph graph(device_, layers);
@@ -288,12 +288,12 @@ std::optional<double> DeviceBench::Flash(ggml_type type, int64_t head, int64_t h
   return graph.Seconds(slice_) / layers;
 }
 
-std::optional<double> DeviceBench::OneToken(ggml_type type, int64_t head, int64_t cells) {
+std::optional<double> DeviceTimer::OneToken(ggml_type type, int64_t head, int64_t cells) {
   return Flash(type, head, shapes_.heads, shapes_.kv_heads, cells, 1, 8);
 }
 
 // Seconds per query and cell seen.
-std::optional<double> DeviceBench::Prompt(ggml_type type, int64_t head) {
+std::optional<double> DeviceTimer::Prompt(ggml_type type, int64_t head) {
   const int64_t cells = 2 * kPromptTokens;
   const auto seconds = Flash(type, head, shapes_.heads, shapes_.kv_heads, cells, kPromptTokens, 1);
   if (!seconds) return std::nullopt;
@@ -301,7 +301,7 @@ std::optional<double> DeviceBench::Prompt(ggml_type type, int64_t head) {
   return *seconds / (pairs * static_cast<double>(shapes_.heads));
 }
 
-double DeviceBench::PerElement(
+double DeviceTimer::PerElement(
     const std::function<ggml_tensor*(KernelGraph&, ggml_tensor*)>& make) {
   KernelGraph graph(device_, 16);
   graph.Add(make(graph, graph.Input(GGML_TYPE_F32, 1024, kPromptTokens)));
