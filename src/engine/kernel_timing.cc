@@ -81,32 +81,32 @@ class Bench {
     out.name = device.is_host() ? "host" : ggml_backend_dev_description(dev);
     out.backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev));
     out.threads = device.is_host() ? threads_ : 0;
-    DeviceTimer bench(device, std::min(kSlice, budget_ * share_ / 400));
-    bench.Overheads(out);
-    out.elements = bench.Elements();
+    DeviceTimer timer(device, std::min(kSlice, budget_ * share_ / 400));
+    timer.Overheads(out);
+    out.elements = timer.Elements();
     if (device.is_host()) {
-      out.memory = bench.Memory(pool);
+      out.memory = timer.Memory(pool);
     } else {
-      out.copy_bytes_per_s = bench.CopyBytesPerSecond();
-      out.sync_seconds = bench.SyncSeconds(out.graph_seconds);
+      out.copy_bytes_per_s = timer.CopyBytesPerSecond();
+      out.sync_seconds = timer.SyncSeconds(out.graph_seconds);
     }
     const double steps = static_cast<double>(std::size(kWeightTypes) + std::size(kKvTypes) + 1);
     double step = 1;
     for (const ggml_type type : kKvTypes) {
       TRY_STATUS(CheckInterrupted());
       if (!Go(step++ / steps)) break;
-      bench.Tick();
-      const auto kernel = bench.Attention(type);
+      timer.Tick();
+      const auto kernel = timer.Attention(type);
       if (kernel) out.attention[ggml_type_name(type)] = *kernel;
     }
     for (const ggml_type type : kWeightTypes) {
       TRY_STATUS(CheckInterrupted());
       if (!Go(step++ / steps)) break;
-      bench.Tick();
-      const auto kernel = bench.Weights(type, pool);
+      timer.Tick();
+      const auto kernel = timer.Weights(type, pool);
       if (kernel) out.weights[ggml_type_name(type)] = *kernel;
     }
-    out.unsteadiness = bench.Unsteadiness();
+    out.unsteadiness = timer.Unsteadiness();
     return out;
   }
 
