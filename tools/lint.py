@@ -23,6 +23,8 @@ from fetch_model import cache_directory  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent
 TIDY = "clang-tidy-19"
 FORGET_AFTER_DAYS = 30
+# What CMake adds for precompiled headers. clang-tidy can't use GCC's, and a file has to name what it needs.
+PRECOMPILED = re.compile(r" -Winvalid-pch| -include \S*cmake_pch\.hxx")
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -64,7 +66,7 @@ def key_of(path, command, common):
 def tidy(path, build):
     # GCC's names of warnings mean nothing to clang.
     command = ["nice", "-n", "5", TIDY, "-p", str(build), "--quiet",
-               "--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-ignored-gch", str(path)]
+               "--extra-arg=-Wno-unknown-warning-option", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     findings = [line for line in done.stdout.splitlines() if line.strip()]
     if done.returncode != 0 and not findings:
@@ -82,7 +84,12 @@ def main():
         return 0
     build = Path(build).resolve()
     database = json.loads((build / "compile_commands.json").read_text())
+    for entry in database:
+        entry["command"] = PRECOMPILED.sub("", entry["command"])
     commands = {entry["file"]: entry["command"] for entry in database}
+    plain = build / "lint"
+    plain.mkdir(exist_ok=True)
+    (plain / "compile_commands.json").write_text(json.dumps(database))
     version = subprocess.run([TIDY, "--version"], capture_output=True).stdout
     common = version + (ROOT / ".clang-tidy").read_bytes()
 
@@ -104,7 +111,7 @@ def main():
     bad = 0
     workers = len(os.sched_getaffinity(0))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        runs = {pool.submit(tidy, path, build): path for path in todo}
+        runs = {pool.submit(tidy, path, plain): path for path in todo}
         try:
             for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
                 path = runs[run]
