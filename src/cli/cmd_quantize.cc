@@ -35,6 +35,7 @@ struct Options {
   std::optional<double> generate;  // seconds
   std::string memory = "1GiB";
   int threads = 0;
+  int exchanges = QuantizeOptions{}.exchanges;
   bool force = false;
   bool dry_run = false;
 };
@@ -104,6 +105,7 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
     quantize.forced_types.push_back(std::move(pattern));
   }
   quantize.max_loss = options.max_kld;
+  quantize.exchanges = options.exchanges;
   if (options.bits) {
     quantize.size_bytes =
         static_cast<uint64_t>(static_cast<double>(file.parameters()) * *options.bits / 8) +
@@ -280,6 +282,12 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
          "with --calibration from both. Modes that learn do so for 20 where neither is given")
       ->excludes("--imatrix")
       ->check(CLI::PositiveNumber);
+  app.add_option(
+         "--exchanges", o->exchanges,
+         "With a size: types of pairs of tensors exchanged on trial at most, each judged by "
+         "the real divergence")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10000));
   app.add_option("--work", o->work,
                  "Keep what was measured in this folder, for more files of the same model");
   app.add_option("--memory", o->memory, "For buffers, whatever the tensors' sizes")

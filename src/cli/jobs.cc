@@ -13,6 +13,7 @@
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "plan/pricing.h"
+#include "quantize/allocation/exchange_job.h"
 #include "quantize/allocation/sensitivity.h"
 #include "quantize/calibration/moments.h"
 #include "quantize/quantize.h"
@@ -41,6 +42,7 @@ constexpr std::array kJobs = {
     NamedJob{"gathering", GatheringJob},
     NamedJob{"moments", MomentsJob},
     NamedJob{"sensitivity", SensitivityJob},
+    NamedJob{"exchange", ExchangeJob},
     NamedJob{"speed", SpeedJob},
     NamedJob{"quality", QualityJob},
     NamedJob{"learn", LearnJob},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/divergence.h"
 #include "engine/ggml_types.h"
@@ -95,19 +96,26 @@ Status DivergenceProbe::Evaluate(size_t chunk) {
 }
 
 Result<double> DivergenceProbe::Measure() {
+  TRY(const std::vector<double> chunks, MeasureChunks());
+  return std::accumulate(chunks.begin(), chunks.end(), 0.0) / static_cast<double>(chunks.size());
+}
+
+Result<std::vector<double>> DivergenceProbe::MeasureChunks() {
   const auto vocabulary = static_cast<size_t>(model_->vocabulary());
   const float* reference = reference_.data();
-  double sum = 0;
+  std::vector<double> chunks;
   for (size_t c = 0; c < text_->chunks.size(); ++c) {
     TRY_STATUS(Evaluate(c));
+    double sum = 0;
     for (const int position : positions_) {
       const Token next = text_->chunks[c][static_cast<size_t>(position) + 1];
       sum += ScorePosition(reference, context_.Logits(position), static_cast<int>(vocabulary), next)
                  .kld;
       reference += vocabulary;
     }
+    chunks.push_back(sum / static_cast<double>(positions_.size()));
   }
-  return sum / positions();
+  return chunks;
 }
 
 }  // namespace trimma

@@ -31,6 +31,8 @@ class DivergenceProbe {
   // Mean KL divergence of the reference from the model as it is now, nats a token. Errors: an
   // interrupt, or the engine can't evaluate.
   Result<double> Measure();
+  // The same of each chunk; they have equally many positions.
+  Result<std::vector<double>> MeasureChunks();
 
   int positions() const { return static_cast<int>(positions_.size() * text_->chunks.size()); }
 

@@ -71,10 +71,20 @@ Result<FittedMix> LargestThatFits(const FitTarget& fit, const Chooser& choose, M
   return fit.refusal(smallest.assignment, room);
 }
 
+void Adopt(const ChosenMix& mix, ChosenTypes& chosen) {
+  chosen.assignment = mix.assignment;
+  chosen.label = mix.label;
+  chosen.expected_loss = mix.expected_loss;
+}
+
 }  // namespace
 
 bool Allocates(const QuantizeOptions& options) {
   return options.recipe == nullptr && (options.size_bytes || options.max_loss || options.fit);
+}
+
+bool TriesExchanges(const QuantizeOptions& options) {
+  return options.exchanges > 0 && Allocates(options) && !options.max_loss && !options.speed;
 }
 
 MadeBy MadeToMeasure(const QuantizeOptions& options) {
@@ -218,11 +228,34 @@ Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& 
                     "not measured",
                     mix.unmeasured, mix.unmeasured == 1 ? "" : "s"));
   }
-  chosen.assignment = std::move(mix.assignment);
+  Adopt(mix, chosen);
   chosen.assignment.notes = eligible.forced.notes;
-  chosen.label = mix.label;
-  chosen.expected_loss = mix.expected_loss;
+  if (mix.choices) chosen.mix = std::move(mix);
   return chosen;
+}
+
+Status TakeExchanged(const QuantizeOptions& options, const GgufFile& source,
+                     const Exchanged& exchanged, ChosenTypes& chosen) {
+  CHECK(chosen.mix);
+  Rechoose(source, exchanged.chosen, *chosen.mix);
+  if (options.fit) {
+    TRY(const int64_t room, options.fit->room(chosen.mix->assignment));
+    if (room < 0) {
+      chosen.notes.emplace_back(
+          "exchanges of types were found, but with them the file doesn't fit");
+      return {};
+    }
+  }
+  const std::vector<std::string> notes = chosen.assignment.notes;
+  Adopt(*chosen.mix, chosen);
+  chosen.assignment.notes = notes;
+  chosen.notes.push_back(
+      fmt::format("{} exchange{} of types tried on the real divergence, {} kept: {:.4f} to {:.4f} "
+                  "nats a token on "
+                  "the text they were chosen on",
+                  exchanged.trials, exchanged.trials == 1 ? "" : "s", exchanged.taken,
+                  exchanged.before, exchanged.after));
+  return {};
 }
 
 }  // namespace trimma

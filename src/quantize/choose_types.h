@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "quantize/allocation/exchange_job.h"
+#include "quantize/allocation/mix.h"
 #include "quantize/allocation/sensitivity.h"
 #include "quantize/calibration/moments_file.h"
 #include "quantize/forced_types.h"
@@ -32,10 +34,14 @@ Result<Eligible> FindEligible(const QuantizeOptions& options, const GgufFile& so
 // Whether an allocation is asked for, which needs measured worths.
 bool Allocates(const QuantizeOptions& options);
 
+// Whether an allocation is followed by trials on the real divergence: where bytes are the goal.
+bool TriesExchanges(const QuantizeOptions& options);
+
 struct ChosenTypes {
   Assignment assignment;
   const FileType* label = nullptr;  // for general.file_type
   std::optional<double> expected_loss;
+  std::optional<ChosenMix> mix;  // where exchanges may better it
   std::optional<SpeedBeside> speed;
   std::optional<uint64_t> budget_bytes;
   std::vector<std::string> notes;
@@ -44,6 +50,11 @@ struct ChosenTypes {
 // `worths` may be empty unless Allocates(options).
 Result<ChosenTypes> ChooseTypes(const QuantizeOptions& options, const GgufFile& source,
                                 const Eligible& eligible, const std::vector<TensorWorth>& worths);
+
+// The same with other choices of chosen.mix, and what was found by trying them. With options.fit
+// they are taken only if they still fit.
+Status TakeExchanged(const QuantizeOptions& options, const GgufFile& source,
+                     const Exchanged& exchanged, ChosenTypes& chosen);
 
 // What the calibration text has shown of the matrices' inputs; nullptr: nothing.
 struct Seen {

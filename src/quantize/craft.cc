@@ -143,6 +143,8 @@ class Craft {
       TRY(worths, ReadWorths(workshop_->Path(stage::kWorths)));
     }
     TRY(chosen_, ChooseTypes(options_, source_, eligible_, worths));
+    if (chosen_.mix && TriesExchanges(options_)) TRY_STATUS(TryExchanges());
+    unlink(workshop_->Path(stage::kCarrier).c_str());
     TRY_STATUS(CheckSeen(options_, source_, chosen_.assignment, WhatWasSeen()));
     const bool has_goal = options_.recipe != nullptr || Allocates(options_);
     if (options_.recipe_file && has_goal) {
@@ -163,16 +165,20 @@ class Craft {
   }
   Json ExpertsPath() const { return experts_ ? Json(workshop_->Path(stage::kExperts)) : Json(); }
 
-  Status MeasureWorths() {
+  Status MakeCarrier() {
+    if (workshop_->Has(stage::kCarrier)) return {};
     Assignment carrier = {TypesOf(source_), {}, true};
     for (const size_t i : eligible_.tensors) carrier.types[i] = tensor_type::kQ8_0;
     FileToMake file;
     file.output = workshop_->Path(stage::kCarrier);
     file.assignment = &carrier;
     file.label = FindFileType("Q8_0");
-    if (!workshop_->Has(stage::kCarrier)) {
-      TRY_STATUS(Child("quantize", RequestOf(options_, file), stage::kCarrying));
-    }
+    TRY_STATUS(Child("quantize", RequestOf(options_, file), stage::kCarrying));
+    return {};
+  }
+
+  Status MeasureWorths() {
+    TRY_STATUS(MakeCarrier());
     TRY(const Json worths, Child("sensitivity",
                                  {{"source", options_.source},
                                   {"carrier", workshop_->Path(stage::kCarrier)},
@@ -184,8 +190,28 @@ class Craft {
                                   {"threads", options_.threads}},
                                  stage::kMeasuring));
     TRY_STATUS(WriteFileAtomically(workshop_->Path(stage::kWorths), worths.at("tensors").dump(1)));
-    unlink(workshop_->Path(stage::kCarrier).c_str());
     return {};
+  }
+
+  Status TryExchanges() {
+    const Json trials = TrialsOf(options_, *chosen_.mix->choices);
+    const std::string path = workshop_->Path(stage::kExchanged);
+    std::optional<Exchanged> exchanged = KeptExchanges(path, trials);
+    if (!exchanged) {
+      TRY_STATUS(MakeCarrier());
+      Json request = trials;
+      request.update({{"source", options_.source},
+                      {"carrier", workshop_->Path(stage::kCarrier)},
+                      {"moments", workshop_->Path(stage::kMoments)},
+                      {"experts", ExpertsPath()},
+                      {"tokens", workshop_->Path(stage::kTokens)},
+                      {"memory_bytes", options_.memory_bytes},
+                      {"threads", options_.threads}});
+      TRY(const Json answer, Child("exchange", request, stage::kExchanging));
+      TRY(exchanged, ExchangedFromJson(answer));
+      TRY_STATUS(KeepExchanges(path, trials, *exchanged));
+    }
+    return TakeExchanged(options_, source_, *exchanged, chosen_);
   }
 
   MadeBy Made() const {

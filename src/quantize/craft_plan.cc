@@ -34,6 +34,7 @@ class Planning {
       plan_.least_bytes = eligible_.least_bytes;
     }
     if (!Allocates(options_) || has_worths_) TRY_STATUS(KnowTypes());
+    Stage(stage::kQuantising, false);
     return std::move(plan_);
   }
 
@@ -64,7 +65,8 @@ class Planning {
       Stage(stage::kCarrying, has_worths_ || has(stage::kCarrier));
       Stage(stage::kMeasuring, has_worths_);
     }
-    Stage(stage::kQuantising, false);
+    // Which trials there will be is known with the worths.
+    if (TriesExchanges(options_) && !has_worths_) Stage(stage::kExchanging, false);
     return {};
   }
 
@@ -104,7 +106,17 @@ class Planning {
                              ? fmt::format("the recipe {}", options_.recipe->name)
                              : *options_.recipe_file;
     }
-    TRY(const ChosenTypes chosen, ChooseTypes(options_, source_, eligible_, worths));
+    TRY(ChosenTypes chosen, ChooseTypes(options_, source_, eligible_, worths));
+    if (chosen.mix && TriesExchanges(options_)) {
+      const auto kept =
+          KeptExchanges(Path(stage::kExchanged), TrialsOf(options_, *chosen.mix->choices));
+      Stage(stage::kExchanging, kept.has_value());
+      if (kept) {
+        TRY_STATUS(TakeExchanged(options_, source_, *kept, chosen));
+      } else {
+        chosen.notes.emplace_back("types may still be exchanged on the real divergence");
+      }
+    }
     if (moments_)
       TRY_STATUS(CheckSeen(options_, source_, chosen.assignment,
                            {&*moments_, experts_ ? &*experts_ : nullptr}));

@@ -15,6 +15,7 @@
 #include "quantize/parallel.h"
 #include "quantize/plain_rows.h"
 #include "quantize/source_rows.h"
+#include "quantize/weighing.h"
 
 namespace trimma {
 namespace {
@@ -47,21 +48,6 @@ Slabs CutSlabs(const TensorInfo& tensor, TensorType to, uint64_t memory_bytes) {
   slabs.rows_per_slab = std::min(slabs.rows_per_matrix, affordable);
   return slabs;
 }
-
-// What plain rounding weighs a tensor's errors with.
-struct Weighing {
-  const Importance* importance = nullptr;
-  const MomentsFile* moments = nullptr;
-
-  // [columns] or [columns, matrices]; empty: all alike.
-  Result<std::vector<float>> Of(const std::string& tensor) const {
-    if (importance != nullptr && importance->entries.contains(tensor))
-      return importance->MeanSquares(tensor);
-    const auto input = moments != nullptr ? moments->InputOf(tensor) : std::nullopt;
-    if (!input) return std::vector<float>{};
-    return moments->MeanSquares(*input);
-  }
-};
 
 class Conversion {
  public:

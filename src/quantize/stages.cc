@@ -41,6 +41,27 @@ std::string StagesDirectory(const QuantizeOptions& options, const std::string& k
   return fmt::format("{}/trimma-{}", *options.work_directory, hash.substr(0, 12));
 }
 
+Json TrialsOf(const QuantizeOptions& options, const MixChoices& choices) {
+  return {{"choices", ToJson(choices)},
+          {"trials", options.exchanges},
+          {"compensate", options.compensate}};
+}
+
+std::optional<Exchanged> KeptExchanges(const std::string& path, const Json& trials) {
+  const auto text = ReadSmallFile(path);
+  if (!text.ok()) return std::nullopt;
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object() || json.value("tried", Json()) != trials) return std::nullopt;
+  auto exchanged = ExchangedFromJson(json.value("exchanged", Json()));
+  if (!exchanged.ok()) return std::nullopt;
+  return *std::move(exchanged);
+}
+
+Status KeepExchanges(const std::string& path, const Json& trials, const Exchanged& exchanged) {
+  return WriteFileAtomically(path,
+                             Json{{"tried", trials}, {"exchanged", ToJson(exchanged)}}.dump(1));
+}
+
 Result<std::vector<TensorWorth>> ReadWorths(const std::string& path) {
   TRY(const std::string text, ReadSmallFile(path));
   const Json json = Json::parse(text, nullptr, false);

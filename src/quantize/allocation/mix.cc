@@ -139,6 +139,21 @@ Result<Allocation> Allocate(const GgufFile& source, const MixGoal& goal, uint64_
   return std::move(timed.allocation);
 }
 
+// The types chosen, and what follows from them.
+void Take(const GgufFile& source, const std::vector<TypeChoices>& tensors,
+          const std::vector<size_t>& chosen, ChosenMix& mix) {
+  mix.expected_loss = 0;
+  mix.assignment.types.clear();
+  mix.assignment.changes = false;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TypeChoice& choice = tensors[i][chosen[i]];
+    mix.expected_loss += choice.loss;
+    mix.assignment.types.push_back(choice.type);
+    mix.assignment.changes |= choice.type != source.tensors[i].type;
+  }
+  mix.label = Label(source, mix.assignment.types);
+}
+
 }  // namespace
 
 uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& worths,
@@ -156,14 +171,23 @@ Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWort
     return TooSmall(*goal.file_bytes, header_bytes + LeastBytes(tensors));
   if (!allocation.ok()) return allocation.error();
 
-  mix.expected_loss = allocation->loss;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const TensorType type = tensors[i][allocation->chosen[i]].type;
-    mix.assignment.types.push_back(type);
-    mix.assignment.changes |= type != source.tensors[i].type;
+  Take(source, tensors, allocation->chosen, mix);
+  if (goal.file_bytes && !goal.speed) {
+    mix.choices = MixChoices{std::move(tensors), std::move(allocation->chosen),
+                             *goal.file_bytes - header_bytes - allocation->bytes};
   }
-  mix.label = Label(source, mix.assignment.types);
   return mix;
+}
+
+void Rechoose(const GgufFile& source, const std::vector<size_t>& chosen, ChosenMix& mix) {
+  CHECK(mix.choices && mix.choices->chosen.size() == chosen.size());
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const TypeChoices& choices = mix.choices->tensors[i];
+    mix.choices->spare_bytes += choices[mix.choices->chosen[i]].bytes;
+    mix.choices->spare_bytes -= choices[chosen[i]].bytes;
+  }
+  mix.choices->chosen = chosen;
+  Take(source, mix.choices->tensors, chosen, mix);
 }
 
 }  // namespace trimma

@@ -33,12 +33,21 @@ struct MixGoal {
   std::optional<SpeedGoal> speed = std::nullopt;  // with file_bytes
 };
 
+// What each tensor of the source could be and is, and the bytes that are left: where exchanges
+// begin.
+struct MixChoices {
+  std::vector<TypeChoices> tensors;
+  std::vector<size_t> chosen;
+  uint64_t spare_bytes = 0;
+};
+
 struct ChosenMix {
   Assignment assignment;
   double expected_loss = 0;         // nats a token: sum of the tensors' losses
   const FileType* label = nullptr;  // the recipe that this comes nearest to, for general.file_type
   bool in_time = true;              // false: goal.speed can't be had in so few bytes; it came near
   size_t unmeasured = 0;            // tensors whose forced types have losses that nobody knows
+  std::optional<MixChoices> choices;  // of a goal of bytes alone
 };
 
 // The whole file, if every tensor got its smallest type.
@@ -50,5 +59,8 @@ uint64_t LeastFileBytes(const GgufFile& source, const std::vector<TensorWorth>& 
 // kNoFit where the goal can't be had, with the nearest that can.
 Result<ChosenMix> ChooseMix(const GgufFile& source, const std::vector<TensorWorth>& worths,
                             const MixGoal& goal, uint64_t header_bytes);
+
+// The mix with other choices of the same tensors.
+void Rechoose(const GgufFile& source, const std::vector<size_t>& chosen, ChosenMix& mix);
 
 }  // namespace trimma
