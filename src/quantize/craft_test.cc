@@ -107,6 +107,28 @@ TEST_F(CraftTest, ATypesOwnMapCanBeRoundedWithCompensation) {
   EXPECT_FALSE(*ReadSmallFile(options.output) == *ReadSmallFile(plain.output));
 }
 
+TEST_F(CraftTest, ExchangesAreTriedKeptAndReplayed) {
+  QuantizeOptions options = Options("first.gguf");
+  options.size_bytes = BytesOf("Q4_K_M");
+  options.work_directory = tree_ / "work";
+  options.exchanges = 3;
+  const auto made = Quantize(options);
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  EXPECT_LE(made->file_bytes, *options.size_bytes);
+  ASSERT_FALSE(made->notes.empty());
+  EXPECT_NE(made->notes.back().find("of types tried on the real divergence"), std::string::npos)
+      << made->notes.back();
+
+  QuantizeOptions again = options;
+  again.output = tree_ / "again.gguf";
+  std::vector<std::string> stages;
+  ASSERT_TRUE(Quantize(again, [&](const std::string& stage, double) {
+                if (stages.empty() || stages.back() != stage) stages.push_back(stage);
+              }).ok());
+  EXPECT_EQ(std::count(stages.begin(), stages.end(), stage::kExchanging), 0);
+  EXPECT_TRUE(*ReadSmallFile(options.output) == *ReadSmallFile(again.output));
+}
+
 TEST_F(CraftTest, ForcedTypesStandWhateverTheRestIs) {
   const auto type_of = [](const std::string& path, const char* tensor) {
     const auto file = ReadGguf(path);

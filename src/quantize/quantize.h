@@ -48,7 +48,7 @@ struct QuantizeOptions {
   std::optional<SpeedWish> speed;               // with size_bytes or fit
   std::optional<FitTarget> fit;                 // as large as fits
   std::vector<TypePattern> forced_types;        // types of some tensors, whatever the rest says
-  int exchanges = 32;                           // tried at most after allocating to a size
+  int exchanges = 0;                            // tried at most after allocating to a size
   bool compensate = false;                      // errors make up for each other
   bool exact = false;                           // with a recipe: the bytes of llama-quantize
   std::optional<std::string> recipe_file;       // types are replayed from it, or kept in it
