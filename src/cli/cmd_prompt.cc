@@ -138,6 +138,17 @@ std::string DescribeRepeats(const std::vector<Repeat>& repeats) {
   return fmt::format("\nSaid twice; dropping it saves {} tokens:\n{}", tokens, text);
 }
 
+// An answer in one line.
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+    if (!space) line += c;
+    if (space && !line.empty() && line.back() != ' ') line += ' ';
+  }
+  return SafeText(line, 400);
+}
+
 std::string DescribeChange(const PromptReport& report) {
   const PromptChange& change = *report.change;
   const Spread saved = SavedMs(report);
@@ -161,11 +172,11 @@ std::string DescribeChange(const PromptReport& report) {
   for (const PromptAnswer& a : change.answers) {
     text += fmt::format("\n? {}\n", SafeText(a.question, 200));
     if (a.same) {
-      text += fmt::format("  both: {}\n", SafeText(a.answer, 400));
+      text += fmt::format("  both: {}\n", OneLine(a.answer));
     } else {
       text += fmt::format("  long:  {}\n  short: {}\n  the same for {} of {} tokens, {:.4f} nats\n",
-                          SafeText(a.answer, 400), SafeText(a.shorter_answer, 400), a.same_tokens,
-                          a.tokens, a.mean_kld);
+                          OneLine(a.answer), OneLine(a.shorter_answer), a.same_tokens, a.tokens,
+                          a.mean_kld);
     }
   }
   return text;

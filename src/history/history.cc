@@ -20,8 +20,9 @@ namespace {
 
 // "trim" in ASCII: file(1) and we recognise the file by it.
 constexpr int64_t kApplication = 0x7472696d;
-// An append takes milliseconds; who waits this long waits for something that hangs.
-constexpr int kPatienceMs = 5000;
+// An append takes as long as the disk needs for a few synchronisations: milliseconds, or seconds
+// where it is busy with something else. SQLite's locks are not handed out in turn.
+constexpr int kPatienceMs = 20000;
 
 // What takes a file of version i to version i + 1. Never change one that was released: add one.
 constexpr std::array kMigrations = {

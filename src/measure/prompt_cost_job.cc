@@ -25,6 +25,30 @@ constexpr int kTimedLoads = 2;
 // Of the progress bar: timing, then comparing answers.
 constexpr double kTimingShare = 0.7;
 
+// The progress that was made; said again now and then while a long prompt is evaluated, so that the
+// parent doesn't take slow work for a hang (ChildLimits::stall_seconds).
+class Beat {
+ public:
+  explicit Beat(const Emit& emit) : emit_(emit) {}
+  void Progress(double share) {
+    share_ = share;
+    Say();
+  }
+  void Alive() {
+    if (Milliseconds(last_) > kSilenceMs) Say();
+  }
+
+ private:
+  static constexpr double kSilenceMs = 1000;
+  void Say() {
+    emit_({{"progress", share_}});
+    last_ = Clock::now();
+  }
+  const Emit& emit_;
+  double share_ = 0;
+  Clock::time_point last_ = Clock::now();
+};
+
 struct Loaded {
   Model model;
   std::vector<double> load_ms;
@@ -32,10 +56,11 @@ struct Loaded {
 
 // One load brings the file into the page cache; those after it are what a user waits for who comes
 // back. One model lies in memory at a time.
-Result<Loaded> LoadTimed(const std::string& path, const RuntimeSettings& settings) {
+Result<Loaded> LoadTimed(const std::string& path, const RuntimeSettings& settings, Beat& beat) {
   std::vector<double> load_ms;
   for (int i = 0;; ++i) {
     TRY_STATUS(CheckInterrupted());
+    beat.Alive();
     const auto start = Clock::now();
     TRY(Model model, Model::Load(path, Model::Options::PlacedAs(settings)));
     {
@@ -46,12 +71,26 @@ Result<Loaded> LoadTimed(const std::string& path, const RuntimeSettings& setting
   }
 }
 
-Status Append(Context& context, std::span<const Token> tokens, size_t batch) {
-  for (size_t at = 0; at < tokens.size(); at += batch)
-    TRY_STATUS(context.Append(tokens.subspan(at, std::min(batch, tokens.size() - at))));
-  context.Synchronize();
-  return {};
-}
+// A context that takes prompts of any length, batch by batch.
+struct Reader {
+  Context context;
+  size_t batch;
+  Beat& beat;
+
+  Status Append(std::span<const Token> tokens) {
+    for (size_t at = 0; at < tokens.size(); at += batch) {
+      TRY_STATUS(context.Append(tokens.subspan(at, std::min(batch, tokens.size() - at))));
+      beat.Alive();
+    }
+    context.Synchronize();
+    return {};
+  }
+  // From an empty cache.
+  Status Read(std::span<const Token> tokens) {
+    context.Clear();
+    return Append(tokens);
+  }
+};
 
 Token Top(const float* logits, int vocabulary) {
   return static_cast<Token>(std::max_element(logits, logits + vocabulary) - logits);
@@ -68,13 +107,11 @@ struct Subject {
 
 class PromptRun {
  public:
-  PromptRun(const Model& model, const RuntimeSettings& settings, Context context)
-      : model_(model), batch_(settings.batch), context_(std::move(context)) {}
+  PromptRun(const Model& model, Reader reader) : model_(model), reader_(std::move(reader)) {}
 
   // The first evaluations allocate graphs and, on a GPU, choose kernels for these very shapes.
   Status WarmUp(Subject& subject) {
-    context_.Clear();
-    TRY_STATUS(Append(context_, std::span(subject.tokens).first(subject.prefix), batch_));
+    TRY_STATUS(reader_.Read(std::span(subject.tokens).first(subject.prefix)));
     TRY(subject.state, KeptState());
     TRY_STATUS(TimeCold(subject));
     TRY_STATUS(TimeWarm(subject));
@@ -85,7 +122,7 @@ class PromptRun {
   }
 
   Status TimeCold(Subject& subject) {
-    context_.Clear();
+    reader_.context.Clear();
     TRY(const double ms, TimeToFirst(subject.tokens));
     subject.cold_ms.push_back(ms);
     return {};
@@ -93,7 +130,7 @@ class PromptRun {
 
   Status TimeWarm(Subject& subject) {
     const auto start = Clock::now();
-    TRY_STATUS(subject.state->Restore(context_));
+    TRY_STATUS(subject.state->Restore(reader_.context));
     const double restore = Milliseconds(start);
     TRY(const double ms, TimeToFirst(std::span(subject.tokens).subspan(subject.prefix)));
     subject.restore_ms.push_back(restore);
@@ -103,13 +140,12 @@ class PromptRun {
 
   // Milliseconds of each token of a greedy answer.
   Result<std::vector<double>> TimeAnswer(const Subject& subject, int tokens) {
-    context_.Clear();
-    TRY_STATUS(Append(context_, subject.tokens, batch_));
+    TRY_STATUS(reader_.Read(subject.tokens));
     std::vector<double> ms;
     for (int i = 0; i < tokens; ++i) {
       const auto start = Clock::now();
-      const Token token = Top(context_.Logits(-1), model_.vocabulary());
-      TRY_STATUS(Append(context_, std::span(&token, 1), 1));
+      const Token token = Top(reader_.context.Logits(-1), model_.vocabulary());
+      TRY_STATUS(reader_.Append({&token, 1}));
       ms.push_back(Milliseconds(start));
     }
     return ms;
@@ -117,20 +153,19 @@ class PromptRun {
 
  private:
   Result<std::optional<PrefixState>> KeptState() {
-    TRY(PrefixState state, PrefixState::Save(context_));
+    TRY(PrefixState state, PrefixState::Save(reader_.context));
     return std::optional<PrefixState>(std::move(state));
   }
 
   Result<double> TimeToFirst(std::span<const Token> tokens) {
     const auto start = Clock::now();
-    TRY_STATUS(Append(context_, tokens, batch_));
-    (void)Top(context_.Logits(-1), model_.vocabulary());
+    TRY_STATUS(reader_.Append(tokens));
+    (void)Top(reader_.context.Logits(-1), model_.vocabulary());
     return Milliseconds(start);
   }
 
   const Model& model_;
-  size_t batch_;
-  Context context_;
+  Reader reader_;
 };
 
 PromptCost Summarise(const Subject& subject, const Model& model) {
@@ -152,17 +187,14 @@ PromptCost Summarise(const Subject& subject, const Model& model) {
 // Two prompts side by side along the first one's answers.
 class Comparison {
  public:
-  static Result<Comparison> Create(const Model& model, const RuntimeSettings& settings) {
-    TRY(Context full, Context::Create(model, {settings}));
-    TRY(Context brief, Context::Create(model, {settings}));
-    return Comparison(model, settings.batch, std::move(full), std::move(brief));
-  }
+  Comparison(const Model& model, Reader full, Reader brief)
+      : model_(model), full_(std::move(full)), brief_(std::move(brief)) {}
 
   // `full`, `brief`: the same question behind either prompt.
   Result<PromptAnswer> Ask(const std::vector<Token>& full, const std::vector<Token>& brief,
                            int most) {
-    TRY_STATUS(Begin(full_, full));
-    TRY_STATUS(Begin(brief_, brief));
+    TRY_STATUS(full_.Read(full));
+    TRY_STATUS(brief_.Read(brief));
     const int vocabulary = model_.vocabulary();
     std::vector<Token> answer;
     std::vector<PositionScore> scores;
@@ -170,17 +202,17 @@ class Comparison {
     result.same = true;
     for (int i = 0; i < most; ++i) {
       TRY_STATUS(CheckInterrupted());
-      const float* expected = full_.Logits(-1);
+      const float* expected = full_.context.Logits(-1);
       const Token next = Top(expected, vocabulary);
-      const float* actual = brief_.Logits(-1);
+      const float* actual = brief_.context.Logits(-1);
       scores.push_back(ScorePosition(expected, actual, vocabulary, next));
       // As long as both agree, what is put before the shorter prompt is its own answer.
       result.same = result.same && Top(actual, vocabulary) == next;
       if (result.same) ++result.same_tokens;
       if (model_.IsEndOfGeneration(next)) break;
       answer.push_back(next);
-      TRY_STATUS(Append(full_, std::span(&next, 1), batch_));
-      TRY_STATUS(Append(brief_, std::span(&next, 1), batch_));
+      TRY_STATUS(full_.Append({&next, 1}));
+      TRY_STATUS(brief_.Append({&next, 1}));
     }
     sums_.AddChunk(scores);
     for (const PositionScore& score : scores) result.mean_kld += score.kld;
@@ -189,7 +221,7 @@ class Comparison {
     result.answer = model_.Detokenize(answer);
     result.shorter_answer = result.answer;
     if (!result.same) {
-      TRY(result.shorter_answer, Answer(brief_, brief, most));
+      TRY(result.shorter_answer, AnswerOf(brief_, brief, most));
     }
     return result;
   }
@@ -197,29 +229,20 @@ class Comparison {
   const DivergenceSums& sums() const { return sums_; }
 
  private:
-  Comparison(const Model& model, size_t batch, Context full, Context brief)
-      : model_(model), batch_(batch), full_(std::move(full)), brief_(std::move(brief)) {}
-
-  Status Begin(Context& context, const std::vector<Token>& tokens) const {
-    context.Clear();
-    return Append(context, tokens, batch_);
-  }
-
-  Result<std::string> Answer(Context& context, const std::vector<Token>& prompt, int most) const {
-    TRY_STATUS(Begin(context, prompt));
+  Result<std::string> AnswerOf(Reader& reader, const std::vector<Token>& prompt, int most) const {
+    TRY_STATUS(reader.Read(prompt));
     std::vector<Token> answer;
     for (int i = 0; i < most; ++i) {
-      const Token next = Top(context.Logits(-1), model_.vocabulary());
+      const Token next = Top(reader.context.Logits(-1), model_.vocabulary());
       if (model_.IsEndOfGeneration(next)) break;
       answer.push_back(next);
-      TRY_STATUS(Append(context, std::span(&next, 1), batch_));
+      TRY_STATUS(reader.Append({&next, 1}));
     }
     return model_.Detokenize(answer);
   }
 
   const Model& model_;
-  size_t batch_;
-  Context full_, brief_;
+  Reader full_, brief_;
   DivergenceSums sums_;
 };
 
@@ -242,8 +265,8 @@ Result<PromptChange> Summarise(std::vector<PromptAnswer> answers, const Divergen
 // Cells that the longest of all conversations needs.
 Result<uint32_t> NeededContext(const SystemPromptFormat& format, const Json& request, int trained) {
   size_t longest = 0;
-  for (const std::string prompt : request.at("prompts")) {
-    for (const std::string question : request.at("questions"))
+  for (const Json& prompt : request.at("prompts")) {
+    for (const Json& question : request.at("questions"))
       longest = std::max(longest, format.Tokens(prompt, question).size());
   }
   const size_t needed = longest + request.at("answer_tokens").get<size_t>();
@@ -257,7 +280,7 @@ Result<uint32_t> NeededContext(const SystemPromptFormat& format, const Json& req
   return static_cast<uint32_t>(needed);
 }
 
-Status Time(PromptRun& run, std::vector<Subject>& subjects, const Json& request, const Emit& emit) {
+Status Time(PromptRun& run, std::vector<Subject>& subjects, const Json& request, Beat& beat) {
   for (Subject& subject : subjects) TRY_STATUS(run.WarmUp(subject));
   const int rounds = request.at("rounds");
   const double budget = request.at("budget_seconds");
@@ -274,16 +297,57 @@ Status Time(PromptRun& run, std::vector<Subject>& subjects, const Json& request,
       TRY_STATUS(warm ? run.TimeWarm(subjects[i]) : run.TimeCold(subjects[i]));
     }
     const double share = std::max((round + 1.0) / rounds, std::min(1.0, seconds / budget));
-    emit({{"progress", kTimingShare * share}});
+    beat.Progress(kTimingShare * share);
   }
   return {};
+}
+
+Result<std::vector<Subject>> SubjectsOf(const SystemPromptFormat& format, const Json& request) {
+  const std::string question = request.at("questions").at(0);
+  std::vector<Subject> subjects;
+  for (const Json& prompt : request.at("prompts")) {
+    Subject& subject = subjects.emplace_back();
+    subject.text = prompt;
+    subject.tokens = format.Tokens(subject.text, question);
+    subject.prefix = format.Prefix(subject.text, question).size();
+    if (subject.prefix == 0) {
+      return Error{Code::kFailure, "the model's chat template puts the question before the prompt",
+                   "nothing of the prompt could be kept; put it into the question"};
+    }
+  }
+  return subjects;
+}
+
+Result<Reader> OpenReader(const Model& model, const RuntimeSettings& settings, Beat& beat) {
+  TRY(Context context, Context::Create(model, {settings}));
+  return Reader{std::move(context), settings.batch, beat};
+}
+
+// Both prompts' answers to every question; the context is given back at the end.
+Result<PromptChange> CompareAnswers(Comparison comparison, const SystemPromptFormat& format,
+                                    const Json& request, Beat& beat) {
+  const auto questions = request.at("questions").get<std::vector<std::string>>();
+  const std::string full = request.at("prompts").at(0);
+  const std::string brief = request.at("prompts").at(1);
+  std::vector<PromptAnswer> answers;
+  for (const std::string& question : questions) {
+    TRY(PromptAnswer answer,
+        comparison.Ask(format.Tokens(full, question), format.Tokens(brief, question),
+                       request.at("answer_tokens").get<int>()));
+    answer.question = question;
+    answers.push_back(std::move(answer));
+    beat.Progress(kTimingShare + (1 - kTimingShare) * static_cast<double>(answers.size()) /
+                                     static_cast<double>(questions.size()));
+  }
+  return Summarise(std::move(answers), comparison.sums());
 }
 
 }  // namespace
 
 Result<Json> PromptJob(const Json& request, const Emit& emit) {
+  Beat beat(emit);
   TRY(RuntimeSettings settings, RuntimeSettingsFromJson(request.at("settings")));
-  TRY(const Loaded loaded, LoadTimed(request.at("path"), settings));
+  TRY(const Loaded loaded, LoadTimed(request.at("path"), settings, beat));
   const Model& model = loaded.model;
   const SystemPromptFormat format(model);
   PromptReport report;
@@ -291,40 +355,22 @@ Result<Json> PromptJob(const Json& request, const Emit& emit) {
   report.load_ms = MedianSpread(loaded.load_ms);
   report.trained_context = model.trained_context();
   TRY(settings.context, NeededContext(format, request, model.trained_context()));
-
-  const auto questions = request.at("questions").get<std::vector<std::string>>();
-  const int most = request.at("answer_tokens");
-  std::vector<Subject> subjects;
-  for (const std::string prompt : request.at("prompts")) {
-    Subject& subject = subjects.emplace_back();
-    subject.text = prompt;
-    subject.tokens = format.Tokens(prompt, questions[0]);
-    subject.prefix = format.Prefix(prompt, questions[0]).size();
-    if (subject.prefix == 0)
-      return Error{Code::kFailure, "this model's template keeps nothing of the prompt in place",
-                   "its chat template puts the question first; nothing can be kept"};
-  }
+  TRY(std::vector<Subject> subjects, SubjectsOf(format, request));
   {
-    TRY(Context context, Context::Create(model, {settings}));
-    PromptRun run(model, settings, std::move(context));
-    TRY_STATUS(Time(run, subjects, request, emit));
-    TRY(const std::vector<double> decode, run.TimeAnswer(subjects[0], most));
+    TRY(Reader reader, OpenReader(model, settings, beat));
+    PromptRun run(model, std::move(reader));
+    TRY_STATUS(Time(run, subjects, request, beat));
+    TRY(const std::vector<double> decode,
+        run.TimeAnswer(subjects[0], request.at("answer_tokens").get<int>()));
     report.decode_ms = MedianSpread(decode);
   }
   report.prompt = Summarise(subjects[0], model);
   if (subjects.size() > 1) {
     report.shorter = Summarise(subjects[1], model);
-    TRY(Comparison comparison, Comparison::Create(model, settings));
-    std::vector<PromptAnswer> answers;
-    for (const std::string& question : questions) {
-      TRY(PromptAnswer answer, comparison.Ask(format.Tokens(subjects[0].text, question),
-                                              format.Tokens(subjects[1].text, question), most));
-      answer.question = question;
-      answers.push_back(std::move(answer));
-      emit({{"progress", kTimingShare + (1 - kTimingShare) * static_cast<double>(answers.size()) /
-                                            static_cast<double>(questions.size())}});
-    }
-    TRY(report.change, Summarise(std::move(answers), comparison.sums()));
+    TRY(Reader full, OpenReader(model, settings, beat));
+    TRY(Reader brief, OpenReader(model, settings, beat));
+    TRY(report.change, CompareAnswers(Comparison(model, std::move(full), std::move(brief)), format,
+                                      request, beat));
   }
   return ToJson(report);
 }
