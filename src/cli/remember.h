@@ -9,8 +9,8 @@
 
 namespace trimma {
 
-// What a result about this model would rest on now. `model_path` is its file, or its first shard; ""
-// leaves the model out.
+// What a result about this model would rest on now. `model_path` is its file, or its first shard;
+// "" leaves the model out.
 Provenance ProvenanceNow(const std::string& model_path);
 
 // Appends a command's document to the history. Whatever is wrong with the history never fails the
