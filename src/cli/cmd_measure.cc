@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/keep_quality.h"
+#include "cli/remember.h"
 #include "cli/runtime_options.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
@@ -101,6 +102,7 @@ Status RunMeasure(const Options& options, const Shared& shared) {
     text += Describe(trials[0].speed);
   }
   progress.Done();
+  Remember(document, model.local.path);
   return shared.json ? PrintDocument(document) : PrintText(text + quality_text);
 }
 

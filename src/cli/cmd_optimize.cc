@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/optimize.h"
+#include "cli/remember.h"
 #include "report/json_document.h"
 #include "report/page.h"
 
@@ -12,9 +13,10 @@ namespace {
 Status RunOptimize(const OptimizeOptions& options, const Shared& shared) {
   Progress progress(shared.quiet);
   TRY(const OptimizeRecord record, Optimize(options, progress));
-  if (!shared.json) return PrintText(RenderSummary(record));
-  TRY(const std::string document, ReadSmallFile(record.files.record));
-  return PrintText(document);
+  TRY(const std::string text, ReadSmallFile(record.files.record));
+  Json document = Json::parse(text);
+  Remember(document, record.model_path);
+  return shared.json ? PrintDocument(document) : PrintText(RenderSummary(record));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "cli/machine.h"
 #include "cli/planning.h"
 #include "cli/quantize_text.h"
+#include "cli/remember.h"
 #include "quantize/craft_plan.h"
 #include "quantize/quantize.h"
 
@@ -218,6 +219,7 @@ Status RunQuantize(const Options& options, const Shared& shared) {
     TRY(const GgufFile made, ReadGguf(report->output));
     TRY_STATUS(AddFit(*fit, fit->Price(made), said));
   }
+  if (!options.dry_run) Remember(said.document, model.local.path);
   return said.Print(shared.json);
 }
 

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/remember.h"
 #include "cli/runtime_options.h"
 #include "hardware/machine.h"
 #include "plan/plan.h"
@@ -61,13 +62,17 @@ Status RunTune(Options options, const Shared& shared) {
   options.tune.trained_context = TrainedContext(model.file);
   options.tune.cores = machine.cpu.cores;
   options.tune.threads = machine.cpu.threads;
+  if (const auto earlier = FindEarlierRun("tune", model.local.path); earlier && !shared.quiet)
+    fmt::print(stderr, "{}\n", earlier->Text());
   Progress progress(shared.quiet);
   auto result = Tune(model.local.path, options.tune, [&](const std::string& stage, double share) {
     progress.Update(stage, share);
   });
   progress.Done();
   if (!result.ok()) return result.error();
-  return shared.json ? PrintDocument(ToJson(*result)) : PrintText(Describe(*result));
+  Json document = ToJson(*result);
+  Remember(document, model.local.path);
+  return shared.json ? PrintDocument(document) : PrintText(Describe(*result));
 }
 
 }  // namespace

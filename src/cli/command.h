@@ -33,6 +33,9 @@ Action DefinePlan(CLI::App& app, const Shared& shared);
 Action DefineQuantize(CLI::App& app, const Shared& shared);
 Action DefineMeasure(CLI::App& app, const Shared& shared);
 Action DefineTune(CLI::App& app, const Shared& shared);
+Action DefinePrompt(CLI::App& app, const Shared& shared);
+Action DefineSampling(CLI::App& app, const Shared& shared);
+Action DefineHistory(CLI::App& app, const Shared& shared);
 Action DefineApply(CLI::App& app, const Shared& shared);
 Action DefineOptimize(CLI::App& app, const Shared& shared);
 

@@ -10,7 +10,9 @@
 #include "engine/engine.h"
 #include "engine/kernel_timing.h"
 #include "engine/learn.h"
+#include "measure/prompt_cost.h"
 #include "measure/quality.h"
+#include "measure/sampler_cost.h"
 #include "measure/speed.h"
 #include "plan/pricing.h"
 #include "quantize/allocation/exchange_job.h"
@@ -45,6 +47,8 @@ constexpr std::array kJobs = {
     NamedJob{"exchange", ExchangeJob},
     NamedJob{"speed", SpeedJob},
     NamedJob{"quality", QualityJob},
+    NamedJob{"prompt", PromptJob},
+    NamedJob{"samplers", SamplersJob},
     NamedJob{"learn", LearnJob},
     NamedJob{"fill", FillJob},
     NamedJob{"idle", IdleJob},

@@ -17,6 +17,7 @@
 #include "cli/machine.h"
 #include "cli/overheads.h"
 #include "cli/records.h"
+#include "cli/remember.h"
 #include "plan/pricing.h"
 #include "quantize/quantize.h"
 #include "report/json_document.h"
@@ -386,6 +387,7 @@ Status WriteFiles(Run& run) {
     TRY_STATUS(WriteFileAtomically(change.target, change.after));
   Json document = ToJson(run.record);
   document["measurements"] = run.raw;
+  document["provenance"] = ToJson(ProvenanceNow(run.record.model_path));
   TRY_STATUS(WriteFileAtomically(files.record, DumpDocument(document)));
   TRY_STATUS(WriteFileAtomically(files.report, RenderPage(run.record)));
   const auto kept = KeepRecord(document, run.record.created);

@@ -33,6 +33,12 @@ constexpr std::array kCommands = {
             "trimma measure model-q4.gguf --against model-f16.gguf", DefineMeasure},
     Command{"tune", "The fastest settings on this machine, by measurement",
             "trimma tune model.gguf", DefineTune},
+    Command{"prompt", "What a system prompt costs, and what a shorter one would change",
+            "trimma prompt system.txt --model model.gguf --shorter brief.txt", DefinePrompt},
+    Command{"sampling", "What choosing a token costs, and the cheapest order that chooses alike",
+            "trimma sampling model.gguf --profile precise", DefineSampling},
+    Command{"history", "What was measured on this machine, when, with what",
+            "trimma history --command measure", DefineHistory},
     Command{"apply", "Write a record's settings where they take effect",
             "trimma apply --config ~/app/config.toml", DefineApply},
 };

@@ -101,9 +101,9 @@ std::string ServedName(const std::string& argument, bool weights_kept,
 }
 
 Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile) {
-  const auto temperature = file.metadata.Number("general.sampling.temp");
-  const auto top_p = file.metadata.Number("general.sampling.top_p");
-  if (profile == "model" && temperature && top_p) return Sampling{*temperature, *top_p, "model"};
+  const RecommendedSampling own = RecommendedBy(file);
+  if (profile == "model" && own.temperature && own.top_p)
+    return Sampling{*own.temperature, *own.top_p, "model"};
   const std::string wanted = profile == "model" ? "balanced" : profile;
   for (const Profile& p : kProfiles) {
     if (wanted == p.name) return Sampling{p.temperature, p.top_p, p.name};
@@ -111,6 +111,15 @@ Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile
   return Error{Code::kUsage,
                fmt::format("there is no sampling profile \"{}\"", SafeText(profile, 40)),
                "precise, balanced, creative or model"};
+}
+
+RecommendedSampling RecommendedBy(const GgufFile& file) {
+  RecommendedSampling r;
+  r.temperature = file.metadata.Number("general.sampling.temp");
+  r.top_p = file.metadata.Number("general.sampling.top_p");
+  r.min_p = file.metadata.Number("general.sampling.min_p");
+  r.top_k = file.metadata.Integer("general.sampling.top_k");
+  return r;
 }
 
 std::string EngineText() {

@@ -1,6 +1,8 @@
 // Records of what was found out on this machine: kept, found again, and what to write from them.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -29,6 +31,14 @@ std::string ServedName(const std::string& argument, bool weights_kept,
 // The temperature and top_p to write. "model" takes the model's own recommendation from its
 // metadata, where it has one; else the named profile.
 Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile);
+
+// What a model's own metadata recommends (general.sampling.*).
+struct RecommendedSampling {
+  std::optional<double> temperature, top_p, min_p;
+  std::optional<int64_t> top_k;
+  bool Any() const { return temperature || top_p || min_p || top_k; }
+};
+RecommendedSampling RecommendedBy(const GgufFile& file);
 
 // "llama.cpp v0.5.0 (de3ff815ea7d)".
 std::string EngineText();

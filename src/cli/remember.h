@@ -1,0 +1,29 @@
+// The one way in which commands keep what they found out, and find it again.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "history/history.h"
+#include "history/provenance.h"
+
+namespace trimma {
+
+// What a result about this model would rest on now. `model_path` is its file, or its first shard;
+// "" leaves the model out.
+Provenance ProvenanceNow(const std::string& model_path);
+
+// Appends a command's document to the history. Whatever is wrong with the history never fails the
+// command: it is said on standard error, and in the document's "history_notes".
+void Remember(Json& document, const std::string& model_path);
+
+// The newest run of this command about this model, and what changed since. nullopt where there is
+// none, or no history that could be read.
+struct EarlierRun {
+  HistoryEntry entry;
+  Staleness staleness;
+  std::string Text() const;  // one sentence
+};
+std::optional<EarlierRun> FindEarlierRun(const std::string& command, const std::string& model_path);
+
+}  // namespace trimma
