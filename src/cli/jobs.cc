@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/kernel_timing.h"
 #include "engine/learn.h"
+#include "measure/answers.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "plan/pricing.h"
@@ -43,6 +44,7 @@ constexpr std::array kJobs = {
     NamedJob{"sensitivity", SensitivityJob},
     NamedJob{"speed", SpeedJob},
     NamedJob{"quality", QualityJob},
+    NamedJob{"answers", AnswersJob},
     NamedJob{"learn", LearnJob},
     NamedJob{"fill", FillJob},
     NamedJob{"idle", IdleJob},
