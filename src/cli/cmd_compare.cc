@@ -137,7 +137,7 @@ class Comparing {
 
   // One after the other, each in a process of its own: what one can't do, the others still do.
   Status AskAll() {
-    std::vector<std::optional<std::vector<Answer>>> answers(comparison_.models.size());
+    std::vector<std::optional<std::vector<ModelAnswer>>> answers(comparison_.models.size());
     const auto count = static_cast<double>(answers.size());
     for (size_t m = 0; m < answers.size(); ++m) {
       auto said = AnswerPrompts(

@@ -10,7 +10,7 @@ bool ContinuesCharacter(char byte) { return (static_cast<unsigned char>(byte) & 
 
 }  // namespace
 
-Json ToJson(const Answer& answer) {
+Json ToJson(const ModelAnswer& answer) {
   return {{"tokens", answer.tokens},
           {"text", answer.text},
           {"ended", answer.ended},
@@ -19,8 +19,8 @@ Json ToJson(const Answer& answer) {
           {"seconds", answer.seconds}};
 }
 
-Answer AnswerFromJson(const Json& json) {
-  Answer answer;
+ModelAnswer AnswerFromJson(const Json& json) {
+  ModelAnswer answer;
   answer.tokens = json.at("tokens").get<std::vector<int32_t>>();
   answer.text = json.at("text");
   answer.ended = json.at("ended");
@@ -30,9 +30,10 @@ Answer AnswerFromJson(const Json& json) {
   return answer;
 }
 
-Result<std::vector<Answer>> AnswerPrompts(const Judged& model,
-                                          const std::vector<std::string>& prompts, int most_tokens,
-                                          const std::function<void(double)>& progress) {
+Result<std::vector<ModelAnswer>> AnswerPrompts(const Judged& model,
+                                               const std::vector<std::string>& prompts,
+                                               int most_tokens,
+                                               const std::function<void(double)>& progress) {
   const Json request = {{"path", model.path},
                         {"settings", ToJson(model.settings)},
                         {"prompts", prompts},
@@ -40,12 +41,12 @@ Result<std::vector<Answer>> AnswerPrompts(const Judged& model,
   TRY(const Json result, RunChild("answers", request, [&](const Json& event) {
         if (progress) progress(event.value("progress", 0.0));
       }));
-  std::vector<Answer> answers;
+  std::vector<ModelAnswer> answers;
   for (const Json& item : result.at("answers")) answers.push_back(AnswerFromJson(item));
   return answers;
 }
 
-Parting PartingOf(const Answer& a, const Answer& b, bool same_vocabulary) {
+Parting PartingOf(const ModelAnswer& a, const ModelAnswer& b, bool same_vocabulary) {
   Parting parting;
   const auto text = std::mismatch(a.text.begin(), a.text.end(), b.text.begin(), b.text.end());
   parting.byte = static_cast<size_t>(text.first - a.text.begin());

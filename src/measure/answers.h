@@ -16,7 +16,7 @@
 
 namespace trimma {
 
-struct Answer {
+struct ModelAnswer {
   std::vector<int32_t> tokens;
   std::string text;
   bool ended = false;      // by itself, before the limit
@@ -25,13 +25,14 @@ struct Answer {
   double seconds = 0;
 };
 
-Json ToJson(const Answer& answer);
-Answer AnswerFromJson(const Json& json);  // throws what nlohmann throws
+Json ToJson(const ModelAnswer& answer);
+ModelAnswer AnswerFromJson(const Json& json);  // throws what nlohmann throws
 
 // One model's answers, in the prompts' order; in a child process of its own.
-Result<std::vector<Answer>> AnswerPrompts(const Judged& model,
-                                          const std::vector<std::string>& prompts, int most_tokens,
-                                          const std::function<void(double)>& progress = {});
+Result<std::vector<ModelAnswer>> AnswerPrompts(const Judged& model,
+                                               const std::vector<std::string>& prompts,
+                                               int most_tokens,
+                                               const std::function<void(double)>& progress = {});
 
 // Where two answers part.
 struct Parting {
@@ -39,7 +40,7 @@ struct Parting {
   std::optional<int> token;  // the first token that differs; nullopt: vocabularies differ
   size_t byte = 0;           // of the text: so much is common, whole characters
 };
-Parting PartingOf(const Answer& a, const Answer& b, bool same_vocabulary);
+Parting PartingOf(const ModelAnswer& a, const ModelAnswer& b, bool same_vocabulary);
 
 // The child's side.
 Result<Json> AnswersJob(const Json& request, const Emit& emit);

@@ -39,10 +39,10 @@ Question Ask(const Model& model, const std::string& prompt) {
   return {model.Tokenize(prompt, /*add_special=*/true), false};
 }
 
-Result<Answer> AnswerOne(const Model& model, Context& context, const Question& question,
-                         const RuntimeSettings& settings, int most_tokens) {
+Result<ModelAnswer> AnswerOne(const Model& model, Context& context, const Question& question,
+                              const RuntimeSettings& settings, int most_tokens) {
   const auto start = std::chrono::steady_clock::now();
-  Answer answer;
+  ModelAnswer answer;
   answer.templated = question.templated;
   answer.prompt_tokens = static_cast<int>(question.tokens.size());
   context.Clear();
@@ -99,7 +99,7 @@ Result<Json> AnswersJob(const Json& request, const Emit& emit) {
     if (questions[i].tokens.empty()) {
       return Error{Code::kInvalid, "a prompt holds no token", "leave it out"};
     }
-    TRY(const Answer answer, AnswerOne(model, context, questions[i], settings, most_tokens));
+    TRY(const ModelAnswer answer, AnswerOne(model, context, questions[i], settings, most_tokens));
     answers.push_back(ToJson(answer));
     emit({{"progress", static_cast<double>(i + 1) / static_cast<double>(questions.size())}});
   }

@@ -13,8 +13,8 @@ namespace {
 
 const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
 
-Answer Said(std::vector<int32_t> tokens, std::string text, bool ended = true) {
-  Answer answer;
+ModelAnswer Said(std::vector<int32_t> tokens, std::string text, bool ended = true) {
+  ModelAnswer answer;
   answer.tokens = std::move(tokens);
   answer.text = std::move(text);
   answer.ended = ended;
@@ -31,7 +31,7 @@ TEST(PartingTest, AtTheFirstTokenThatDiffers) {
 }
 
 TEST(PartingTest, TheSameAnswerHasNone) {
-  const Answer answer = Said({1, 2}, "one two");
+  const ModelAnswer answer = Said({1, 2}, "one two");
   EXPECT_TRUE(PartingOf(answer, answer, true).same);
   EXPECT_FALSE(PartingOf(answer, answer, true).token);
   EXPECT_TRUE(PartingOf(answer, answer, false).same);
@@ -89,8 +89,8 @@ TEST(VocabularyGroupsTest, SameTokensStandTogether) {
 }
 
 TEST(SideBySideTest, WhoGaveNoAnswersIsLeftOut) {
-  const std::vector<Answer> first = {Said({1}, "a"), Said({2}, "b")};
-  const std::vector<Answer> third = {Said({1}, "a"), Said({3}, "c")};
+  const std::vector<ModelAnswer> first = {Said({1}, "a"), Said({2}, "b")};
+  const std::vector<ModelAnswer> third = {Said({1}, "a"), Said({3}, "c")};
   const auto prompts = SideBySide({"p", "q"}, {first, std::nullopt, third}, {{0, 1, 2}});
   ASSERT_EQ(prompts.size(), 2U);
   ASSERT_EQ(prompts[0].answers.size(), 2U);

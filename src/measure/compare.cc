@@ -65,7 +65,7 @@ std::vector<std::vector<size_t>> VocabularyGroups(const std::vector<const GgufFi
 
 std::vector<PromptAnswers> SideBySide(
     const std::vector<std::string>& prompts,
-    const std::vector<std::optional<std::vector<Answer>>>& answers,
+    const std::vector<std::optional<std::vector<ModelAnswer>>>& answers,
     const std::vector<std::vector<size_t>>& groups) {
   std::vector<PromptAnswers> all;
   for (size_t p = 0; p < prompts.size(); ++p) {

@@ -39,7 +39,7 @@ struct ModelRatio {
 
 struct ComparedAnswer {
   size_t model = 0;
-  Answer answer;
+  ModelAnswer answer;
   std::optional<Parting> parting;  // from the first model's answer; nullopt: it is the first
 };
 
@@ -63,7 +63,7 @@ std::vector<std::vector<size_t>> VocabularyGroups(const std::vector<const GgufFi
 // `answers`: of each model, or nothing where it gave none; all over the same prompts.
 std::vector<PromptAnswers> SideBySide(
     const std::vector<std::string>& prompts,
-    const std::vector<std::optional<std::vector<Answer>>>& answers,
+    const std::vector<std::optional<std::vector<ModelAnswer>>>& answers,
     const std::vector<std::vector<size_t>>& groups);
 
 // Models by name: "models", "pairs", "ratios", "answers", "texts", "notes".

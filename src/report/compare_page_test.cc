@@ -17,10 +17,10 @@ Comparison TwoModels() {
   quality.mean_kld_high = 0.06;
   quality.same_top = 0.9;
   comparison.pairs = {{0, 1, quality}};
-  Answer first;
+  ModelAnswer first;
   first.text = "red apples\nand <script>";
   first.tokens = {1, 2, 3};
-  Answer second = first;
+  ModelAnswer second = first;
   second.text = "red pears";
   second.tokens = {1, 4};
   comparison.answers = SideBySide({"Which <i>fruit</i>?"}, {{{first}}, {{second}}}, {{0, 1}});
