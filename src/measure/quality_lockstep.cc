@@ -16,6 +16,7 @@ namespace {
 // besides the models. On a GPU, where small batches waste the device, 1 GiB is allowed.
 constexpr uint64_t kHostLogitBytes = 16ULL << 20;
 constexpr uint64_t kDeviceLogitBytes = 128ULL << 20;
+constexpr uint32_t kHostBatch = 128;
 constexpr uint64_t kFewestRows = 16;  // fewer leave threads without work
 
 using Clock = std::chrono::steady_clock;
@@ -79,6 +80,8 @@ Status Lockstep::Open(int length, int first) {
     options.settings = runner.settings;
     options.settings.context = static_cast<uint32_t>(length);
     options.settings.batch = std::max(options.settings.batch, static_cast<uint32_t>(piece_));
+    // On the CPU a larger one is no faster, and its buffers are there once for each model.
+    if (!on_device) options.settings.ubatch = std::min(options.settings.ubatch, kHostBatch);
     options.settings.parallel = 1;
     options.outputs = static_cast<uint32_t>(piece_);
     TRY(Context context, Context::Create(*runner.model, options));
