@@ -114,12 +114,14 @@ class Bench(Figures):
         trials = said["trials"]
         for name in ("q8_0", "q6_k", "q4km", "q3_k_m"):
             n = len(series[name])
-            for how, goal in (("random", COVERAGE), ("neighbours", COVERAGE)):
-                share = said["coverage"][name][how]
-                low, high = binomial_interval(share, trials)
-                self.add(figure=f"coverage {name}, {n // 10} of {n} chunks ({how})",
-                         ours=f"{share:.1%} [{low:.1%}, {high:.1%}]", goal=f">= {goal:.0%}",
-                         verdict=met(share >= goal))
+            share = said["coverage"][name]["random"]
+            low, high = binomial_interval(share, trials)
+            self.add(figure=f"coverage {name}, {n // 10} of {n} chunks drawn from all of the text",
+                     ours=f"{share:.1%} [{low:.1%}, {high:.1%}]", goal=f">= {COVERAGE:.0%}",
+                     verdict=met(share >= COVERAGE))
+            # A manual's chapter is another text than the manual; nothing inside it tells how much.
+            self.add(figure=f"coverage {name}, {n // 10} neighbouring chunks",
+                     ours=f"{said['coverage'][name]['neighbours']:.1%}", verdict="told only")
 
     def apart(self):
         if not self.manpage.is_file():
