@@ -89,8 +89,11 @@ std::string Sentence(const NamedJudgement& named, const Decision& d, const Quest
                                  Interval(d.interval, 3), MoreTokens(named, d.more_chunks));
 }
 
+// Of many candidates the table says enough; the JSON has every pair.
 std::string Ratios(const NamedJudgement& named) {
+  constexpr size_t kMostTold = 6;
   std::string text;
+  if (named.judgement.ratios.size() > kMostTold) return text;
   for (const LossRatio& r : named.judgement.ratios) {
     const bool apart = r.ratio.high < 1 || r.ratio.low > 1;
     text += fmt::format("{} loses {} times what {} loses{}\n", SafeText(named.names[r.a]),
@@ -119,7 +122,8 @@ std::string Describe(const NamedJudgement& named, const Questions& questions) {
   if (judgement.qualities.size() == 1) {
     text += Describe(judgement.qualities[0]);
   } else {
-    text += Table(named) + "\n" + Ratios(named);
+    const std::string ratios = Ratios(named);
+    text += Table(named) + (ratios.empty() ? "" : "\n" + ratios);
     text += fmt::format("\njudged on            {}\n", JudgedOn(judgement.qualities[0]));
   }
   text += TextFacts(judgement.text);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -19,6 +20,17 @@ constexpr size_t kBranchBytes = 160;  // of what follows where two answers part
 std::string OneLine(std::string text, size_t most) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return SafeText(text, most);
+}
+
+// A path's last part, where no other model's is the same.
+std::string ShortName(const Comparison& comparison, size_t model) {
+  const auto last = [&](size_t m) {
+    return std::filesystem::path(comparison.models[m].name).filename().string();
+  };
+  for (size_t m = 0; m < comparison.models.size(); ++m) {
+    if (m != model && last(m) == last(model)) return SafeText(comparison.models[model].name);
+  }
+  return SafeText(last(model));
 }
 
 const Quality* QualityOf(const Comparison& comparison, size_t model) {
@@ -39,7 +51,7 @@ std::string ModelsTable(const Comparison& comparison) {
                   {}};
   for (size_t m = 0; m < comparison.models.size(); ++m) {
     const ComparedModel& model = comparison.models[m];
-    std::vector<std::string> row = {SafeText(model.name), SafeText(model.type),
+    std::vector<std::string> row = {ShortName(comparison, m), SafeText(model.type),
                                     FormatBytes(model.file_bytes)};
     if (model.speed) {
       row.push_back(fmt::format("{:.1f}", model.speed->prefill_tps.median));
@@ -65,10 +77,9 @@ std::string RatioLines(const Comparison& comparison) {
   std::string text;
   for (const ModelRatio& r : comparison.ratios) {
     const bool apart = r.ratio.high < 1 || r.ratio.low > 1;
-    text +=
-        fmt::format("{} loses {:.3f} [{:.3f}, {:.3f}] times what {} loses{}\n",
-                    SafeText(comparison.models[r.a].name), r.ratio.mean, r.ratio.low, r.ratio.high,
-                    SafeText(comparison.models[r.b].name), apart ? "" : ": no difference is shown");
+    text += fmt::format("{} loses {:.3f} [{:.3f}, {:.3f}] times what {} loses{}\n",
+                        ShortName(comparison, r.a), r.ratio.mean, r.ratio.low, r.ratio.high,
+                        ShortName(comparison, r.b), apart ? "" : ": no difference is shown");
   }
   return text;
 }
@@ -76,7 +87,7 @@ std::string RatioLines(const Comparison& comparison) {
 std::string AnswerLines(const Comparison& comparison, const PromptAnswers& prompt) {
   std::string text = fmt::format("\n> {}\n", OneLine(prompt.prompt, kPromptBytes));
   for (const ComparedAnswer& compared : prompt.answers) {
-    const std::string name = SafeText(comparison.models[compared.model].name);
+    const std::string name = ShortName(comparison, compared.model);
     const std::string& said = compared.answer.text;
     if (!compared.parting) {
       text += fmt::format("{}: {}{}\n", name, OneLine(said, kAnswerBytes),
