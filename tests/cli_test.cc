@@ -39,7 +39,7 @@ TEST(Cli, HelpListsTheCommandsThatExistAndNoOthers) {
   const std::vector<std::string> listed = ListedCommands(help.out);
   const std::set<std::string> expected = {"optimize", "scan",     "models",  "inspect",
                                           "plan",     "quantize", "measure", "tune",
-                                          "prompt",   "sampling", "history", "apply"};
+                                          "prompt",   "sampling", "history", "apply", "compare"};
   // Of the contract, and one that came later.
   const std::set<std::string> contract = {
       "sampling", "scan", "models", "pull",  "inspect", "plan", "quantize", "measure",

@@ -28,8 +28,8 @@ Softmax SoftmaxOf(const float* logits, int n) {
 
 }  // namespace
 
-PositionScore ScorePosition(const float* reference, const float* model, int vocabulary,
-                            int32_t next_token) {
+PositionScore ScorePositionPlainly(const float* reference, const float* model, int vocabulary,
+                                   int32_t next_token) {
   CHECK(next_token >= 0 && next_token < vocabulary);
   const Softmax p = SoftmaxOf(reference, vocabulary);
   const Softmax q = SoftmaxOf(model, vocabulary);
@@ -50,19 +50,21 @@ PositionScore ScorePosition(const float* reference, const float* model, int voca
 }
 
 void DivergenceSums::AddChunk(const std::vector<PositionScore>& scores) {
-  double sum = 0;
+  double kld = 0;
+  double log_ratio = 0;
   for (const PositionScore& score : scores) {
     klds_.push_back(score.kld);
-    sum += score.kld;
+    kld += score.kld;
+    log_ratio += score.nll - score.reference_nll;
     nll_ += score.nll;
     reference_nll_ += score.reference_nll;
     same_top_ += score.same_top ? 1 : 0;
   }
-  chunk_sums_.push_back(sum);
-  chunk_counts_.push_back(static_cast<int64_t>(scores.size()));
+  kld_.Add(kld, static_cast<double>(scores.size()));
+  log_ratio_.Add(log_ratio, static_cast<double>(scores.size()));
 }
 
-MeanInterval DivergenceSums::MeanKld() const { return GroupBootstrap(chunk_sums_, chunk_counts_); }
+MeanInterval DivergenceSums::MeanKld() const { return PositiveMean(kld_); }
 
 double DivergenceSums::KldQuantile(double q) const {
   std::vector<double> sorted = klds_;
@@ -76,6 +78,11 @@ double DivergenceSums::SameTop() const {
 double DivergenceSums::Perplexity() const { return std::exp(nll_ / static_cast<double>(tokens())); }
 double DivergenceSums::ReferencePerplexity() const {
   return std::exp(reference_nll_ / static_cast<double>(tokens()));
+}
+
+MeanInterval DivergenceSums::PerplexityRatio() const {
+  const MeanInterval log_ratio = AnyMean(log_ratio_);
+  return {std::exp(log_ratio.mean), std::exp(log_ratio.low), std::exp(log_ratio.high)};
 }
 
 }  // namespace trimma

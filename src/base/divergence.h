@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/stats.h"
+#include "base/divergence_interval.h"
 
 namespace trimma {
 
@@ -16,9 +16,13 @@ struct PositionScore {
   bool same_top = false;     // both think the same token most likely
 };
 
-// `reference`, `model`: [vocabulary] logits in 32 bits; sums in double precision.
+// `reference`, `model`: [vocabulary] logits in 32 bits; sums in double precision. A logit that is
+// no number makes all of the score so.
 PositionScore ScorePosition(const float* reference, const float* model, int vocabulary,
                             int32_t next_token);
+// The same from the definition, number by number: what the fast one is tested against.
+PositionScore ScorePositionPlainly(const float* reference, const float* model, int vocabulary,
+                                   int32_t next_token);
 
 // Scores gathered chunk by chunk.
 class DivergenceSums {
@@ -27,17 +31,19 @@ class DivergenceSums {
   void AddChunk(const std::vector<PositionScore>& scores);
 
   int64_t tokens() const { return static_cast<int64_t>(klds_.size()); }
-  int chunks() const { return static_cast<int>(chunk_sums_.size()); }
-  MeanInterval MeanKld() const;  // chunks are resampled whole
+  int chunks() const { return static_cast<int>(kld_.counts.size()); }
+  const ChunkSums& klds() const { return kld_; }  // by chunk
+  MeanInterval MeanKld() const;                   // 95 %; chunks are what varies
   double KldQuantile(double q) const;
   double SameTop() const;  // share of positions
   double Perplexity() const;
   double ReferencePerplexity() const;
+  MeanInterval PerplexityRatio() const;  // the model's over the reference's, position by position
 
  private:
   std::vector<double> klds_;
-  std::vector<double> chunk_sums_;
-  std::vector<int64_t> chunk_counts_;
+  ChunkSums kld_;
+  ChunkSums log_ratio_;  // nll - reference_nll
   int64_t same_top_ = 0;
   double nll_ = 0;
   double reference_nll_ = 0;

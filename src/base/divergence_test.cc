@@ -155,6 +155,43 @@ TEST(DivergenceTest, TiesAreWonByTheFirst) {
   EXPECT_FALSE(Score({2, 2, 1}, {1, 5, 1}).same_top);
 }
 
+// Every length of the rest behind whole vectors, and the vocabulary of Gemma.
+TEST(DivergenceTest, VectorsScoreAsThePlainLoopDoes) {
+  std::mt19937 random(7);
+  std::vector<size_t> vocabularies = {32000, 262144};
+  for (size_t n = 1; n <= 70; ++n) vocabularies.push_back(n);
+  for (const size_t vocabulary : vocabularies) {
+    for (const float noise : {0.01F, 1.0F}) {
+      Logits reference = RandomLogits(vocabulary, 3, random);
+      Logits model = reference;
+      for (float& l : model) l += RandomLogits(1, noise, random)[0];
+      if (vocabulary % 3 == 0) reference[vocabulary / 2] = -kInfinity;
+      const int next = static_cast<int>(random() % vocabulary);
+      const auto n = static_cast<int>(vocabulary);
+      const PositionScore fast = Score(reference, model, next);
+      const PositionScore plain = ScorePositionPlainly(reference.data(), model.data(), n, next);
+      EXPECT_NEAR(fast.kld, plain.kld, 1e-4 * plain.kld + 3e-8) << vocabulary;
+      EXPECT_EQ(fast.same_top, plain.same_top) << vocabulary;
+      if (!std::isfinite(plain.reference_nll)) continue;
+      EXPECT_NEAR(fast.nll, plain.nll, 2e-6) << vocabulary;
+      EXPECT_NEAR(fast.reference_nll, plain.reference_nll, 2e-6) << vocabulary;
+    }
+  }
+}
+
+// A damaged model's: it may not pass for a good one.
+TEST(DivergenceTest, ALogitThatIsNoNumberSpoilsTheScore) {
+  for (const size_t vocabulary : {3U, 16U, 21U, 1000U}) {
+    for (const size_t at : {size_t{0}, vocabulary / 2, vocabulary - 1}) {
+      Logits good(vocabulary, 1);
+      Logits bad = good;
+      bad[at] = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_FALSE(std::isfinite(Score(good, bad).nll)) << vocabulary << " " << at;
+      EXPECT_FALSE(std::isfinite(Score(bad, good).reference_nll)) << vocabulary << " " << at;
+    }
+  }
+}
+
 TEST(DivergenceTest, ATokenOutsideTheVocabularyIsABug) {
   const Logits logits = {1, 2};
   EXPECT_DEATH((void)ScorePosition(logits.data(), logits.data(), 2, 2), "next_token");
@@ -175,6 +212,7 @@ TEST(DivergenceSumsTest, AverageOverPositionsNotChunks) {
   EXPECT_DOUBLE_EQ(sums.SameTop(), 2.0 / 3);
   EXPECT_DOUBLE_EQ(sums.Perplexity(), std::exp(2.0));
   EXPECT_DOUBLE_EQ(sums.ReferencePerplexity(), std::exp(1.0));
+  EXPECT_DOUBLE_EQ(sums.PerplexityRatio().mean, std::exp(1.0));
   EXPECT_DOUBLE_EQ(sums.KldQuantile(0.5), 0.3);
   EXPECT_DOUBLE_EQ(sums.KldQuantile(1), 0.8);
 }

@@ -1,28 +1,43 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/keep_quality.h"
+#include "cli/quality_output.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
+#include "plan/plan.h"
 
 namespace trimma {
 namespace {
 
+constexpr int kUsualDepth = 4096;
+constexpr int kDeepChunks = 16;
+
 struct Options {
-  std::string model;
+  std::vector<std::string> models;
   std::string against;
   bool speed = false;
   bool quality = false;
   std::string text;
+  std::string prompts;
   int chunk = 512;
   int chunks = 0;
   std::string score = "half";
+  std::vector<std::string> kv_quality;
+  std::optional<int> depth;
+  int last = 128;
+  std::optional<double> max_kld;
+  bool better = false;
+  std::string precision;
+  double budget_seconds = 600;
   SpeedOptions speed_options;
   RuntimeOptions runtime;
 };
@@ -40,90 +55,255 @@ std::string Describe(const Speed& s) {
       SpreadText(s.ttft_ms, "ms"), s.prompt_tokens, s.load_ms.median);
 }
 
-std::string Describe(const Quality& q) {
-  return fmt::format(
-      "mean KL divergence   {:.6f} nats (95 %: {:.6f} to {:.6f})\n99 % / 99.9 % KLD    {:.5f} / "
-      "{:.5f}\nsame top token       {:.2f} %\n"
-      "perplexity           {:.4f} (reference {:.4f})\njudged on            {} tokens of {} chunks "
-      "of {} ({} scored): {}\n",
-      q.mean_kld, q.mean_kld_low, q.mean_kld_high, q.p99_kld, q.p999_kld, 100 * q.same_top, q.ppl,
-      q.reference_ppl, q.tokens, q.chunks, q.chunk, q.score == "half" ? "second half" : "all",
-      SafeText(q.text));
-}
+bool IsDeep(const Options& options) { return options.depth || !options.kv_quality.empty(); }
 
-Result<Quality> Judge(const Options& options, const OpenedModel& model,
-                      const RuntimeSettings& settings, Progress& progress) {
-  TRY(const OpenedModel reference, OpenModel(options.against));
+Result<QualityOptions> ToQualityOptions(const Options& options, const GgufFile& file) {
   QualityOptions quality;
   if (!options.text.empty()) quality.text_file = options.text;
+  if (!options.prompts.empty()) quality.prompts_file = options.prompts;
   quality.chunk = options.chunk;
   quality.chunks = options.chunks;
   quality.score_all = options.score == "all";
-  TRY(const auto measured,
-      MeasureQuality({reference.local.path, ReferenceSettings(settings)},
-                     {{model.local.path, settings}}, quality,
-                     [&](double share) { progress.Update("measuring quality", share); }));
-  KeepQuality(reference.file, {model.file, settings, MadeWithImportance(model.file)}, measured[0],
-              progress);
-  return measured[0];
+  quality.rounds = 4;
+  quality.budget_seconds = options.budget_seconds;
+  quality.questions = {options.max_kld, options.better, std::nullopt};
+  if (!options.precision.empty()) {
+    TRY(quality.questions.precision, ParseShare(options.precision));
+  }
+  if (IsDeep(options)) {
+    // One more: the last token is only predicted.
+    const int longest = static_cast<int>(TrainedContext(file));
+    const int depth =
+        options.depth.value_or(std::min(kUsualDepth, std::max(1, longest - options.last - 1)));
+    quality.last = options.last;
+    quality.chunk = depth + options.last + 1;
+    if (quality.chunks == 0 && !quality.questions.any()) quality.chunks = kDeepChunks;
+  }
+  return quality;
 }
 
-Status RunMeasure(const Options& options, const Shared& shared) {
-  const bool quality = options.quality || (!options.speed && !options.against.empty());
-  const bool speed = options.speed || !options.quality;
-  if (quality && options.against.empty()) {
+// What is judged: models as they are against a reference, or one model's cache types against its
+// cache in full.
+struct Subjects {
+  Judged reference;
+  std::vector<Judged> candidates;
+  std::vector<std::string> names;
+  std::vector<const GgufFile*> files;
+};
+
+// K and V apart: of each type alone, and of both.
+Status AddCacheTypes(const Options& options, const OpenedModel& model,
+                     const RuntimeSettings& settings, Subjects& subjects) {
+  for (const std::string& name : options.kv_quality) {
+    TRY(const std::string type, ParseKvType(name));
+    const std::pair<std::string, std::string> kinds[] = {
+        {type, "f16"}, {"f16", type}, {type, type}};
+    for (const auto& [k, v] : kinds) {
+      RuntimeSettings of = settings;
+      of.kv_k = k;
+      of.kv_v = v;
+      subjects.candidates.push_back({model.local.path, of});
+      subjects.names.push_back(fmt::format("K {}, V {}", k, v));
+      subjects.files.push_back(&model.file);
+    }
+  }
+  return {};
+}
+
+void WarnOfCalibration(const Subjects& subjects, const JudgingText& text) {
+  for (size_t i = 0; i < subjects.files.size(); ++i) {
+    const auto reason = CalibratedOn(subjects.files[i]->metadata, text);
+    if (!reason) continue;
+    fmt::print(stderr,
+               "trimma: {} {}: its loss looks smaller here than it is; judge on another text\n",
+               SafeText(subjects.names[i]), *reason);
+  }
+}
+
+Result<NamedJudgement> Judge(const Options& options, const std::vector<OpenedModel>& models,
+                             const RuntimeSettings& settings, Progress& progress) {
+  const bool of_caches = !options.kv_quality.empty();
+  Result<OpenedModel> reference =
+      of_caches ? Result<OpenedModel>(models[0]) : OpenModel(options.against);
+  if (!reference.ok()) return reference.error();
+  Subjects subjects;
+  subjects.reference = {reference->local.path, ReferenceSettings(settings)};
+  if (of_caches) {
+    TRY_STATUS(AddCacheTypes(options, models[0], settings, subjects));
+  } else {
+    for (size_t i = 0; i < models.size(); ++i) {
+      subjects.candidates.push_back({models[i].local.path, settings});
+      subjects.names.push_back(options.models[i]);
+      subjects.files.push_back(&models[i].file);
+    }
+  }
+  TRY(const QualityOptions quality, ToQualityOptions(options, reference->file));
+  NamedJudgement named;
+  named.names = subjects.names;
+  TRY(named.judgement,
+      JudgeQuality(subjects.reference, subjects.candidates, quality,
+                   [&](double share) { progress.Update("measuring quality", share); }));
+  for (size_t i = 0; i < subjects.candidates.size(); ++i) {
+    KeepQuality(reference->file,
+                {*subjects.files[i], subjects.candidates[i].settings,
+                 MadeWithImportance(*subjects.files[i])},
+                named.judgement.qualities[i], progress);
+  }
+  progress.Done();
+  WarnOfCalibration(subjects, named.judgement.text);
+  return named;
+}
+
+Json CacheDocument(const NamedJudgement& named, const Options& options,
+                   const std::vector<OpenedModel>& models) {
+  const int chunk = named.judgement.qualities[0].chunk;
+  Json cells = Json::array();
+  size_t at = 0;
+  for (const std::string& type : options.kv_quality) {
+    const std::string name = ToLower(type);
+    const std::pair<std::string, std::string> kinds[] = {
+        {name, "f16"}, {"f16", name}, {name, name}};
+    for (const auto& [k, v] : kinds) {
+      Json cell = ToJson(named.judgement.qualities[at]);
+      cell["name"] = named.names[at++];
+      cell["kv_k"] = k;
+      cell["kv_v"] = v;
+      cells.push_back(std::move(cell));
+    }
+  }
+  return {{"model", models[0].local.path},
+          {"depth", chunk - 1 - options.last},
+          {"scored_per_chunk", options.last},
+          {"cells", cells}};
+}
+
+Status CheckWish(const Options& options, bool quality) {
+  if (quality && options.against.empty() && options.kv_quality.empty()) {
     return Error{Code::kUsage, "quality is a divergence from a reference, and none is named",
                  "add --against FILE, the model this one was made from"};
   }
-  TRY(const OpenedModel model, OpenModel(options.model));
+  if (!options.kv_quality.empty() && (!options.against.empty() || options.models.size() > 1)) {
+    return Error{Code::kUsage,
+                 "--kv-quality judges one model's cache against the same model's in full",
+                 "leave out --against and other models"};
+  }
+  if (!options.text.empty() && !options.prompts.empty()) {
+    return Error{Code::kUsage, "--text and --prompts are two texts to judge on",
+                 "give one of the two"};
+  }
+  return {};
+}
+
+Status RunMeasure(const Options& options, const Shared& shared) {
+  const bool about_quality = !options.against.empty() || !options.kv_quality.empty();
+  const bool quality = options.quality || (!options.speed && about_quality);
+  const bool speed = options.speed || (!options.quality && options.kv_quality.empty());
+  TRY_STATUS(CheckWish(options, quality));
+  std::vector<OpenedModel> models;
+  for (const std::string& name : options.models) {
+    TRY(OpenedModel model, OpenModel(name));
+    models.push_back(std::move(model));
+  }
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   Progress progress(shared.quiet);
   Json document = {{"schema", "trimma.measure/1"},
-                   {"model", model.local.path},
+                   {"model", models[0].local.path},
                    {"settings", ToJson(settings)},
                    {"speed", nullptr},
                    {"quality", nullptr}};
-  std::string text = fmt::format("{} ({}, {})\n", DisplayName(model), TypeLabel(model.file),
-                                 FormatBytes(model.file.file_bytes));
+  Json all = Json::array();
+  std::string text;
+  for (size_t i = 0; i < models.size(); ++i) {
+    all.push_back({{"name", options.models[i]}, {"path", models[i].local.path}});
+    text += fmt::format("{} ({}, {})\n", DisplayName(models[i]), TypeLabel(models[i].file),
+                        FormatBytes(models[i].file.file_bytes));
+  }
   // Quality first: what is wrong with the text or the reference is found before anyone waits for
   // speed.
   std::string quality_text;
+  Status status;
   if (quality) {
-    TRY(const Quality measured, Judge(options, model, settings, progress));
-    document["quality"] = ToJson(measured);
-    quality_text = Describe(measured);
+    TRY(const NamedJudgement named, Judge(options, models, settings, progress));
+    TRY(const QualityOptions asked, ToQualityOptions(options, models[0].file));
+    if (options.kv_quality.empty()) {
+      document["quality"] = ToJson(named.judgement.qualities[0]);
+      for (size_t i = 0; i < models.size(); ++i)
+        all[i]["quality"] = ToJson(named.judgement.qualities[i]);
+    } else {
+      document["kv_quality"] = CacheDocument(named, options, models);
+    }
+    document.update(JudgementFields(named));
+    quality_text = Describe(named, asked.questions);
+    status = StatusOf(named, asked.questions);
   }
   if (speed) {
-    TRY(const auto trials,
-        MeasureSpeed({{model.local.path, settings}}, options.speed_options,
-                     [&](double share) { progress.Update("measuring speed", share); }));
-    if (trials[0].error) return *trials[0].error;
+    std::vector<SpeedSubject> subjects;
+    for (const OpenedModel& model : models) subjects.push_back({model.local.path, settings});
+    TRY(const auto trials, MeasureSpeed(subjects, options.speed_options, [&](double share) {
+          progress.Update("measuring speed", share);
+        }));
+    for (size_t i = 0; i < trials.size(); ++i) {
+      if (trials[i].error) return *trials[i].error;
+      all[i]["speed"] = ToJson(trials[i].speed);
+      if (models.size() > 1) text += fmt::format("\n{}\n", SafeText(options.models[i]));
+      text += Describe(trials[i].speed);
+    }
     document["speed"] = ToJson(trials[0].speed);
-    text += Describe(trials[0].speed);
   }
+  document["models"] = std::move(all);
   progress.Done();
-  Remember(document, model.local.path);
-  return shared.json ? PrintDocument(document) : PrintText(text + quality_text);
+  Remember(document, models[0].local.path);
+  TRY_STATUS(shared.json ? PrintDocument(document) : PrintText(text + quality_text));
+  return status;
+}
+
+void AddQualityOptions(CLI::App& app, Options& o) {
+  app.add_option("--text", o.text, "Judge on this text (default: text the reference generates)");
+  app.add_option("--prompts", o.prompts,
+                 "Judge on the reference's answers to these prompts: a file with one a line, or "
+                 "parted by lines ---");
+  app.add_option("--chunk", o.chunk, "Tokens per chunk")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 1 << 20));
+  app.add_option("--chunks", o.chunks, "At most so many chunks (0: all)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--score", o.score, "half: the second half of each chunk; all")
+      ->check(CLI::IsMember({"half", "all"}))
+      ->capture_default_str();
+  app.add_option("--kv-quality", o.kv_quality,
+                 "Judge KV-cache types of MODEL, K and V apart: q8_0,q4_0")
+      ->delimiter(',');
+  app.add_option("--depth", o.depth,
+                 "Judge behind so many tokens of context (with --kv-quality: 4096, or the model's "
+                 "context)")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--last", o.last, "Tokens that are scored at that depth, of each chunk")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1 << 20));
+  app.add_option("--max-kld", o.max_kld,
+                 "Stop when it is settled whether the mean divergence is below this; ends with 5 "
+                 "unless it is")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--better", o.better, "Stop when it is settled which of the models loses least");
+  app.add_option("--precision", o.precision,
+                 "Stop when the mean is known within this share (5%); ends with 3 where the text "
+                 "is too short for it");
+  app.add_option("--budget", o.budget_seconds, "Begin no new chunk after so many seconds")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
 }
 
 }  // namespace
 
 Action DefineMeasure(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "A model file or name")->required();
+  app.add_option("MODEL", o->models, "A model file or name; several are judged side by side")
+      ->required();
   app.add_option("--against", o->against, "The reference: the model this one was made from");
   app.add_flag("--speed", o->speed, "Measure speed (with --quality: both)");
   app.add_flag("--quality", o->quality, "Measure quality against the reference");
-  app.add_option("--text", o->text, "Judge on this text (default: text the reference generates)");
-  app.add_option("--chunk", o->chunk, "Tokens per chunk")
-      ->capture_default_str()
-      ->check(CLI::Range(16, 1 << 20));
-  app.add_option("--chunks", o->chunks, "At most so many chunks (0: all)")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  app.add_option("--score", o->score, "half: the second half of each chunk; all")
-      ->check(CLI::IsMember({"half", "all"}))
-      ->capture_default_str();
+  AddQualityOptions(app, *o);
   app.add_option("--prompt-tokens", o->speed_options.prompt_tokens,
                  "Prompt of the speed measurement")
       ->capture_default_str()

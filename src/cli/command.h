@@ -32,6 +32,7 @@ Action DefineInspect(CLI::App& app, const Shared& shared);
 Action DefinePlan(CLI::App& app, const Shared& shared);
 Action DefineQuantize(CLI::App& app, const Shared& shared);
 Action DefineMeasure(CLI::App& app, const Shared& shared);
+Action DefineCompare(CLI::App& app, const Shared& shared);
 Action DefineTune(CLI::App& app, const Shared& shared);
 Action DefinePrompt(CLI::App& app, const Shared& shared);
 Action DefineSampling(CLI::App& app, const Shared& shared);

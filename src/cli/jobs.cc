@@ -11,6 +11,7 @@
 #include "engine/kernel_timing.h"
 #include "engine/learn.h"
 #include "measure/prompt_cost.h"
+#include "measure/answers.h"
 #include "measure/quality.h"
 #include "measure/sampler_cost.h"
 #include "measure/speed.h"
@@ -49,6 +50,7 @@ constexpr std::array kJobs = {
     NamedJob{"quality", QualityJob},
     NamedJob{"prompt", PromptJob},
     NamedJob{"samplers", SamplersJob},
+    NamedJob{"answers", AnswersJob},
     NamedJob{"learn", LearnJob},
     NamedJob{"fill", FillJob},
     NamedJob{"idle", IdleJob},

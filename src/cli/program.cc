@@ -31,6 +31,8 @@ constexpr std::array kCommands = {
             "trimma quantize model-f16.gguf -o model-q4.gguf --type Q4_K_M", DefineQuantize},
     Command{"measure", "Speed, and quality against a reference, with intervals",
             "trimma measure model-q4.gguf --against model-f16.gguf", DefineMeasure},
+    Command{"compare", "Speed, quality and answers of several models side by side",
+            "trimma compare model-f16.gguf model-q4.gguf --report compare.html", DefineCompare},
     Command{"tune", "The fastest settings on this machine, by measurement",
             "trimma tune model.gguf", DefineTune},
     Command{"prompt", "What a system prompt costs, and what a shorter one would change",

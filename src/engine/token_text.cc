@@ -120,8 +120,7 @@ class Sequence {
 
 Result<TokenText> TextFromFile(const Model& model, const std::string& path, int chunk_tokens,
                                int max_chunks) {
-  TRY(const std::string content, ReadSmallFile(path, kMaxTextBytes));
-  const std::vector<Token> tokens = model.Tokenize(content, /*add_special=*/true);
+  TRY(const std::vector<Token> tokens, TokensOfFile(model, path));
   const auto chunk = static_cast<size_t>(chunk_tokens);
   size_t count = tokens.size() / chunk;
   if (count < kFewestChunks) {
@@ -139,6 +138,39 @@ Result<TokenText> TextFromFile(const Model& model, const std::string& path, int 
     if (model.adds_bos()) text.chunks.back()[0] = model.bos();
   }
   return text;
+}
+
+Result<std::vector<Token>> TokensOfFile(const Model& model, const std::string& path) {
+  TRY(const std::string content, ReadSmallFile(path, kMaxTextBytes));
+  return model.Tokenize(content, /*add_special=*/true);
+}
+
+Result<WindowedText> WindowsOf(const Model& model, const std::vector<Token>& tokens,
+                               const WindowWish& wish, const std::string& name) {
+  constexpr size_t kApart = 4;
+  constexpr size_t kOverlapping = 8;
+  const size_t apart = tokens.size() / wish.window;
+  size_t count = apart;
+  if (apart < kApart && tokens.size() >= wish.window)
+    count = std::min(kOverlapping, 1 + (tokens.size() - wish.window) / wish.step);
+  if (wish.most > 0) count = std::min(count, wish.most);
+  if (count < kFewestChunks) {
+    return Error{Code::kInvalid,
+                 fmt::format("{} has {} tokens, too short: at least {} are needed", SafeText(name),
+                             tokens.size(), wish.window + (kFewestChunks - 1) * wish.step),
+                 "give a longer text, or a smaller depth"};
+  }
+  const size_t spread = tokens.size() - wish.window;
+  WindowedText windows;
+  windows.text.description = name;
+  for (size_t i = 0; i < count; ++i) {
+    const auto begin = tokens.begin() + static_cast<ptrdiff_t>(spread * i / (count - 1));
+    windows.text.chunks.emplace_back(begin, begin + static_cast<ptrdiff_t>(wish.window));
+    if (model.adds_bos()) windows.text.chunks.back()[0] = model.bos();
+  }
+  const double stride = static_cast<double>(spread) / static_cast<double>(count - 1);
+  windows.overlap = std::max(0.0, 1 - stride / static_cast<double>(wish.window));
+  return windows;
 }
 
 Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settings,

@@ -23,6 +23,24 @@ struct TokenText {
 Result<TokenText> TextFromFile(const Model& model, const std::string& path, int chunk,
                                int max_chunks);
 
+// All of a file as one sequence of tokens.
+Result<std::vector<Token>> TokensOfFile(const Model& model, const std::string& path);
+
+// Long chunks of a text, spread evenly over it.
+struct WindowWish {
+  size_t window = 0;  // tokens of each
+  size_t step = 0;    // each begins at least so far behind the one before
+  size_t most = 0;    // at most so many (0: all that don't overlap)
+};
+struct WindowedText {
+  TokenText text;
+  double overlap = 0;  // share of a window that the next one has too
+};
+// Windows that don't overlap where the text has four of them; else up to eight that do. kInvalid if
+// there aren't two. `name` is the text's, for the words of the error.
+Result<WindowedText> WindowsOf(const Model& model, const std::vector<Token>& tokens,
+                               const WindowWish& wish, const std::string& name);
+
 // How a sequence begins, and what it is told when it would end.
 struct Beginning {
   std::vector<Token> tokens;  // empty: BOS or, for models without, a random token

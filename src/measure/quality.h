@@ -1,9 +1,10 @@
-// Quality of a model against a reference: divergence of their next-token distributions.
+// Quality of models against a reference: divergence of their next-token distributions.
 //
-// Both models run in lockstep over the same tokens and are compared in 32 bits over the full
-// vocabulary; nothing is written to disk. The default protocol is llama-perplexity's: chunks of
-// 512 tokens, each begun with BOS (where the model has one) and an empty cache, the second half
-// scored (255 positions).
+// Reference and candidates run in lockstep over the same tokens and are compared in 32 bits over
+// the full vocabulary; nothing is written to disk. The default protocol is llama-perplexity's:
+// chunks of 512 tokens, each begun with BOS (where the model has one) and an empty cache, the
+// second half scored (255 positions). docs/measuring-quality.md tells what the intervals and the
+// early stop rest on.
 #pragma once
 
 #include <cstdint>
@@ -14,37 +15,56 @@
 
 #include "base/child.h"
 #include "base/result.h"
+#include "base/stats.h"
 #include "engine/runtime.h"
+#include "measure/quality_stop.h"
+#include "measure/quality_text.h"
 
 namespace trimma {
 
 struct Quality {
   int64_t tokens = 0;       // scored positions
   double mean_kld = 0;      // KL(reference || model), nats
-  double mean_kld_low = 0;  // 95 %, chunks resampled
+  double mean_kld_low = 0;  // 95 %, by how chunks differ
   double mean_kld_high = 0;
+  double median_kld = 0;
   double p99_kld = 0;
   double p999_kld = 0;
   double same_top = 0;  // share of positions with the same most likely token, 0..1
   double ppl = 0;       // perplexity of the model on the text
   double reference_ppl = 0;
+  MeanInterval ppl_ratio;      // ppl / reference_ppl, position by position, with its 95 % interval
   int chunk = 512;             // the protocol: tokens per chunk,
   int chunks = 0;              // how many,
-  std::string score = "half";  // "half" (second half of each chunk) or "all"
+  std::string score = "half";  // "half" (second half of each chunk), "all", or "last" of deep ones
   std::string text;            // what was judged on: a file name, or kGeneratedText
+  std::vector<double> chunk_klds;  // raw: the mean of each chunk, in the order of the text
 };
 
 Json ToJson(const Quality& quality);
 Result<Quality> QualityFromJson(const Json& json);
 
+// What candidate `a` loses over what candidate `b` loses, over the same chunks taken in pairs.
+struct LossRatio {
+  size_t a = 0;  // index among the candidates
+  size_t b = 0;
+  MeanInterval ratio;  // 95 %; below 1 throughout: a is the better one
+};
+
 struct QualityOptions {
-  std::optional<std::string> text_file;  // nullopt: text that the reference generates,
-  std::optional<std::string> own_text;   //   half of it going on from this file: in its language
+  std::optional<std::string> text_file;     // nullopt: text that the reference generates,
+  std::optional<std::string> own_text;      //   half of it going on from this file: in its language
+  std::optional<std::string> prompts_file;  //   or all of it answering the prompts of this file
   int chunk = 512;
-  int chunks = 0;                // at most; 0: all the text has (16 of generated text)
+  int chunks = 0;                // at most; 0: all the text has (of generated text: `rounds`)
   bool score_all = false;        // all positions, not just the second half
+  std::optional<int> last;       // only so many positions at the end of each chunk: the others are
+                                 //   the depth at which they are judged
+  int rounds = 1;                // of 16 generated sequences, each with a seed of its own
   double generate_seconds = 20;  // at most, for generating text
   double budget_seconds = 600;   // no new chunk is begun after it (at least 4 are scored)
+  Questions questions;           // measuring stops early when all of these are answered; generated
+                                 //   text then has as many rounds as that takes
 };
 
 // Tokens per chunk for a model: 512, or its context where that is shorter (0: unknown).
@@ -57,8 +77,22 @@ struct Judged {
   RuntimeSettings settings;
 };
 
-// Judges every candidate against the reference on the same tokens, in one child process; the result
-// has their order. kInvalid: vocabularies differ, or the text is too short.
+struct Judgement {
+  std::vector<Quality> qualities;   // in the candidates' order
+  std::vector<LossRatio> ratios;    // of every two candidates, the first named first
+  std::vector<Decision> decisions;  // on the questions asked
+  JudgingText text;
+  double forward_seconds = 0;  // spent in the models' forward passes,
+  double scoring_seconds = 0;  //   and in comparing what they predict
+};
+
+// Judges every candidate against the reference on the same tokens, in one child process; files that
+// several share are loaded once. kInvalid: vocabularies differ, or the text is too short.
+Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged>& candidates,
+                               const QualityOptions& options,
+                               const std::function<void(double)>& progress = {});
+
+// The same where only the qualities are of interest.
 Result<std::vector<Quality>> MeasureQuality(const Judged& reference,
                                             const std::vector<Judged>& candidates,
                                             const QualityOptions& options,

@@ -8,6 +8,7 @@ namespace trimma {
 namespace {
 
 constexpr const char* kWritten = "text the model wrote";
+constexpr size_t kHashDigits = 64;
 
 }  // namespace
 
@@ -30,6 +31,7 @@ std::string DescribeLanguages(const LearningText& text) {
 }
 
 void Tell(const LearningText& text, Metadata& metadata) {
+  metadata.Set(kLearnedFromKey, fmt::format("{:<{}}", text.sha256, kHashDigits));
   metadata.Set("quantize.trimma.text.file_chunks", text.file_chunks);
   metadata.Set("quantize.trimma.text.generated_chunks", text.generated_chunks);
   metadata.Set("quantize.trimma.text.sequences", text.sequences);
@@ -49,6 +51,7 @@ Json ToJson(const LearningText& text) {
   Json seeds = Json::array();
   for (uint32_t i = 0; i < text.seeds; ++i) seeds.push_back(text.first_seed + i);
   return {{"file", text.file.empty() ? Json() : Json(text.file)},
+          {"sha256", text.sha256.empty() ? Json() : Json(text.sha256)},
           {"file_chunks", text.file_chunks},
           {"generated_chunks", text.generated_chunks},
           {"sequences", text.sequences},
@@ -62,6 +65,9 @@ Json ToJson(const LearningText& text) {
 LearningText LearningTextFromJson(const Json& json) {
   LearningText text;
   if (!json.at("file").is_null()) text.file = json["file"].get<std::string>();
+  // Moments that an earlier version kept don't have it.
+  if (json.contains("sha256") && !json["sha256"].is_null())
+    text.sha256 = json["sha256"].get<std::string>();
   text.file_chunks = json.at("file_chunks");
   text.generated_chunks = json.at("generated_chunks");
   text.sequences = json.at("sequences");

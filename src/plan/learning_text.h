@@ -19,6 +19,7 @@ struct LanguageShare {
 
 struct LearningText {
   std::string file;                      // the user's, by name; "": none
+  std::string sha256;                    // of that file; "" where it isn't known
   uint32_t file_chunks = 0;              // of it
   uint32_t generated_chunks = 0;         // that the model wrote itself, in
   uint32_t sequences = 0;                //   so many sequences (short ones share a chunk),
@@ -39,6 +40,9 @@ std::string NameOfText(const std::string& file, bool generated);
 // "English 80 %, code 15 %, unknown 5 %"; at most so many bytes: the rarest are left out.
 inline constexpr size_t kLanguagesBytes = 96;
 std::string DescribeLanguages(const LearningText& text);
+
+// The key under which a file's header keeps LearningText::sha256.
+inline constexpr const char* kLearnedFromKey = "quantize.trimma.text.sha256";
 
 // Keys quantize.trimma.text.*, which take the same number of bytes whatever the text: the size of a
 // file is known before its text is.

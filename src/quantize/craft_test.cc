@@ -10,6 +10,7 @@
 #include "engine/model.h"
 #include "hardware/temp_tree.h"
 #include "quantize/recipe_file.h"
+#include "quantize/stages.h"
 #include "support/tiny_model.h"
 
 namespace trimma {

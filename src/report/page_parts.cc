@@ -4,9 +4,15 @@
 
 #include "base/result.h"
 #include "report/html.h"
+#include "report/page_style.h"
 
 namespace trimma {
 namespace {
+
+constexpr size_t kTitleBytes = 90;  // a tab or a bookmark shows no more
+constexpr const char* kPolicy =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'";
 
 // A line break between a number and its percent sign reads badly.
 std::string KeepPercentSigns(std::string html) {
@@ -52,6 +58,16 @@ void Facts::AddCode(std::string_view term, std::string_view text) {
 }
 
 std::string Facts::Finish() && { return html_.empty() ? "" : "<dl>\n" + html_ + "</dl>\n"; }
+
+std::string PageHead(std::string_view title, std::string_view more_style) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta name=\"referrer\" content=\"no-referrer\">\n"
+      "<title>{}</title>\n<style>{}{}</style>\n</head>\n",
+      kPolicy, Html(title, kTitleBytes), kPageStyle, more_style);
+}
 
 std::string Section(std::string_view id, std::string_view heading, const std::string& html) {
   return fmt::format("<section id=\"{}\"><h2>{}</h2>\n{}</section>\n", id, Html(heading), html);

@@ -39,6 +39,9 @@ class Facts {
   std::string html_;
 };
 
+// Up to </head>: the page's style, `more_style` after it, and a policy by which nothing is loaded
+// and nothing runs, whatever the page's strings contain.
+std::string PageHead(std::string_view title, std::string_view more_style = "");
 std::string Section(std::string_view id, std::string_view heading, const std::string& html);
 std::string Paragraph(std::string_view text, std::string_view css = "");
 

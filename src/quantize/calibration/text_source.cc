@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/language.h"
 #include "engine/chat.h"
+#include "plan/file_hash.h"
 #include "quantize/calibration/prompts.h"
 
 namespace trimma {
@@ -164,6 +165,8 @@ Result<ObtainedText> ObtainText(const Model& model, const TextRequest& request,
   if (request.file) {
     TRY(own, ReadSmallFile(*request.file, kMaxTextBytes));
     obtained.record.file = std::filesystem::path(*request.file).filename().string();
+    TRY(const InputFile file, InputFile::Open(*request.file));
+    TRY(obtained.record.sha256, HashFile(file));
   }
   if (generates) {
     const size_t chunks = request.file ? request.chunks / 2 : request.chunks;

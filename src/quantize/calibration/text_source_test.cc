@@ -174,6 +174,7 @@ TEST(PromptsTest, AreInManyLanguagesAndInCode) {
 
 TEST(LearningTextTest, ComesBackFromJsonAndTakesTheSameRoom) {
   const LearningText text = {"a.txt",
+                             std::string(64, 'e'),
                              80,
                              80,
                              96,

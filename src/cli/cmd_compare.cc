@@ -1,0 +1,243 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/keep_quality.h"
+#include "cli/remember.h"
+#include "cli/runtime_options.h"
+#include "measure/compare.h"
+#include "measure/quality_prompts.h"
+#include "plan/plan.h"
+#include "report/compare_page.h"
+#include "report/compare_text.h"
+
+namespace trimma {
+namespace {
+
+constexpr size_t kOwnPrompts = 4;  // of ours, where the user gives none
+
+struct Options {
+  std::vector<std::string> models;
+  std::string reference;
+  std::string text;
+  std::string prompts;
+  int chunks = 0;
+  int answer_tokens = 96;
+  std::vector<std::string> skip;
+  std::string report;
+  SpeedOptions speed_options;
+  RuntimeOptions runtime;
+  bool Skips(const char* part) const {
+    return std::find(skip.begin(), skip.end(), part) != skip.end();
+  }
+};
+
+class Comparing {
+ public:
+  Comparing(const Options& options, RuntimeSettings settings, bool quiet)
+      : options_(options), settings_(std::move(settings)), progress_(quiet) {}
+
+  Result<Comparison> Run() {
+    TRY_STATUS(OpenAll());
+    TRY_STATUS(ReadQuestions());
+    // Quality first: what is wrong with the text is found before anyone waits for the rest.
+    if (!options_.Skips("quality")) TRY_STATUS(MeasurePairs());
+    if (!options_.Skips("answers")) TRY_STATUS(AskAll());
+    if (!options_.Skips("speed")) TRY_STATUS(Time());
+    progress_.Done();
+    return std::move(comparison_);
+  }
+
+ private:
+  Status OpenAll() {
+    std::vector<std::string> names = options_.models;
+    if (!options_.reference.empty()) {
+      std::erase(names, options_.reference);
+      names.insert(names.begin(), options_.reference);
+    }
+    if (names.size() < 2)
+      return Error{Code::kUsage, "there is one model only, and nothing to compare it with",
+                   "name two or more"};
+    for (const std::string& name : names) {
+      TRY(OpenedModel model, OpenModel(name));
+      comparison_.models.push_back(
+          {name, model.local.path, TypeLabel(model.file), model.file.file_bytes, std::nullopt, {}});
+      opened_.push_back(std::move(model));
+    }
+    std::vector<const GgufFile*> files;
+    for (const OpenedModel& model : opened_) files.push_back(&model.file);
+    groups_ = VocabularyGroups(files);
+    return {};
+  }
+
+  Status ReadQuestions() {
+    std::vector<JudgingPrompt> prompts = JudgingPrompts(UserLanguage());
+    if (options_.prompts.empty()) {
+      prompts.resize(kOwnPrompts);
+    } else {
+      TRY(prompts, ReadPrompts(options_.prompts));
+    }
+    for (const JudgingPrompt& prompt : prompts) prompts_.push_back(prompt.text);
+    return {};
+  }
+
+  Judged AsJudged(size_t model, const RuntimeSettings& settings) const {
+    return {comparison_.models[model].path, settings};
+  }
+
+  Status MeasurePairs() {
+    for (const std::vector<size_t>& group : groups_) {
+      if (group.size() < 2) {
+        comparison_.notes.push_back(fmt::format(
+            "no other model has the vocabulary of {}: a divergence from it would mean nothing, so "
+            "that only speed and answers are compared",
+            comparison_.models[group[0]].name));
+        continue;
+      }
+      TRY_STATUS(MeasureGroup(group));
+    }
+    return {};
+  }
+
+  // Against the first of the group, which the first of all is in its own.
+  Status MeasureGroup(const std::vector<size_t>& group) {
+    QualityOptions quality;
+    if (!options_.text.empty()) quality.text_file = options_.text;
+    if (options_.text.empty() && !options_.prompts.empty()) quality.prompts_file = options_.prompts;
+    quality.chunks = options_.chunks;
+    quality.rounds = 2;
+    uint32_t context = 0;
+    for (const size_t model : group) {
+      const uint32_t trained = TrainedContext(opened_[model].file);
+      context = context == 0 ? trained : std::min(context, trained);
+    }
+    quality.chunk = JudgingChunk(context);
+    std::vector<Judged> candidates;
+    for (size_t i = 1; i < group.size(); ++i) candidates.push_back(AsJudged(group[i], settings_));
+    TRY(const Judgement judgement,
+        JudgeQuality(AsJudged(group[0], ReferenceSettings(settings_)), candidates, quality,
+                     [&](double share) { progress_.Update("measuring quality", share); }));
+    for (size_t i = 1; i < group.size(); ++i) {
+      comparison_.pairs.push_back({group[0], group[i], judgement.qualities[i - 1]});
+      const auto reason = CalibratedOn(opened_[group[i]].file.metadata, judgement.text);
+      if (reason) {
+        comparison_.notes.push_back(fmt::format("{} {}: its loss looks smaller here than it is",
+                                                comparison_.models[group[i]].name, *reason));
+      }
+    }
+    for (const LossRatio& r : judgement.ratios)
+      comparison_.ratios.push_back({group[0], group[r.a + 1], group[r.b + 1], r.ratio});
+    comparison_.texts.push_back(judgement.text);
+    return {};
+  }
+
+  // One after the other, each in a process of its own: what one can't do, the others still do.
+  Status AskAll() {
+    std::vector<std::optional<std::vector<ModelAnswer>>> answers(comparison_.models.size());
+    const auto count = static_cast<double>(answers.size());
+    for (size_t m = 0; m < answers.size(); ++m) {
+      auto said = AnswerPrompts(
+          AsJudged(m, settings_), prompts_, options_.answer_tokens, [&](double share) {
+            progress_.Update("asking for answers", (static_cast<double>(m) + share) / count);
+          });
+      if (said.ok()) {
+        answers[m] = std::move(said).value();
+      } else if (said.error().code == Code::kInterrupted ||
+                 said.error().code == Code::kTerminated) {
+        return said.error();
+      } else {
+        comparison_.models[m].errors.push_back("no answers: " + said.error().what);
+      }
+    }
+    comparison_.answers = SideBySide(prompts_, answers, groups_);
+    return {};
+  }
+
+  Status Time() {
+    std::vector<SpeedSubject> subjects;
+    for (const ComparedModel& model : comparison_.models)
+      subjects.push_back({model.path, settings_});
+    TRY(const auto trials, MeasureSpeed(subjects, options_.speed_options, [&](double share) {
+          progress_.Update("measuring speed", share);
+        }));
+    for (size_t m = 0; m < trials.size(); ++m) {
+      if (trials[m].error) {
+        comparison_.models[m].errors.push_back("no speed: " + trials[m].error->what);
+      } else {
+        comparison_.models[m].speed = trials[m].speed;
+      }
+    }
+    return {};
+  }
+
+  const Options& options_;
+  RuntimeSettings settings_;
+  Progress progress_;
+  std::vector<OpenedModel> opened_;
+  std::vector<std::vector<size_t>> groups_;
+  std::vector<std::string> prompts_;
+  Comparison comparison_;
+};
+
+Status RunCompare(const Options& options, const Shared& shared) {
+  TRY(const RuntimeSettings settings, ToSettings(options.runtime));
+  TRY(const Comparison comparison, Comparing(options, settings, shared.quiet).Run());
+  if (!options.report.empty()) {
+    TRY_STATUS(WriteFileAtomically(options.report, RenderComparePage(comparison)));
+  }
+  Json document = {{"schema", "trimma.compare/1"},
+                   {"settings", ToJson(settings)},
+                   {"report", options.report.empty() ? Json() : Json(options.report)}};
+  document.update(ToJson(comparison));
+  Remember(document, comparison.models[0].path);
+  if (!shared.json) {
+    std::string text = RenderComparison(comparison);
+    if (!options.report.empty()) text += fmt::format("\nreport: {}\n", SafeText(options.report));
+    return PrintText(text);
+  }
+  return PrintDocument(document);
+}
+
+}  // namespace
+
+Action DefineCompare(CLI::App& app, const Shared& shared) {
+  const auto o = std::make_shared<Options>();
+  app.add_option("MODEL", o->models, "Model files or names; the first is the reference")
+      ->required();
+  app.add_option("--reference", o->reference, "Another reference than the first MODEL");
+  app.add_option("--prompts", o->prompts,
+                 "Questions to answer: a file with one a line, or parted by lines --- (default: "
+                 "four of ours, the first in your language)");
+  app.add_option("--answer-tokens", o->answer_tokens, "At most so many tokens an answer")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--text", o->text,
+                 "Judge quality on this text (default: what the reference answers to --prompts, "
+                 "or text it generates)");
+  app.add_option("--chunks", o->chunks, "At most so many chunks of it (0: all)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--skip", o->skip, "Leave out speed, quality or answers")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"speed", "quality", "answers"}));
+  app.add_option("--report", o->report, "Write a page (HTML, one file) with all of it");
+  app.add_option("--prompt-tokens", o->speed_options.prompt_tokens,
+                 "Prompt of the speed measurement")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--decode-tokens", o->speed_options.decode_tokens, "Tokens decoded in it")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--rounds", o->speed_options.rounds, "At most so many repeats of it")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 10000));
+  AddRuntimeOptions(app, o->runtime);
+  return [o, &shared] { return RunCompare(*o, shared); };
+}
+
+}  // namespace trimma
