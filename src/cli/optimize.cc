@@ -259,7 +259,9 @@ Status KeepOrLower(Run& run, Steps& steps) {
   return {};
 }
 
-TuneTrial ToTrial(const TuneTrialResult& trial) {
+// A setting that can change one phase alone was measured in it alone; the default's figures stand
+// for the other.
+TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
   TuneTrial t;
   t.what = trial.variation.what;
   t.settings = trial.variation.settings;
@@ -267,12 +269,37 @@ TuneTrial ToTrial(const TuneTrialResult& trial) {
     t.outcome = "failed: " + trial.error->what;
     return t;
   }
-  const Spread& decode = trial.speed.decode_tps;
-  const Spread& prefill = trial.speed.prefill_tps;
+  const Spread& decode =
+      trial.speed.decode_tps.n > 0 ? trial.speed.decode_tps : defaults.decode_tps;
+  const Spread& prefill =
+      trial.speed.prefill_tps.n > 0 ? trial.speed.prefill_tps : defaults.prefill_tps;
   t.decode_tps = decode.median, t.decode_low = decode.low, t.decode_high = decode.high;
   t.prefill_tps = prefill.median, t.prefill_low = prefill.low, t.prefill_high = prefill.high;
   t.outcome = NameOf(trial.outcome);
   return t;
+}
+
+// Where nothing can be told (the machine is busy, the time too short), the defaults stay, and the
+// record says why.
+Result<TuneResult> TuneOrKeep(Run& run, const TuneOptions& options) {
+  const auto say = [&](const std::string& stage, double share) {
+    run.progress.Update(stage, share);
+  };
+  auto tuned = Tune(run.record.files.model, options, say);
+  if (tuned.ok() || (tuned.error().code != Code::kBusy && tuned.error().code != Code::kUsage))
+    return tuned;
+  SpeedOptions speed;
+  speed.budget_seconds = options.budget_seconds / 2;
+  TRY(const auto measured, MeasureSpeed({{run.record.files.model, options.defaults}}, speed,
+                                        [&](double share) { say("measuring speed", share); }));
+  if (measured[0].error) return *measured[0].error;
+  TuneResult kept;
+  kept.default_settings = kept.best_settings = options.defaults;
+  kept.default_speed = kept.best_speed = measured[0].speed;
+  kept.gain = kept.prefill_gain = kept.decode_gain = {1, 1, 1};
+  kept.verdict = fmt::format("the defaults are kept, for {}", tuned.error().what);
+  run.record.notes.push_back(tuned.error().what);
+  return kept;
 }
 
 Status MeasureAndTune(Run& run, Steps& steps) {
@@ -285,11 +312,12 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   tune.threads = run.record.machine.cpu.threads;
   tune.text_file = run.options.text;
   tune.trained_context = TrainedContext(run.model.file);
-  TRY(const TuneResult tuned,
-      Tune(run.record.files.model, tune,
-           [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
+  tune.has_gpu = !run.record.machine.gpus.empty();
+  tune.available_bytes = run.record.machine.memory.available_bytes;
+  TRY(const TuneResult tuned, TuneOrKeep(run, tune));
   run.raw["tune"] = ToJson(tuned);
-  for (const TuneTrialResult& trial : tuned.trials) run.record.trials.push_back(ToTrial(trial));
+  for (const TuneTrialResult& trial : tuned.trials)
+    run.record.trials.push_back(ToTrial(trial, tuned.default_speed));
   run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 
