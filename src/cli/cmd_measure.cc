@@ -129,6 +129,9 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
   app.add_option("--decode-tokens", o->speed_options.decode_tokens, "Tokens decoded in it")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--depth", o->speed_options.depth, "Tokens in the context before both")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
   app.add_option("--rounds", o->speed_options.rounds, "At most so many repeats")
       ->capture_default_str()
       ->check(CLI::Range(3, 10000));

@@ -36,6 +36,10 @@ struct Heat {
   Race race;
 };
 
+bool WasInterrupted(const Error& error) {
+  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
+}
+
 class SpeedRun {
  public:
   SpeedRun(const SpeedOptions& options, const Emit& emit)
@@ -48,12 +52,13 @@ class SpeedRun {
  private:
   static constexpr double kFelt = RaceOptions().felt;
 
+  Status GetReady(size_t i);
   Result<Visit> VisitOf(size_t i, Phases phases);
   void Fail(size_t i, const Error& error);
   bool IsLeft(size_t i) const;
   bool Decided() const;
   Phases Needed(int round) const;
-  Status Round(int round, std::vector<size_t> order);
+  Status Round(int round, const std::vector<size_t>& order);
   Status Stretch(const std::vector<size_t>& members, Phases anchor_phases);
   void Judge(size_t i, const Visit& visit, const Visit& anchor);
   Speed Summarise(const Candidate& candidate) const;
@@ -146,30 +151,31 @@ Status SpeedRun::Prepare(const Json& subjects) {
   for (size_t i = 0; i < candidates_.size(); ++i) {
     Candidate& candidate = candidates_[i];
     emit_({{"at", i}});
-    const auto resident = pool_.Get(candidate.subject);
-    if (!resident.ok()) {
-      // A file that isn't there is no matter of settings.
-      if (resident.error().code == Code::kNotFound || i == 0) return resident.error();
-      Fail(i, resident.error());
-      continue;
-    }
+    // The first load brings the file into the page cache.
+    const auto loaded = pool_.Get(candidate.subject);
     for (size_t j = 0; j < i && candidate.load_ms.empty(); ++j) {
       if (SamePlacement(candidates_[j].subject, candidate.subject))
         candidate.load_ms = candidates_[j].load_ms;
     }
-    if (candidate.load_ms.empty()) {
-      TRY(candidate.load_ms, pool_.TimeLoads(candidate.subject));
-    }
-    const auto visit = visitor_.WarmUp(**resident, candidate.subject, i == 0);
-    if (visit.ok()) {
-      candidate.warm_ups += *visit;
-    } else if (visit.error().code == Code::kInterrupted ||
-               visit.error().code == Code::kTerminated || i == 0) {
-      return visit.error();
-    } else {
-      Fail(i, visit.error());
-    }
+    const Status ready = loaded.ok() ? GetReady(i) : Status(loaded.error());
+    if (ready.ok()) continue;
+    // A file that isn't there is no matter of settings, and without the anchor nothing is compared.
+    if (i == 0 || ready.error().code == Code::kNotFound || WasInterrupted(ready.error()))
+      return ready.error();
+    Fail(i, ready.error());
   }
+  return {};
+}
+
+// Times its loads where no candidate before it has the same, and warms it up.
+Status SpeedRun::GetReady(size_t i) {
+  Candidate& candidate = candidates_[i];
+  if (candidate.load_ms.empty()) {
+    TRY(candidate.load_ms, pool_.TimeLoads(candidate.subject));
+  }
+  TRY(Resident * resident, pool_.Get(candidate.subject));
+  TRY(const int warm_ups, visitor_.WarmUp(*resident, candidate.subject, i == 0));
+  candidate.warm_ups += warm_ups;
   return {};
 }
 
@@ -211,8 +217,7 @@ Status SpeedRun::Stretch(const std::vector<size_t>& members, Phases anchor_phase
     const auto visit = VisitOf(i, candidates_[i].subject.phases);
     if (visit.ok()) {
       visits.emplace_back(i, *visit);
-    } else if (visit.error().code == Code::kInterrupted ||
-               visit.error().code == Code::kTerminated) {
+    } else if (WasInterrupted(visit.error())) {
       return visit.error();
     } else {
       Fail(i, visit.error());
@@ -238,7 +243,7 @@ Status SpeedRun::Stretch(const std::vector<size_t>& members, Phases anchor_phase
   return {};
 }
 
-Status SpeedRun::Round(int round, std::vector<size_t> order) {
+Status SpeedRun::Round(int round, const std::vector<size_t>& order) {
   const Phases anchor_phases = Needed(round);
   // A stretch has the same phases at both ends.
   const bool wider = (anchor_phases != Phases::kDecode && !anchor_.prefill) ||
@@ -286,7 +291,7 @@ Status SpeedRun::Measure() {
       TRY(const Visit visit, VisitOf(0, Phases::kBoth));
       candidates_[0].visits.push_back(visit);
     } else {
-      TRY_STATUS(Round(round, std::move(order)));
+      TRY_STATUS(Round(round, order));
     }
     SayProgress(round);
   }

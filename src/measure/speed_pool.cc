@@ -64,8 +64,12 @@ Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
   return &contexts_.back();
 }
 
-Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) const {
+Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) {
   using Clock = std::chrono::steady_clock;
+  if (options_.resident) {
+    contexts_.clear();
+    models_.clear();
+  }
   std::vector<double> milliseconds;
   for (int i = 0; i < options_.load_repeats; ++i) {
     const auto start = Clock::now();

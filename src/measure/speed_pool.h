@@ -33,8 +33,9 @@ class SpeedPool {
   // The subject's context, made or loaded if it isn't there. It lives until the next call.
   Result<Resident*> Get(const SpeedSubject& subject);
 
-  // From the file to a ready context, with other models of the pool in memory, in milliseconds.
-  Result<std::vector<double>> TimeLoads(const SpeedSubject& subject) const;
+  // From the file to a ready context, in milliseconds. Where only so many may be resident, the pool
+  // is emptied for it.
+  Result<std::vector<double>> TimeLoads(const SpeedSubject& subject);
 
  private:
   struct Loaded {

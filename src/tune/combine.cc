@@ -27,8 +27,8 @@ std::vector<const TuneTrialResult*> Promising(const std::vector<TuneTrialResult>
         (trial.left && trial.outcome == TrialOutcome::kNoDifference && trial.gain.mean > 1 + kFelt);
     if (trial.variation.knob == knob && better) values.push_back(&trial);
   }
-  std::stable_sort(values.begin(), values.end(),
-                   [](const auto* a, const auto* b) { return a->gain.mean > b->gain.mean; });
+  std::sort(values.begin(), values.end(),
+            [](const auto* a, const auto* b) { return a->gain.mean > b->gain.mean; });
   if (values.size() > kValuesOfKnob) values.resize(kValuesOfKnob);
   return values;
 }

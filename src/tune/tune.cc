@@ -24,6 +24,7 @@ constexpr double kTogetherShare = 0.25;
 constexpr int kMaxRounds = 400;
 constexpr int kMinRounds = 3;  // as a race's first look
 constexpr int kMaxConfirmRounds = 40;
+constexpr int kFewestDecoded = 12;
 // Of visits, one in five is the anchor's.
 constexpr double kWithAnchor = 1.25;
 // Warming up takes two short evaluations, about one visit together.
@@ -75,7 +76,6 @@ class Tuning {
   int segments_ = 0;
   int discarded_ = 0;
   double others_share_ = 0;  // the largest of all steps
-  double may_hide_ = 0;
 };
 
 SpeedOptions Tuning::StageOptions() const {
@@ -140,13 +140,22 @@ Status Tuning::Probe() {
   const double spent = std::chrono::duration<double>(Clock::now() - before).count();
   const Speed& defaults = trials[0].speed;
   result_.default_speed = defaults;
-  visit_seconds_ = defaults.prompt_tokens / defaults.prefill_tps.median +
-                   defaults.decode_tokens * options_.defaults.parallel / defaults.decode_tps.median;
   load_seconds_ = defaults.load_ms.median / 1000;
-  // One candidate: raced, then confirmed; loaded and warmed up each time.
-  const double one = kMinRounds * 2 * visit_seconds_ + kConfirmRounds * 3 * visit_seconds_ +
-                     2 * (load_seconds_ + 2 * kWarmUpVisits * visit_seconds_);
-  const double needed = std::max(0.0, spent) + one;
+  const auto needed_seconds = [&] {
+    visit_seconds_ =
+        defaults.prompt_tokens / defaults.prefill_tps.median +
+        options_.decode_tokens * options_.defaults.parallel / defaults.decode_tps.median;
+    // One candidate beside the defaults: raced, then confirmed; loaded and warmed up each time.
+    return spent + (kMinRounds + kConfirmRounds) * 2 * visit_seconds_ +
+           2 * (load_seconds_ + 2 * kWarmUpVisits * visit_seconds_);
+  };
+  // Where the model is slow, fewer tokens are decoded in a visit, down to so many that the first
+  // ones don't decide.
+  double needed = needed_seconds();
+  while (needed > options_.budget_seconds && options_.decode_tokens > kFewestDecoded) {
+    options_.decode_tokens = std::max(kFewestDecoded, options_.decode_tokens / 2);
+    needed = needed_seconds();
+  }
   if (needed > options_.budget_seconds) {
     journal_.Remove();
     return Error{Code::kUsage,
