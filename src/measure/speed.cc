@@ -16,11 +16,10 @@ bool WasLost(const Error& error) {
          error.code == Code::kFailure;
 }
 
-}  // namespace
-
-Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
-                                             const SpeedOptions& options,
-                                             const std::function<void(double)>& progress) {
+// In one child process.
+Result<std::vector<SpeedTrial>> MeasureTogether(const std::vector<SpeedSubject>& candidates,
+                                                const SpeedOptions& options,
+                                                const std::function<void(double)>& progress) {
   std::vector<SpeedTrial> trials(candidates.size());
   std::vector<size_t> left(candidates.size());
   std::iota(left.begin(), left.end(), size_t{0});
@@ -50,6 +49,92 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
     trials[left[at]].error = result.error();
     left.erase(left.begin() + static_cast<std::ptrdiff_t>(at));
   }
+}
+
+}  // namespace
+
+SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
+  SpeedTrial merged = runs.front();
+  if (runs.size() == 1) return merged;
+  merged.log_gains.clear();
+  merged.speed.prefill_samples.clear();
+  merged.speed.decode_samples.clear();
+  merged.speed.sample_seconds.clear();
+  merged.speed.conditions = {};
+  std::vector<double> prefill;
+  std::vector<double> decode;
+  std::vector<double> ttft;
+  std::vector<double> load;
+  const auto add = [](std::vector<double>& figures, const Spread& spread) {
+    if (spread.n > 0) figures.push_back(spread.median);
+  };
+  const auto append = [](std::vector<double>& to, const std::vector<double>& from, double shift) {
+    for (const double value : from) to.push_back(value + shift);
+  };
+  SpeedConditions& all = merged.speed.conditions;
+  double others_seconds = 0;
+  for (const SpeedTrial& run : runs) {
+    if (run.error) {
+      merged.error = run.error;
+      merged.speed = {};
+      merged.log_gains.clear();
+      return merged;
+    }
+    add(prefill, run.speed.prefill_tps);
+    add(decode, run.speed.decode_tps);
+    add(ttft, run.speed.ttft_ms);
+    add(load, run.speed.load_ms);
+    append(merged.speed.prefill_samples, run.speed.prefill_samples, 0);
+    append(merged.speed.decode_samples, run.speed.decode_samples, 0);
+    append(merged.speed.sample_seconds, run.speed.sample_seconds, all.seconds);
+    if (!run.log_gains.empty()) merged.log_gains.push_back(MedianSpread(run.log_gains).median);
+    const SpeedConditions& its = run.speed.conditions;
+    all.warm_ups += its.warm_ups;
+    all.segments += its.segments;
+    all.discarded += its.discarded;
+    all.unsteady = all.unsteady || its.unsteady;
+    all.stolen_seconds += its.stolen_seconds;
+    if (its.stalled_seconds)
+      all.stalled_seconds = all.stalled_seconds.value_or(0) + *its.stalled_seconds;
+    others_seconds += its.others_share.value_or(0) * its.seconds;
+    all.seconds += its.seconds;
+    if (its.others_share && all.seconds > 0) all.others_share = others_seconds / all.seconds;
+  }
+  merged.speed.prefill_tps = MedianSpread(prefill);
+  merged.speed.decode_tps = MedianSpread(decode);
+  merged.speed.ttft_ms = MedianSpread(ttft);
+  merged.speed.load_ms = MedianSpread(load);
+  return merged;
+}
+
+Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
+                                             const SpeedOptions& options,
+                                             const std::function<void(double)>& progress) {
+  if (options.processes <= 1) return MeasureTogether(candidates, options, progress);
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  SpeedOptions each = options;
+  each.rounds = (options.rounds + options.processes - 1) / options.processes;
+  each.min_rounds = std::min(options.min_rounds, each.rounds);
+  each.budget_seconds = options.budget_seconds / options.processes;
+  each.load_repeats = std::min(options.load_repeats, 1);
+  std::vector<std::vector<SpeedTrial>> runs(candidates.size());
+  double furthest = 0;
+  for (int process = 0; process < options.processes; ++process) {
+    // As with rounds: without time, three are done.
+    if (process >= options.min_rounds && elapsed() > options.budget_seconds) break;
+    each.seed = options.seed + static_cast<uint32_t>(process);
+    TRY(const auto trials, MeasureTogether(candidates, each, [&](double share) {
+          furthest = std::max(furthest, (process + share) / options.processes);
+          if (progress) progress(furthest);
+        }));
+    for (size_t i = 0; i < trials.size(); ++i) runs[i].push_back(trials[i]);
+  }
+  std::vector<SpeedTrial> merged;
+  for (const auto& of_candidate : runs) merged.push_back(MergeTrials(of_candidate));
+  return merged;
 }
 
 std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens) {

@@ -72,6 +72,10 @@ struct SpeedOptions {
   int depth = 0;    // tokens in the cache beforehand
   int rounds = 10;  // at most; at least min_rounds are done
   int min_rounds = 3;
+  // Processes that the rounds are divided among. Samples of one process are alike in what it
+  // happened to get (memory, threads' places) and in the seconds it ran; of several, each gives one
+  // figure, its median, and the intervals are those of such figures.
+  int processes = 1;
   double budget_seconds = 30;  // no new round is begun after it
   double trial_seconds = 300;  // a candidate that is silent for so long hangs, and has failed
   int load_repeats = 2;        // loads that are timed, of each placement
@@ -90,7 +94,8 @@ struct SpeedTrial {
   SpeedSubject subject;
   std::optional<Error> error;  // this candidate can't run here; speed is empty then
   Speed speed;
-  // One for each steady stretch: the logarithm of the anchor's time over this one's, of its phases.
+  // The logarithm of the anchor's time over this one's, of its phases: one for each steady stretch;
+  // of several processes, one for each, the median.
   std::vector<double> log_gains;
   bool left = true;  // with `race`: not eliminated
 };
@@ -101,6 +106,9 @@ struct SpeedTrial {
 Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
                                              const SpeedOptions& options,
                                              const std::function<void(double)>& progress = {});
+
+// One trial from those of the same candidate in several processes.
+SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs);
 
 // Seconds for the prompt and an answer of so many tokens, one value per sample.
 std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens);

@@ -221,6 +221,16 @@ TEST_F(SpeedTest, SamplesHaveTheirTimesAndConditions) {
   }
 }
 
+TEST_F(SpeedTest, RoundsAreDividedAmongProcesses) {
+  SpeedOptions options = Short();
+  options.processes = 2;
+  const auto trials = MeasureSpeed({Subject()}, options);
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_EQ(trials->front().speed.decode_tps.n, 2);
+  EXPECT_EQ(trials->front().speed.decode_samples.size(), 4U);
+  EXPECT_EQ(trials->front().speed.load_ms.n, 2);
+}
+
 TEST_F(SpeedTest, WhatCannotBeMeasuredIsAnError) {
   EXPECT_EQ(MeasureSpeed({{tree_ / "none.gguf", {}, Phases::kBoth}}, Short()).error().code,
             Code::kNotFound);
@@ -266,6 +276,25 @@ TEST(SpeedValueTest, UsersAreServedInTurns) {
   // Two at once: three turns of 10 times 10 steps; the prompts one after the other.
   EXPECT_DOUBLE_EQ(ExchangeTime(exchange, 10, 2, 1.0, 0.5), 5 * 1.0 + 3 * 10 * 0.5);
   EXPECT_DOUBLE_EQ(ExchangeTime({0, 1}, 10, 1, 1.0, 0.5), 1.0) << "no answer is asked for";
+}
+
+TEST(SpeedValueTest, OfSeveralProcessesEachGivesOneFigure) {
+  std::vector<SpeedTrial> runs(2);
+  for (size_t i = 0; i < 2; ++i) {
+    runs[i].speed = SomeSpeed();
+    runs[i].speed.conditions.seconds = 10;
+    runs[i].speed.conditions.others_share = 0.5 * static_cast<double>(i);
+    runs[i].log_gains = {0.1, 0.2 + static_cast<double>(i), 5};
+  }
+  runs[1].speed.decode_tps.median = 20;
+  const SpeedTrial merged = MergeTrials(runs);
+  EXPECT_EQ(merged.speed.decode_tps, (Spread{15, 10, 20, 2}));
+  EXPECT_EQ(merged.speed.decode_samples.size(), 6U);
+  EXPECT_EQ(merged.speed.sample_seconds, (std::vector<double>{0, 0.5, 1, 10, 10.5, 11}));
+  EXPECT_EQ(merged.log_gains, (std::vector<double>{0.2, 1.2}));
+  EXPECT_DOUBLE_EQ(*merged.speed.conditions.others_share, 0.25);
+  runs[1].error = Error{Code::kNoFit, "no memory", ""};
+  EXPECT_TRUE(MergeTrials(runs).error.has_value());
 }
 
 TEST(SpeedValueTest, AMalformedRecordIsInvalid) {

@@ -24,6 +24,8 @@ constexpr double kTogetherShare = 0.25;
 constexpr int kMaxRounds = 400;
 constexpr int kMinRounds = 3;  // as a race's first look
 constexpr int kMaxConfirmRounds = 40;
+constexpr double kMaxRoundsOfProcess = 4;
+constexpr double kFirstWarmUpVisits = 3;
 constexpr int kFewestDecoded = 12;
 // Of visits, one in five is the anchor's.
 constexpr double kWithAnchor = 1.25;
@@ -252,8 +254,19 @@ Result<Decision> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) 
   // Fixed beforehand: looking at the figures to choose their number would break their certainty.
   const double round = visit_seconds_ * (1 + static_cast<double>(finalists.size()));
   const double loads = load_seconds_ * static_cast<double>(1 + finalists.size());
-  speed.rounds = static_cast<int>(
-      std::clamp((Left() - loads) / round, 1.0 * kConfirmRounds, 1.0 * kMaxConfirmRounds));
+  const double start =
+      loads + (kFirstWarmUpVisits + static_cast<double>(finalists.size())) * visit_seconds_;
+  const double rounds = (Left() / kConfirmRounds - start) / round;
+  if (rounds >= 1) {
+    speed.processes = kConfirmRounds;
+    speed.rounds = kConfirmRounds * static_cast<int>(std::min(rounds, kMaxRoundsOfProcess));
+  } else {
+    // Loading it so often would take too long.
+    speed.rounds = static_cast<int>(
+        std::clamp((Left() - start) / round, 1.0 * kConfirmRounds, 1.0 * kMaxConfirmRounds));
+    result_.notes.emplace_back(
+        "confirmed in one process: a larger --budget would show how much processes differ");
+  }
   speed.min_rounds = speed.rounds;
   TRY(const auto trials, Step("confirm", "confirming", candidates, speed));
   result_.default_speed = trials[0].speed;
