@@ -27,6 +27,7 @@ struct Options {
   int chunks = 0;
   std::string score = "half";
   SpeedOptions speed_options;
+  int processes = kSpeedProcesses;
   RuntimeOptions runtime;
 };
 
@@ -98,7 +99,7 @@ Status RunMeasure(const Options& options, const Shared& shared) {
   }
   if (speed) {
     SpeedOptions speed_options = options.speed_options;
-    speed_options.processes = std::min(speed_options.rounds, kSpeedProcesses);
+    speed_options.processes = std::min(speed_options.rounds, options.processes);
     TRY(const auto trials,
         MeasureSpeed({{model.local.path, settings}}, speed_options,
                      [&](double share) { progress.Update("measuring speed", share); }));
@@ -138,6 +139,10 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
   app.add_option("--depth", o->speed_options.depth, "Tokens in the context before both")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--processes", o->processes,
+                 "Processes that the rounds are divided among; each gives one figure")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   app.add_option("--rounds", o->speed_options.rounds, "At most so many repeats")
       ->capture_default_str()
       ->check(CLI::Range(3, 10000));

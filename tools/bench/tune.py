@@ -122,10 +122,9 @@ class Bench(Figures):
         state = {"XDG_STATE_HOME": str(self.directory / "state")}
         return json.loads(run([self.trimma, *words, "--json"], env={**os.environ, **state}))
 
-    def measure(self, model, options, rounds=3, prompt=PROMPT, decode=DECODE):
-        speed = self.call("measure", model, "--speed", "--rounds", rounds, "--prompt-tokens", prompt,
-                          "--decode-tokens", decode, *options)["speed"]
-        return speed
+    def measure(self, model, options, rounds=3, processes=1, prompt=PROMPT, decode=DECODE):
+        return self.call("measure", model, "--speed", "--rounds", rounds, "--processes", processes,
+                         "--prompt-tokens", prompt, "--decode-tokens", decode, *options)["speed"]
 
     def tune(self, model, seed, *options):
         started = time.perf_counter()
@@ -209,7 +208,7 @@ class Bench(Figures):
             for done in range(self.wishes.runs):
                 if done % 50 == 0:
                     say(f"coverage of {name}: run {done} of {self.wishes.runs}")
-                speeds.append(self.measure(model, [], rounds=10, prompt=64, decode=16))
+                speeds.append(self.measure(model, [], rounds=10, processes=8, prompt=64, decode=16))
             for phase in PHASES:
                 truth = statistics.median(
                     rate for speed in speeds for rate in speed["samples"][f"{phase}_tps"])
@@ -220,7 +219,7 @@ class Bench(Figures):
                         MISSED if high < COVERAGE else UNCLEAR)
                 self.add(figure=f"coverage of 95 %, {phase}, {name}",
                          ours=f"{hits / len(spreads):.1%} [{low:.1%}, {high:.1%}]",
-                         ratio=f"{len(spreads)} runs of 10", goal=f">= {COVERAGE:.0%}", verdict=says)
+                         ratio=f"{len(spreads)} runs", goal=f">= {COVERAGE:.0%}", verdict=says)
 
     def false_gain(self):
         for name, model in self.models.items():
