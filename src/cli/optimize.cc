@@ -17,6 +17,7 @@
 #include "cli/machine.h"
 #include "cli/overheads.h"
 #include "cli/records.h"
+#include "cli/tune_or_keep.h"
 #include "plan/pricing.h"
 #include "quantize/quantize.h"
 #include "report/json_document.h"
@@ -259,8 +260,7 @@ Status KeepOrLower(Run& run, Steps& steps) {
   return {};
 }
 
-// A setting that can change one phase alone was measured in it alone; the default's figures stand
-// for the other.
+// A phase that a setting can't change wasn't measured: the default's figures stand for it.
 TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
   TuneTrial t;
   t.what = trial.variation.what;
@@ -269,37 +269,13 @@ TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
     t.outcome = "failed: " + trial.error->what;
     return t;
   }
-  const Spread& decode =
-      trial.speed.decode_tps.n > 0 ? trial.speed.decode_tps : defaults.decode_tps;
-  const Spread& prefill =
-      trial.speed.prefill_tps.n > 0 ? trial.speed.prefill_tps : defaults.prefill_tps;
+  const Speed& its = trial.speed;
+  const Spread& decode = its.decode_tps.n > 0 ? its.decode_tps : defaults.decode_tps;
+  const Spread& prefill = its.prefill_tps.n > 0 ? its.prefill_tps : defaults.prefill_tps;
   t.decode_tps = decode.median, t.decode_low = decode.low, t.decode_high = decode.high;
   t.prefill_tps = prefill.median, t.prefill_low = prefill.low, t.prefill_high = prefill.high;
   t.outcome = NameOf(trial.outcome);
   return t;
-}
-
-// Where nothing can be told (the machine is busy, the time too short), the defaults stay, and the
-// record says why.
-Result<TuneResult> TuneOrKeep(Run& run, const TuneOptions& options) {
-  const auto say = [&](const std::string& stage, double share) {
-    run.progress.Update(stage, share);
-  };
-  auto tuned = Tune(run.record.files.model, options, say);
-  if (tuned.ok() || (tuned.error().code != Code::kBusy && tuned.error().code != Code::kUsage))
-    return tuned;
-  SpeedOptions speed;
-  speed.budget_seconds = options.budget_seconds / 2;
-  TRY(const auto measured, MeasureSpeed({{run.record.files.model, options.defaults}}, speed,
-                                        [&](double share) { say("measuring speed", share); }));
-  if (measured[0].error) return *measured[0].error;
-  TuneResult kept;
-  kept.default_settings = kept.best_settings = options.defaults;
-  kept.default_speed = kept.best_speed = measured[0].speed;
-  kept.gain = kept.prefill_gain = kept.decode_gain = {1, 1, 1};
-  kept.verdict = fmt::format("the defaults are kept, for {}", tuned.error().what);
-  run.record.notes.push_back(tuned.error().what);
-  return kept;
 }
 
 Status MeasureAndTune(Run& run, Steps& steps) {
@@ -314,7 +290,9 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   tune.trained_context = TrainedContext(run.model.file);
   tune.has_gpu = !run.record.machine.gpus.empty();
   tune.available_bytes = run.record.machine.memory.available_bytes;
-  TRY(const TuneResult tuned, TuneOrKeep(run, tune));
+  TRY(const KeptOrTuned found, TuneOrKeep(run.record.files.model, tune, run.progress));
+  const TuneResult& tuned = found.result;
+  if (found.why_kept) run.record.notes.push_back(*found.why_kept);
   run.raw["tune"] = ToJson(tuned);
   for (const TuneTrialResult& trial : tuned.trials)
     run.record.trials.push_back(ToTrial(trial, tuned.default_speed));

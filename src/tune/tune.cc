@@ -6,11 +6,10 @@
 #include <chrono>
 #include <cmath>
 
-#include "base/build_info.h"
-#include "base/file.h"
 #include "base/units.h"
 #include "measure/speed_race.h"
 #include "tune/journal.h"
+#include "tune/question.h"
 
 namespace trimma {
 namespace {
@@ -422,28 +421,12 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   return result_;
 }
 
-// All that the trials depend on.
-Result<Json> Question(const std::string& path, const TuneOptions& o) {
-  TRY(const InputFile file, InputFile::Open(path));
-  const FileStamp& stamp = file.stamp();
-  return Json{
-      {"file", {stamp.bytes, stamp.mtime_ns, stamp.device, stamp.inode}},
-      {"engine", build_info::kEngineCommit},
-      {"version", build_info::kVersion},
-      {"machine", {o.machine, o.cores, o.threads, o.has_gpu, o.gpu_layers}},
-      {"defaults", ToJson(o.defaults)},
-      {"for",
-       {NameOf(o.purpose), o.users, o.prompt_tokens, o.depth, o.decode_tokens, o.answer_tokens}},
-      {"budget", o.budget_seconds},
-      {"seed", o.seed}};
-}
-
 }  // namespace
 
 Result<TuneResult> Tune(const std::string& model_path, const TuneOptions& options,
                         const std::function<void(const std::string&, double)>& progress) {
   TRY(const GgufFile file, ReadGguf(model_path));
-  TRY(const Json question, Question(model_path, options));
+  TRY(const Json question, TuneQuestion(model_path, options));
   Tuning tuning(model_path, options, progress, TuneJournal(options.journal_directory, question));
   return tuning.Run(FactsOf(file, options.prompt_tokens, options.depth));
 }
