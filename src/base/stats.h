@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace trimma {
@@ -18,6 +19,10 @@ struct Spread {
 };
 Spread MedianSpread(std::vector<double> samples);
 
+// The same with another chance of error than 5 %. nullopt: no two of so few samples enclose the
+// median that surely.
+std::optional<Spread> MedianSpreadWithin(std::vector<double> samples, double error);
+
 // Linear-interpolated quantile, q in [0, 1]; `sorted` ascending and not empty.
 double Quantile(const std::vector<double>& sorted, double q);
 
@@ -27,6 +32,16 @@ struct MeanInterval {
   double low = 0;
   double high = 0;
 };
+
+// Student's t with `freedom` degrees of freedom: what is exceeded with probability `tail`, 0 to
+// 0.5.
+double TQuantile(double tail, int freedom);
+
+// Trimmed mean with an interval that each side exceeds with probability `tail` (Tukey and
+// McLaughlin 1963): a tenth of the values at each end count as their neighbours do, so that a
+// sample disturbed by another process doesn't decide. At least two values, or the interval is
+// everything.
+MeanInterval TrimmedInterval(std::vector<double> values, double tail);
 
 // Mean over items that come in groups (tokens in chunks): groups are resampled whole,
 // since tokens of one chunk are not independent. `sums[i]` is the sum over group i,

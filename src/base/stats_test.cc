@@ -150,5 +150,92 @@ TEST(StatsTest, ARatioOfNothingIsZero) {
   EXPECT_EQ(MedianRatio({1}, {}).high, 0);
 }
 
+TEST(TQuantileTest, AgreesWithTheTables) {
+  EXPECT_NEAR(TQuantile(0.025, 1), 12.7062, 1e-3);
+  EXPECT_NEAR(TQuantile(0.025, 2), 4.30265, 1e-4);
+  EXPECT_NEAR(TQuantile(0.025, 10), 2.22814, 1e-4);
+  EXPECT_NEAR(TQuantile(0.005, 5), 4.03214, 1e-4);
+  EXPECT_NEAR(TQuantile(0.0005, 3), 12.9240, 1e-3);
+  EXPECT_NEAR(TQuantile(0.025, 1 << 20), 1.95996, 1e-4);
+  EXPECT_NEAR(TQuantile(0.5, 7), 0, 1e-6);
+}
+
+TEST(TrimmedIntervalTest, OfFewValuesIsStudents) {
+  const MeanInterval interval = TrimmedInterval({1, 2, 3}, 0.025);
+  EXPECT_DOUBLE_EQ(interval.mean, 2);
+  EXPECT_NEAR(interval.high, 2 + 4.30265 / std::sqrt(3.0), 1e-4);
+  EXPECT_NEAR(interval.low, 2 - 4.30265 / std::sqrt(3.0), 1e-4);
+}
+
+TEST(TrimmedIntervalTest, OneValueSaysNothing) {
+  EXPECT_TRUE(std::isinf(TrimmedInterval({1}, 0.025).high));
+  EXPECT_TRUE(std::isinf(TrimmedInterval({}, 0.025).low));
+}
+
+TEST(TrimmedIntervalTest, OneDisturbanceDoesNotDecide) {
+  std::vector<double> values(20, 1.0);
+  for (size_t i = 0; i < values.size(); ++i) values[i] += 0.001 * static_cast<double>(i % 5);
+  values[7] = 100;
+  const MeanInterval interval = TrimmedInterval(values, 0.025);
+  EXPECT_LT(interval.high, 1.01);
+  EXPECT_GT(interval.low, 0.99);
+}
+
+// How many of 2000 intervals of so many values miss the centre, on either side.
+int Missed(int n, double tail, double disturbed) {
+  std::mt19937 random(11);
+  std::normal_distribution<double> normal(0, 1);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  int missed = 0;
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<double> values(static_cast<size_t>(n));
+    for (double& value : values) {
+      value = normal(random);
+      // Both sides of a pair may be disturbed.
+      if (uniform(random) < disturbed) value += 20;
+      if (uniform(random) < disturbed) value -= 20;
+    }
+    const MeanInterval interval = TrimmedInterval(values, tail);
+    if (interval.low > 0 || interval.high < 0) ++missed;
+  }
+  return missed;
+}
+
+TEST(TrimmedIntervalTest, HoldsTheCentreAsOftenAsPromised) {
+  for (const int n : {3, 5, 10, 20, 40}) {
+    for (const double disturbed : {0.0, 0.05}) {
+      // Of 2000, 100 and 10 expected; chance adds three standard deviations.
+      EXPECT_LE(Missed(n, 0.025, disturbed), 100 + 30) << n << " " << disturbed;
+      EXPECT_LE(Missed(n, 0.0025, disturbed), 10 + 10) << n << " " << disturbed;
+    }
+  }
+}
+
+TEST(MedianSpreadWithinTest, NeedsEnoughSamples) {
+  EXPECT_FALSE(MedianSpreadWithin({1, 2, 3, 4, 5}, 0.05).has_value());
+  const auto six = MedianSpreadWithin({6, 2, 3, 4, 5, 1}, 0.05);
+  ASSERT_TRUE(six.has_value());
+  EXPECT_EQ(six->low, 1);
+  EXPECT_EQ(six->high, 6);
+  EXPECT_FALSE(MedianSpreadWithin({6, 2, 3, 4, 5, 1}, 0.01).has_value());
+  EXPECT_TRUE(MedianSpreadWithin({6, 2, 3, 4, 5, 1, 7, 8}, 0.01).has_value());
+}
+
+// Skewed noise, as times have it: exact for any distribution.
+TEST(MedianSpreadWithinTest, HoldsTheMedianAsOftenAsPromised) {
+  std::mt19937 random(5);
+  std::exponential_distribution<double> skewed(1);
+  for (const int n : {8, 20, 60}) {
+    int missed = 0;
+    for (int i = 0; i < 2000; ++i) {
+      std::vector<double> values(static_cast<size_t>(n));
+      for (double& value : values) value = skewed(random);
+      const auto spread = MedianSpreadWithin(values, 0.05);
+      if (spread->low > std::log(2.0) || spread->high < std::log(2.0)) ++missed;
+    }
+    EXPECT_LE(missed, 100 + 30) << n;
+  }
+}
+
 }  // namespace
 }  // namespace trimma

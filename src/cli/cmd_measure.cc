@@ -20,6 +20,9 @@ namespace {
 
 constexpr int kUsualDepth = 4096;
 constexpr int kDeepChunks = 16;
+// The fewest of which the smallest and largest figure hold the median with 99 %: what processes
+// differ by comes in waves, which costs an interval some of that (docs/measuring.md).
+constexpr int kSpeedProcesses = 8;
 
 struct Options {
   std::vector<std::string> models;
@@ -39,6 +42,7 @@ struct Options {
   std::string precision;
   double budget_seconds = 600;
   SpeedOptions speed_options;
+  int processes = kSpeedProcesses;
   RuntimeOptions runtime;
 };
 
@@ -237,9 +241,12 @@ Status RunMeasure(const Options& options, const Shared& shared) {
     status = StatusOf(named, asked.questions);
   }
   if (speed) {
+    SpeedOptions speed_options = options.speed_options;
+    speed_options.processes = std::min(speed_options.rounds, options.processes);
+    speed_options.depth = options.depth.value_or(0);
     std::vector<SpeedSubject> subjects;
     for (const OpenedModel& model : models) subjects.push_back({model.local.path, settings});
-    TRY(const auto trials, MeasureSpeed(subjects, options.speed_options, [&](double share) {
+    TRY(const auto trials, MeasureSpeed(subjects, speed_options, [&](double share) {
           progress.Update("measuring speed", share);
         }));
     for (size_t i = 0; i < trials.size(); ++i) {
@@ -275,8 +282,8 @@ void AddQualityOptions(CLI::App& app, Options& o) {
                  "Judge KV-cache types of MODEL, K and V apart: q8_0,q4_0")
       ->delimiter(',');
   app.add_option("--depth", o.depth,
-                 "Judge behind so many tokens of context (with --kv-quality: 4096, or the model's "
-                 "context)")
+                 "Tokens in the context before what is measured, quality and speed (with "
+                 "--kv-quality: 4096, or the model's context)")
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--last", o.last, "Tokens that are scored at that depth, of each chunk")
       ->capture_default_str()
@@ -311,6 +318,10 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
   app.add_option("--decode-tokens", o->speed_options.decode_tokens, "Tokens decoded in it")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--processes", o->processes,
+                 "Processes that the rounds are divided among; each gives one figure")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   app.add_option("--rounds", o->speed_options.rounds, "At most so many repeats")
       ->capture_default_str()
       ->check(CLI::Range(3, 10000));

@@ -1,14 +1,17 @@
 #include <fmt/format.h>
 
+#include <charconv>
+
+#include "base/file.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/machine.h"
+#include "cli/planning.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
-#include "hardware/machine.h"
-#include "plan/plan.h"
 #include "report/table.h"
 #include "tune/tune.h"
 
@@ -18,17 +21,39 @@ namespace {
 struct Options {
   std::string model;
   std::string text;
+  std::string budget = "3m";
+  std::string purpose = "chat";
+  std::optional<uint32_t> context;
   RuntimeOptions runtime;
   TuneOptions tune;
 };
+
+// "90", "90s", "3m", "1h".
+Result<double> ParseBudget(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  const double seconds = unit.empty() || unit == "s" ? 1
+                         : unit == "m"               ? 60
+                         : unit == "h"               ? 3600
+                                                     : 0;
+  if (error != std::errc() || seconds == 0 || !(number > 0) || number * seconds > 86400) {
+    return Error{Code::kUsage, fmt::format("--budget {}: no time up to a day", SafeText(text, 40)),
+                 "write it as 90s, 3m or 1h"};
+  }
+  return number * seconds;
+}
+
+std::string Rate(const Spread& rate) {
+  return rate.n == 0 ? "" : fmt::format("{:.1f}", rate.median);
+}
 
 std::string Describe(const TuneResult& result) {
   TextTable table{{"settings", "prefill tok/s", "decode tok/s", "time, default = 1", "verdict"},
                   {}};
   const auto row = [&](const std::string& what, const Speed& speed, const std::string& time,
                        const std::string& verdict) {
-    table.rows.push_back({what, fmt::format("{:.1f}", speed.prefill_tps.median),
-                          fmt::format("{:.1f}", speed.decode_tps.median), time, verdict});
+    table.rows.push_back({what, Rate(speed.prefill_tps), Rate(speed.decode_tps), time, verdict});
   };
   row("default", result.default_speed, "1.000", "");
   for (const TuneTrialResult& t : result.trials) {
@@ -43,29 +68,70 @@ std::string Describe(const TuneResult& result) {
     }
   }
   std::string text = RenderTable(table);
+  for (const NotTried& item : result.not_tried)
+    text += fmt::format("not tried: {}, since {}\n", item.what, item.why);
+  for (const std::string& note : result.notes) text += fmt::format("note: {}\n", note);
   text += fmt::format("\n{}\n", result.verdict);
-  if (!(result.best_settings == result.default_settings)) {
-    text += fmt::format(
-        "best: threads {}, ubatch {}, flash attention {}, KV cache {}\n",
-        result.best_settings.threads ? std::to_string(*result.best_settings.threads) : "default",
-        result.best_settings.ubatch, NameOf(result.best_settings.flash_attention),
-        result.best_settings.kv_k);
-  }
+  if (!(result.best_settings == result.default_settings))
+    text += fmt::format("best: {}\n", Difference(result.default_settings, result.best_settings));
   return text + fmt::format("in {}\n", FormatSeconds(result.seconds));
 }
 
+// On a card the defaults are what the planner says fits with the margin learned here; where not
+// all does, a layer or two more are tried: a trial that runs out of memory is a result.
+Status PlaceAsPlanned(Options& options, const OpenedModel& model, const MachineScan& scan) {
+  RuntimeSettings& defaults = options.tune.defaults;
+  if (scan.machine.gpus.empty() || !defaults.use_gpu || defaults.gpu_layers) return {};
+  PlanOptions plan;
+  plan.contexts = {defaults.context};
+  plan.types = {"as-is"};
+  plan.kv = {options.runtime.kv};
+  plan.base = defaults;
+  TRY(const PlanTarget target, ChooseTarget(scan.machine, {}));
+  TRY(const Planned planned, MakePlanFor(model.file, scan, target, plan));
+  if (planned.plan.refusal) return *planned.plan.refusal;
+  const PlanCell& cell = planned.plan.cells[*planned.plan.recommended];
+  defaults.use_gpu = cell.settings.use_gpu;
+  defaults.host_tensors = cell.settings.host_tensors;
+  if (cell.whole || !cell.settings.use_gpu) return {};
+  defaults.gpu_layers = cell.settings.gpu_layers;
+  if (!defaults.gpu_layers) return {};
+  for (int more = 1; more <= 2; ++more) {
+    if (*defaults.gpu_layers + more <= planned.pricing.layers)
+      options.tune.gpu_layers.push_back(*defaults.gpu_layers + more);
+  }
+  return {};
+}
+
 Status RunTune(Options options, const Shared& shared) {
+  TuneOptions& tune = options.tune;
+  TRY(tune.budget_seconds, ParseBudget(options.budget));
+  tune.purpose = options.purpose == "documents" ? TuneFor::kDocuments
+                 : options.purpose == "batch"   ? TuneFor::kBatch
+                                                : TuneFor::kChat;
+  if (tune.users > 1 && tune.purpose != TuneFor::kBatch) {
+    return Error{Code::kUsage, "--users counts only where all users' time together is asked for",
+                 "add --for batch"};
+  }
   TRY(const OpenedModel model, OpenModel(options.model));
-  TRY(options.tune.defaults, ToSettings(options.runtime));
-  if (!options.text.empty()) options.tune.text_file = options.text;
-  const Machine machine = Probe();
-  options.tune.trained_context = TrainedContext(model.file);
-  options.tune.cores = machine.cpu.cores;
-  options.tune.threads = machine.cpu.threads;
+  TRY(tune.defaults, ToSettings(options.runtime));
+  if (options.context) tune.defaults.context = *options.context;
+  tune.trained_context = TrainedContext(model.file);
+  if (!options.text.empty()) tune.text_file = options.text;
+  tune.defaults.parallel = tune.users;
+  const MachineScan scan = ScanMachine();
+  tune.cores = scan.machine.cpu.cores;
+  tune.threads = scan.machine.cpu.threads;
+  tune.available_bytes = scan.machine.memory.available_bytes;
+  tune.has_gpu = !scan.machine.gpus.empty();
+  tune.machine = scan.machine.cpu.name;
+  for (const Gpu& gpu : scan.machine.gpus) tune.machine += ", " + gpu.name;
+  TRY_STATUS(PlaceAsPlanned(options, model, scan));
+  if (!StateDirectory().empty()) tune.journal_directory = StateDirectory() + "/tune";
   if (const auto earlier = FindEarlierRun("tune", model.local.path); earlier && !shared.quiet)
     fmt::print(stderr, "{}\n", earlier->Text());
   Progress progress(shared.quiet);
-  auto result = Tune(model.local.path, options.tune, [&](const std::string& stage, double share) {
+  auto result = Tune(model.local.path, tune, [&](const std::string& stage, double share) {
     progress.Update(stage, share);
   });
   progress.Done();
@@ -80,16 +146,31 @@ Status RunTune(Options options, const Shared& shared) {
 Action DefineTune(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
-  app.add_option("--budget", o->tune.budget_seconds, "Seconds for measuring")
-      ->capture_default_str()
-      ->check(CLI::Range(1.0, 86400.0));
+  app.add_option("--for", o->purpose,
+                 "chat: a prompt and its answer; documents: the prompt; batch: all users' together")
+      ->check(CLI::IsMember({"chat", "documents", "batch"}))
+      ->capture_default_str();
+  app.add_option("--budget", o->budget, "Time for measuring: 90s, 3m")->capture_default_str();
   app.add_option("--prompt-tokens", o->tune.prompt_tokens, "Length of a typical prompt")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--answer-tokens", o->tune.answer_tokens, "Length of a typical answer")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--depth", o->tune.depth, "Tokens that are in the context before the prompt")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--users", o->tune.users, "With --for batch: so many at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 256));
+  app.add_option("--max-kld", o->tune.max_kv_kld,
+                 "Mean KL divergence that a quantised KV cache may cost, in nats")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
   app.add_option("--text", o->text, "Judge a quantised KV cache on this text (default: generated)");
+  app.add_option("--context", o->context, "Context length that memory is planned for");
+  app.add_option("--seed", o->tune.seed, "Of the order in which settings are measured")
+      ->capture_default_str();
   AddRuntimeOptions(app, o->runtime);
   return [o, &shared] { return RunTune(*o, shared); };
 }

@@ -18,6 +18,7 @@
 #include "cli/overheads.h"
 #include "cli/records.h"
 #include "cli/remember.h"
+#include "cli/tune_or_keep.h"
 #include "plan/pricing.h"
 #include "quantize/quantize.h"
 #include "report/json_document.h"
@@ -260,7 +261,8 @@ Status KeepOrLower(Run& run, Steps& steps) {
   return {};
 }
 
-TuneTrial ToTrial(const TuneTrialResult& trial) {
+// A phase that a setting can't change wasn't measured: the default's figures stand for it.
+TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
   TuneTrial t;
   t.what = trial.variation.what;
   t.settings = trial.variation.settings;
@@ -268,8 +270,9 @@ TuneTrial ToTrial(const TuneTrialResult& trial) {
     t.outcome = "failed: " + trial.error->what;
     return t;
   }
-  const Spread& decode = trial.speed.decode_tps;
-  const Spread& prefill = trial.speed.prefill_tps;
+  const Speed& its = trial.speed;
+  const Spread& decode = its.decode_tps.n > 0 ? its.decode_tps : defaults.decode_tps;
+  const Spread& prefill = its.prefill_tps.n > 0 ? its.prefill_tps : defaults.prefill_tps;
   t.decode_tps = decode.median, t.decode_low = decode.low, t.decode_high = decode.high;
   t.prefill_tps = prefill.median, t.prefill_low = prefill.low, t.prefill_high = prefill.high;
   t.outcome = NameOf(trial.outcome);
@@ -286,11 +289,14 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   tune.threads = run.record.machine.cpu.threads;
   tune.text_file = run.options.text;
   tune.trained_context = TrainedContext(run.model.file);
-  TRY(const TuneResult tuned,
-      Tune(run.record.files.model, tune,
-           [&](const std::string& stage, double share) { run.progress.Update(stage, share); }));
+  tune.has_gpu = !run.record.machine.gpus.empty();
+  tune.available_bytes = run.record.machine.memory.available_bytes;
+  TRY(const KeptOrTuned found, TuneOrKeep(run.record.files.model, tune, run.progress));
+  const TuneResult& tuned = found.result;
+  if (found.why_kept) run.record.notes.push_back(*found.why_kept);
   run.raw["tune"] = ToJson(tuned);
-  for (const TuneTrialResult& trial : tuned.trials) run.record.trials.push_back(ToTrial(trial));
+  for (const TuneTrialResult& trial : tuned.trials)
+    run.record.trials.push_back(ToTrial(trial, tuned.default_speed));
   run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 

@@ -19,7 +19,12 @@ void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
   app.add_option("--flash-attention", o.flash_attention, "auto, on or off")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
-  app.add_option("--kv", o.kv, "KV-cache type, for K and V")->capture_default_str();
+  app.add_option("--kv", o.kv, "KV-cache type, of K and V alike or apart: q8_0/f16")
+      ->capture_default_str();
+  app.add_option("--load-mode", o.load_mode, "How weights are loaded: auto, none, mmap, mmap+mlock")
+      ->check(CLI::IsMember({"auto", "none", "mmap", "mmap+mlock"}))
+      ->capture_default_str();
+  app.add_flag("--no-repack", o.no_repack, "Leave weights as they lie in the file");
 }
 
 FlashAttention ParseFlashAttention(const std::string& name) {
@@ -38,8 +43,13 @@ Result<RuntimeSettings> ToSettings(const RuntimeOptions& o) {
   s.gpu_layers = o.gpu_layers;
   s.use_gpu = o.gpu.empty();
   s.flash_attention = ParseFlashAttention(o.flash_attention);
-  TRY(s.kv_k, ParseKvType(o.kv));
-  s.kv_v = s.kv_k;
+  const size_t slash = o.kv.find('/');
+  TRY(s.kv_k, ParseKvType(o.kv.substr(0, slash)));
+  TRY(s.kv_v, ParseKvType(slash == std::string::npos ? o.kv : o.kv.substr(slash + 1)));
+  for (const LoadMode mode : {LoadMode::kRead, LoadMode::kMapped, LoadMode::kMappedLocked}) {
+    if (o.load_mode == NameOf(mode)) s.load_mode = mode;
+  }
+  s.repack = !o.no_repack;
   return s;
 }
 

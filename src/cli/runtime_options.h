@@ -16,7 +16,9 @@ struct RuntimeOptions {
   std::optional<int> threads, threads_batch, gpu_layers;
   std::string gpu;  // "none", or "" for all
   std::string flash_attention = "auto";
-  std::string kv = "f16";
+  std::string kv = "f16";  // K and V alike, or apart: "q8_0/f16"
+  std::string load_mode = "auto";
+  bool no_repack = false;
 };
 
 void AddRuntimeOptions(CLI::App& app, RuntimeOptions& options);

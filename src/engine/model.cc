@@ -21,6 +21,21 @@ std::string EngineSays() {
   return words.empty() ? "" : fmt::format(" (the engine says: {})", words);
 }
 
+llama_load_mode ToEngine(LoadMode mode) {
+  switch (mode) {
+    case LoadMode::kAuto:
+      return LLAMA_LOAD_MODE_AUTO;
+    case LoadMode::kRead:
+      return LLAMA_LOAD_MODE_NONE;
+    case LoadMode::kMapped:
+      return LLAMA_LOAD_MODE_MMAP;
+    case LoadMode::kMappedLocked:
+      return LLAMA_LOAD_MODE_MMAP_MLOCK;
+  }
+  CHECK(false);
+  return LLAMA_LOAD_MODE_AUTO;
+}
+
 bool AbortOnInterrupt(void*) { return InterruptSignal() != 0; }
 
 }  // namespace
@@ -36,6 +51,8 @@ Model::Options Model::Options::PlacedAs(const RuntimeSettings& settings) {
   Options options;
   options.gpu_layers = settings.gpu_layers;
   options.host_tensors = settings.host_tensors;
+  options.load_mode = settings.load_mode;
+  options.repack = settings.repack;
   if (!settings.use_gpu) options.devices.emplace();
   return options;
 }
@@ -51,6 +68,7 @@ Result<Model> Model::Load(const GgufFile& file, const Options& options) {
   (void)TakeEngineWords();
   llama_model_params params = llama_model_default_params();
   if (options.gpu_layers) params.n_gpu_layers = *options.gpu_layers;
+  params.load_mode = ToEngine(options.load_mode);
   params.use_extra_bufts = options.repack && !options.writable;
   if (options.writable) params.load_mode = LLAMA_LOAD_MODE_NONE;
   if (options.no_alloc) {

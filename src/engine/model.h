@@ -24,7 +24,8 @@ using Token = int32_t;
 class Model {
  public:
   struct Options {
-    // Where `settings` lay a model: which layers and tensors on which devices.
+    // Where `settings` lay a model: which layers and tensors on which devices,
+    // and how they get there.
     static Options PlacedAs(const RuntimeSettings& settings);
 
     std::optional<int> gpu_layers;  // nullopt: all
@@ -33,6 +34,7 @@ class Model {
         false;           // weights in memory of our own, as in the file: not mapped, not repacked
     bool repack = true;  // weights rearranged for the CPU's kernels, as the engine's default
     std::vector<std::string> host_tensors;  // RuntimeSettings::host_tensors
+    LoadMode load_mode = LoadMode::kAuto;   // of weights that are not no_alloc or writable
     // The GPUs to use; nullopt: all that the engine sees; empty: none. Phantoms (engine/phantom.h)
     // only with no_alloc.
     std::optional<std::vector<ggml_backend_device*>> devices;

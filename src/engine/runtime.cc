@@ -23,6 +23,9 @@ constexpr std::array kKvTypes = {"f32",  "f16",    "bf16", "q8_0", "q4_0",
 constexpr std::array kFlashAttention = {FlashAttention::kAuto, FlashAttention::kOn,
                                         FlashAttention::kOff};
 
+constexpr std::array kLoadModes = {LoadMode::kAuto, LoadMode::kRead, LoadMode::kMapped,
+                                   LoadMode::kMappedLocked};
+
 Error Wrong(const char* key, const std::string& wanted, const Json& seen) {
   return Error{Code::kInvalid,
                fmt::format("settings.{} must be {}, not {}", key, wanted,
@@ -70,12 +73,21 @@ Result<FlashAttention> Flash(const Json& json) {
   return Wrong("flash_attention", "auto, on or off", value);
 }
 
-// Absent in records of versions that didn't have it, as host_tensors below.
-Result<bool> UseGpu(const Json& json) {
-  const auto found = json.find("use_gpu");
+// Absent in records of versions that didn't have it, as host_tensors below: true then.
+Result<bool> TrueUnlessSaid(const Json& json, const char* key) {
+  const auto found = json.find(key);
   if (found == json.end()) return true;
-  if (!found->is_boolean()) return Wrong("use_gpu", "true or false", *found);
+  if (!found->is_boolean()) return Wrong(key, "true or false", *found);
   return found->get<bool>();
+}
+
+Result<LoadMode> Loading(const Json& json) {
+  const auto found = json.find("load_mode");
+  if (found == json.end()) return LoadMode::kAuto;
+  for (const LoadMode mode : kLoadModes) {
+    if (*found == NameOf(mode)) return mode;
+  }
+  return Wrong("load_mode", "auto, none, mmap or mmap+mlock", *found);
 }
 
 Result<std::vector<std::string>> Patterns(const Json& json) {
@@ -111,6 +123,21 @@ const char* NameOf(FlashAttention flash_attention) {
   return "";
 }
 
+const char* NameOf(LoadMode load_mode) {
+  switch (load_mode) {
+    case LoadMode::kAuto:
+      return "auto";
+    case LoadMode::kRead:
+      return "none";
+    case LoadMode::kMapped:
+      return "mmap";
+    case LoadMode::kMappedLocked:
+      return "mmap+mlock";
+  }
+  CHECK(false);
+  return "";
+}
+
 Json ToJson(const RuntimeSettings& settings) {
   return {{"context", settings.context},
           {"batch", settings.batch},
@@ -123,7 +150,9 @@ Json ToJson(const RuntimeSettings& settings) {
           {"gpu_layers", OrNull(settings.gpu_layers)},
           {"use_gpu", settings.use_gpu},
           {"parallel", settings.parallel},
-          {"host_tensors", settings.host_tensors}};
+          {"host_tensors", settings.host_tensors},
+          {"load_mode", NameOf(settings.load_mode)},
+          {"repack", settings.repack}};
 }
 
 Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json) {
@@ -148,7 +177,9 @@ Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json) {
   TRY(settings.kv_k, KvType(json, "kv_k"));
   TRY(settings.kv_v, KvType(json, "kv_v"));
   TRY(settings.gpu_layers, OptionalNumber(json, "gpu_layers", {0, kMaxLayers}));
-  TRY(settings.use_gpu, UseGpu(json));
+  TRY(settings.use_gpu, TrueUnlessSaid(json, "use_gpu"));
+  TRY(settings.load_mode, Loading(json));
+  TRY(settings.repack, TrueUnlessSaid(json, "repack"));
   TRY(const auto parallel, OptionalNumber(json, "parallel", {1, kMaxSequences}));
   settings.parallel = parallel.value_or(1);
   TRY(settings.host_tensors, Patterns(json));

@@ -13,6 +13,14 @@ namespace trimma {
 
 enum class FlashAttention { kAuto, kOn, kOff };
 
+// How weights get from the file into memory, as llama-server's --load-mode names them.
+enum class LoadMode {
+  kAuto,         // mapped, unless a device can't
+  kRead,         // read into memory of its own: slower to load, may get huge pages
+  kMapped,       // mapped: pages are the page cache's, and may be dropped
+  kMappedLocked  // mapped, and kept from being dropped
+};
+
 struct RuntimeSettings {
   uint32_t context = 4096;
   uint32_t batch = 2048;             // logical: tokens submitted at once
@@ -31,6 +39,10 @@ struct RuntimeSettings {
   // Regular expressions of tensor names that stay on the host whatever gpu_layers says, as
   // --override-tensor PATTERN=CPU: the experts of some layers, for instance.
   std::vector<std::string> host_tensors;
+  LoadMode load_mode = LoadMode::kAuto;
+  // Weights rearranged at load for the CPU's kernels, as the engine's default. What is rearranged
+  // is no longer mapped.
+  bool repack = true;
   bool operator==(const RuntimeSettings&) const = default;
 };
 
@@ -43,6 +55,7 @@ struct Sampling {
 };
 
 const char* NameOf(FlashAttention flash_attention);  // "auto", "on", "off"
+const char* NameOf(LoadMode load_mode);              // "auto", "none", "mmap", "mmap+mlock"
 Json ToJson(const RuntimeSettings& settings);
 Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json);
 

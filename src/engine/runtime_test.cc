@@ -19,6 +19,8 @@ RuntimeSettings Unusual() {
   settings.use_gpu = false;
   settings.parallel = 4;
   settings.host_tensors = {R"(blk\.[0-3]\.ffn_.*_exps)"};
+  settings.load_mode = LoadMode::kMappedLocked;
+  settings.repack = false;
   return settings;
 }
 
@@ -45,8 +47,8 @@ TEST(RuntimeTest, JsonFieldsAreStable) {
   EXPECT_EQ(ToJson(Unusual()).dump(),
             "{\"batch\":64,\"context\":131072,\"flash_attention\":\"off\",\"gpu_layers\":0,"
             R"("host_tensors":["blk\\.[0-3]\\.ffn_.*_exps"],)"
-            "\"kv_k\":\"iq4_nl\",\"kv_v\":\"bf16\",\"parallel\":4,\"threads\":3,\"threads_batch\":"
-            "7,\"ubatch\":32,\"use_gpu\":false}");
+            "\"kv_k\":\"iq4_nl\",\"kv_v\":\"bf16\",\"load_mode\":\"mmap+mlock\",\"parallel\":4,"
+            "\"repack\":false,\"threads\":3,\"threads_batch\":7,\"ubatch\":32,\"use_gpu\":false}");
   EXPECT_TRUE(ToJson(RuntimeSettings())["threads"].is_null());
 }
 

@@ -1,85 +1,140 @@
 #include "measure/speed.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
+#include <numeric>
 
 namespace trimma {
 namespace {
 
-Json SpreadToJson(const Spread& s) {
-  return {{"median", s.median}, {"low", s.low}, {"high", s.high}, {"n", s.n}};
+// What a child did when it was lost: the candidate it worked on. Only then is another tried
+// without it; what the job itself refuses is final.
+bool WasLost(const Error& error) {
+  return error.code == Code::kInternal || error.code == Code::kNoFit ||
+         error.code == Code::kFailure;
 }
 
-Spread SpreadFromJson(const Json& json) {
-  return {json.value("median", 0.0), json.value("low", 0.0), json.value("high", 0.0),
-          json.value("n", int64_t{0})};
-}
-
-Result<std::vector<SpeedTrial>> TrialsFromJson(const Json& json) {
-  std::vector<SpeedTrial> trials;
-  for (const Json& item : json.at("trials")) {
-    SpeedTrial trial;
-    trial.subject.path = item.at("path");
-    TRY(trial.subject.settings, RuntimeSettingsFromJson(item.at("settings")));
-    if (item.contains("error")) {
-      trial.error = ErrorFromJson(item["error"]);
-    } else {
-      TRY(trial.speed, SpeedFromJson(item.at("speed")));
+// In one child process.
+Result<std::vector<SpeedTrial>> MeasureTogether(const std::vector<SpeedSubject>& candidates,
+                                                const SpeedOptions& options,
+                                                const std::function<void(double)>& progress) {
+  std::vector<SpeedTrial> trials(candidates.size());
+  std::vector<size_t> left(candidates.size());
+  std::iota(left.begin(), left.end(), size_t{0});
+  double furthest = 0;
+  while (true) {
+    Json subjects = Json::array();
+    for (const size_t i : left) subjects.push_back(ToJson(candidates[i]));
+    size_t at = 0;
+    const auto listen = [&](const Json& event) {
+      at = event.value("at", at);
+      furthest = std::max(furthest, event.value("progress", 0.0));
+      if (progress && event.contains("progress")) progress(furthest);
+    };
+    ChildLimits limits;
+    limits.stall_seconds = options.trial_seconds;
+    const auto result =
+        RunChild("speed", {{"candidates", subjects}, {"options", ToJson(options)}}, listen, limits);
+    if (result.ok()) {
+      for (size_t i = 0; i < left.size(); ++i) {
+        TRY(trials[left[i]], SpeedTrialFromJson(result->at("trials").at(i)));
+      }
+      return trials;
     }
-    trials.push_back(std::move(trial));
+    // Without the anchor there is nothing to compare with.
+    if (!WasLost(result.error()) || at == 0 || at >= left.size()) return result.error();
+    trials[left[at]].subject = candidates[left[at]];
+    trials[left[at]].error = result.error();
+    left.erase(left.begin() + static_cast<std::ptrdiff_t>(at));
   }
-  return trials;
 }
 
 }  // namespace
 
-Json ToJson(const Speed& speed) {
-  return {
-      {"prefill_tps", SpreadToJson(speed.prefill_tps)},
-      {"decode_tps", SpreadToJson(speed.decode_tps)},
-      {"ttft_ms", SpreadToJson(speed.ttft_ms)},
-      {"load_ms", SpreadToJson(speed.load_ms)},
-      {"prompt_tokens", speed.prompt_tokens},
-      {"decode_tokens", speed.decode_tokens},
-      {"depth", speed.depth},
-      {"samples", {{"prefill_tps", speed.prefill_samples}, {"decode_tps", speed.decode_samples}}}};
-}
-
-Result<Speed> SpeedFromJson(const Json& json) {
-  try {
-    Speed speed;
-    speed.prefill_tps = SpreadFromJson(json.at("prefill_tps"));
-    speed.decode_tps = SpreadFromJson(json.at("decode_tps"));
-    speed.ttft_ms = SpreadFromJson(json.at("ttft_ms"));
-    speed.load_ms = SpreadFromJson(json.at("load_ms"));
-    speed.prompt_tokens = json.at("prompt_tokens");
-    speed.decode_tokens = json.at("decode_tokens");
-    speed.depth = json.at("depth");
-    speed.prefill_samples = json.at("samples").at("prefill_tps").get<std::vector<double>>();
-    speed.decode_samples = json.at("samples").at("decode_tps").get<std::vector<double>>();
-    return speed;
-  } catch (const nlohmann::json::exception& e) {
-    return Error{Code::kInvalid, std::string("a speed record is malformed: ") + e.what(), ""};
+SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
+  SpeedTrial merged = runs.front();
+  if (runs.size() == 1) return merged;
+  merged.log_gains.clear();
+  merged.speed.prefill_samples.clear();
+  merged.speed.decode_samples.clear();
+  merged.speed.sample_seconds.clear();
+  merged.speed.conditions = {};
+  std::vector<double> prefill;
+  std::vector<double> decode;
+  std::vector<double> ttft;
+  std::vector<double> load;
+  const auto add = [](std::vector<double>& figures, const Spread& spread) {
+    if (spread.n > 0) figures.push_back(spread.median);
+  };
+  const auto append = [](std::vector<double>& to, const std::vector<double>& from, double shift) {
+    for (const double value : from) to.push_back(value + shift);
+  };
+  SpeedConditions& all = merged.speed.conditions;
+  double others_seconds = 0;
+  for (const SpeedTrial& run : runs) {
+    if (run.error) {
+      merged.error = run.error;
+      merged.speed = {};
+      merged.log_gains.clear();
+      return merged;
+    }
+    add(prefill, run.speed.prefill_tps);
+    add(decode, run.speed.decode_tps);
+    add(ttft, run.speed.ttft_ms);
+    add(load, run.speed.load_ms);
+    append(merged.speed.prefill_samples, run.speed.prefill_samples, 0);
+    append(merged.speed.decode_samples, run.speed.decode_samples, 0);
+    append(merged.speed.sample_seconds, run.speed.sample_seconds, all.seconds);
+    if (!run.log_gains.empty()) merged.log_gains.push_back(MedianSpread(run.log_gains).median);
+    const SpeedConditions& its = run.speed.conditions;
+    all.warm_ups += its.warm_ups;
+    all.segments += its.segments;
+    all.discarded += its.discarded;
+    all.unsteady = all.unsteady || its.unsteady;
+    all.stolen_seconds += its.stolen_seconds;
+    if (its.stalled_seconds)
+      all.stalled_seconds = all.stalled_seconds.value_or(0) + *its.stalled_seconds;
+    others_seconds += its.others_share.value_or(0) * its.seconds;
+    all.seconds += its.seconds;
+    if (its.others_share && all.seconds > 0) all.others_share = others_seconds / all.seconds;
   }
+  merged.speed.prefill_tps = MedianSpread(prefill);
+  merged.speed.decode_tps = MedianSpread(decode);
+  merged.speed.ttft_ms = MedianSpread(ttft);
+  merged.speed.load_ms = MedianSpread(load);
+  return merged;
 }
 
 Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
                                              const SpeedOptions& options,
                                              const std::function<void(double)>& progress) {
-  Json subjects = Json::array();
-  for (const SpeedSubject& candidate : candidates) {
-    subjects.push_back({{"path", candidate.path}, {"settings", ToJson(candidate.settings)}});
+  if (options.processes <= 1) return MeasureTogether(candidates, options, progress);
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  SpeedOptions each = options;
+  each.rounds = (options.rounds + options.processes - 1) / options.processes;
+  each.min_rounds = std::min(options.min_rounds, each.rounds);
+  each.budget_seconds = options.budget_seconds / options.processes;
+  each.load_repeats = std::min(options.load_repeats, 1);
+  std::vector<std::vector<SpeedTrial>> runs(candidates.size());
+  double furthest = 0;
+  for (int process = 0; process < options.processes; ++process) {
+    // As with rounds: without time, three are done.
+    if (process >= options.min_rounds && elapsed() > options.budget_seconds) break;
+    each.seed = options.seed + static_cast<uint32_t>(process);
+    TRY(const auto trials, MeasureTogether(candidates, each, [&](double share) {
+          furthest = std::max(furthest, (process + share) / options.processes);
+          if (progress) progress(furthest);
+        }));
+    for (size_t i = 0; i < trials.size(); ++i) runs[i].push_back(trials[i]);
   }
-  const Json request = {{"candidates", subjects},
-                        {"prompt_tokens", options.prompt_tokens},
-                        {"decode_tokens", options.decode_tokens},
-                        {"rounds", options.rounds},
-                        {"budget_seconds", options.budget_seconds},
-                        {"load_repeats", options.load_repeats},
-                        {"drop_slower", options.drop_slower}};
-  TRY(const Json result, RunChild("speed", request, [&](const Json& event) {
-        if (progress) progress(event.value("progress", 0.0));
-      }));
-  return TrialsFromJson(result);
+  std::vector<SpeedTrial> merged;
+  for (const auto& of_candidate : runs) merged.push_back(MergeTrials(of_candidate));
+  return merged;
 }
 
 std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens) {
@@ -90,6 +145,12 @@ std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens) {
                       answer_tokens / speed.decode_samples[i]);
   }
   return seconds;
+}
+
+double ExchangeTime(const Exchange& exchange, int decode_tokens, int parallel, double prefill,
+                    double decode) {
+  const int turns = (exchange.users + parallel - 1) / parallel;
+  return exchange.users * prefill + turns * decode * exchange.answer_tokens / decode_tokens;
 }
 
 }  // namespace trimma

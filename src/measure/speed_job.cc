@@ -1,127 +1,333 @@
 // The child's side of measuring speed.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <optional>
 #include <random>
 
-#include "base/interrupt.h"
-#include "engine/model.h"
 #include "measure/speed.h"
+#include "measure/speed_anchor.h"
+#include "measure/speed_background.h"
+#include "measure/speed_pool.h"
+#include "measure/speed_race.h"
+#include "measure/speed_visit.h"
 
 namespace trimma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double Seconds(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-constexpr int kMinRounds = 3;
-constexpr int kMaxWarmUps = 3;
-constexpr int kWarmUpDecode = 8;
-// Warm once the time is within this share of the time before.
-constexpr double kWarmTolerance = 0.10;
-
-// Any tokens will do: the time of a matrix product doesn't depend on its values. The first is
-// BOS where the model wants one, as llama-bench does it.
-std::vector<Token> RandomPrompt(const Model& model, int n) {
-  std::mt19937 random(1);
-  std::uniform_int_distribution<Token> pick(0, model.vocabulary() - 1);
-  std::vector<Token> tokens(static_cast<size_t>(n));
-  for (Token& token : tokens) token = pick(random);
-  if (model.adds_bos() && !tokens.empty()) tokens[0] = model.bos();
-  return tokens;
-}
+// Visits of others between two of the anchor. Fewer notice drift sooner, more cost less: a fifth of
+// the time goes to the anchor.
+constexpr size_t kAnchorEvery = 4;
 
 struct Candidate {
   SpeedSubject subject;
-  const Model* model = nullptr;
-  std::optional<Context> context;
   std::optional<Error> error;
-  bool dropped = false;
-  std::vector<double> load_ms, prefill_seconds, decode_seconds;
+  int warm_ups = 0;
+  std::vector<double> load_ms;
+  std::vector<Visit> visits;     // of steady stretches
+  std::vector<Visit> discarded;  // of the others
+  std::vector<double> log_gains;
 };
+
+// Candidates that compete: of the same phases, and the anchor, which is the race's candidate 0.
+struct Heat {
+  Phases phases;
+  std::vector<size_t> runners;
+  Race race;
+};
+
+bool WasInterrupted(const Error& error) {
+  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
+}
 
 class SpeedRun {
  public:
-  explicit SpeedRun(const SpeedOptions& options) : options_(options) {}
+  SpeedRun(const SpeedOptions& options, const Emit& emit)
+      : options_(options), emit_(emit), pool_(options), visitor_(options), watch_(kFelt) {}
 
-  // The first evaluations of a context allocate its graph, and on a GPU compile and choose kernels
-  // for these very shapes; those of a process wake its threads. The first candidate's run is
-  // repeated until its time settles.
-  void WarmUp(Candidate& candidate, bool is_first) const {
-    double before = 0;
-    for (int i = 0; i < (is_first ? kMaxWarmUps : 1) && !candidate.error; ++i) {
-      const auto start = Clock::now();
-      const Status status = Prefill(candidate, options_.prompt_tokens);
-      candidate.context->Clear();
-      const Status decoded = status.ok() ? Decode(candidate, kWarmUpDecode) : status;
-      if (!decoded.ok()) {
-        candidate.error = decoded.error();
-        return;
-      }
-      const double seconds = Seconds(start);
-      if (before > 0 && std::abs(seconds - before) <= kWarmTolerance * before) return;
-      before = seconds;
-    }
-  }
-
-  void Measure(Candidate& candidate) const {
-    auto start = Clock::now();
-    Status status = Prefill(candidate, options_.prompt_tokens);
-    const double prefill = Seconds(start);
-    candidate.context->Clear();
-    start = Clock::now();
-    if (status.ok()) status = Decode(candidate, options_.decode_tokens);
-    if (!status.ok()) {
-      candidate.error = status.error();
-      return;
-    }
-    candidate.prefill_seconds.push_back(prefill);
-    candidate.decode_seconds.push_back(Seconds(start));
-  }
+  Status Prepare(const Json& subjects);
+  Status Measure();
+  Json Report() const;
 
  private:
-  // From an empty cache to the logits of the last token.
-  Status Prefill(Candidate& candidate, int n) const {
-    const std::vector<Token> prompt = RandomPrompt(*candidate.model, n);
-    candidate.context->Clear();
-    const size_t batch = candidate.subject.settings.batch;
-    for (size_t at = 0; at < prompt.size(); at += batch) {
-      TRY_STATUS(
-          candidate.context->Append({prompt.data() + at, std::min(batch, prompt.size() - at)}));
-    }
-    candidate.context->Synchronize();
-    return {};
-  }
+  static constexpr double kFelt = RaceOptions().felt;
 
-  Status Decode(Candidate& candidate, int n) const {
-    const std::vector<Token> tokens = RandomPrompt(*candidate.model, n);
-    for (const Token token : tokens) {
-      TRY_STATUS(candidate.context->Append({&token, 1}));
-      candidate.context->Synchronize();
-    }
-    return {};
-  }
+  Status GetReady(size_t i);
+  Result<Visit> VisitOf(size_t i, Phases phases);
+  void Fail(size_t i, const Error& error);
+  bool IsLeft(size_t i) const;
+  bool Decided() const;
+  Phases Needed(int round) const;
+  Status Round(int round, const std::vector<size_t>& order);
+  Status Stretch(const std::vector<size_t>& members, Phases anchor_phases);
+  void Judge(size_t i, const Visit& visit, const Visit& anchor);
+  Speed Summarise(const Candidate& candidate) const;
+  void SayProgress(int round) const;
 
   SpeedOptions options_;
+  const Emit& emit_;
+  SpeedPool pool_;
+  SpeedVisitor visitor_;
+  DriftWatch watch_;
+  std::vector<Candidate> candidates_;
+  std::vector<Heat> heats_;
+  Visit anchor_;  // its last visit
+  bool anchor_is_kept_ = false;
+  SpeedConditions conditions_;
+  double start_ = 0;
 };
 
-Speed Summarise(const Candidate& candidate, const SpeedOptions& options) {
-  Speed speed;
-  speed.prompt_tokens = options.prompt_tokens;
-  speed.decode_tokens = options.decode_tokens;
-  std::vector<double> ttft;
-  for (const double s : candidate.prefill_seconds) {
-    speed.prefill_samples.push_back(options.prompt_tokens / s);
-    ttft.push_back(s * 1000);
+void SpeedRun::Fail(size_t i, const Error& error) {
+  candidates_[i].error = error;
+  for (Heat& heat : heats_) {
+    for (size_t r = 1; r < heat.runners.size(); ++r) {
+      if (heat.runners[r] == i) heat.race.Withdraw(r);
+    }
   }
-  for (const double s : candidate.decode_seconds)
-    speed.decode_samples.push_back(options.decode_tokens / s);
+}
+
+bool SpeedRun::IsLeft(size_t i) const {
+  if (candidates_[i].error) return false;
+  for (const Heat& heat : heats_) {
+    for (size_t r = 1; r < heat.runners.size(); ++r) {
+      if (heat.runners[r] == i) return heat.race.IsLeft(r) && !heat.race.Decided();
+    }
+  }
+  return true;
+}
+
+bool SpeedRun::Decided() const {
+  return !heats_.empty() && std::all_of(heats_.begin(), heats_.end(),
+                                        [](const Heat& heat) { return heat.race.Decided(); });
+}
+
+// What the anchor is measured for: both phases at first, then only what somebody is compared in.
+Phases SpeedRun::Needed(int round) const {
+  if (round < options_.min_rounds || heats_.empty()) return Phases::kBoth;
+  bool prefill = false;
+  bool decode = false;
+  for (const Heat& heat : heats_) {
+    if (heat.race.Decided()) continue;
+    prefill = prefill || heat.phases != Phases::kDecode;
+    decode = decode || heat.phases != Phases::kPrefill;
+  }
+  return prefill == decode ? Phases::kBoth : prefill ? Phases::kPrefill : Phases::kDecode;
+}
+
+Result<Visit> SpeedRun::VisitOf(size_t i, Phases phases) {
+  emit_({{"at", i}});
+  Candidate& candidate = candidates_[i];
+  TRY(Resident * resident, pool_.Get(candidate.subject));
+  if (resident->fresh || candidate.warm_ups == 0) {
+    const bool is_first = i == 0 && candidate.warm_ups == 0;
+    TRY(const int warm_ups, visitor_.WarmUp(*resident, candidate.subject, is_first));
+    candidate.warm_ups += warm_ups;
+  }
+  return visitor_.Measure(*resident, candidate.subject, phases);
+}
+
+Status SpeedRun::Prepare(const Json& subjects) {
+  for (const Json& item : subjects) {
+    Candidate candidate;
+    TRY(candidate.subject, SpeedSubjectFromJson(item));
+    candidates_.push_back(std::move(candidate));
+  }
+  if (candidates_.empty()) return Error{Code::kUsage, "no settings to measure", ""};
+  if (options_.race) {
+    for (const Phases phases : {Phases::kPrefill, Phases::kDecode, Phases::kBoth}) {
+      std::vector<size_t> runners = {0};
+      for (size_t i = 1; i < candidates_.size(); ++i) {
+        if (candidates_[i].subject.phases == phases) runners.push_back(i);
+      }
+      if (runners.size() > 1) heats_.push_back({phases, runners, Race(runners.size(), {})});
+    }
+    for (Heat& heat : heats_) {
+      const double error = options_.race_error / static_cast<double>(heats_.size());
+      heat.race = Race(heat.runners.size(), {error, kFelt});
+    }
+  }
+  // Loads, which another candidate of the same placement needn't repeat; then the first visit of
+  // each, so that whoever can't run is known before the first round.
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    Candidate& candidate = candidates_[i];
+    emit_({{"at", i}});
+    // The first load brings the file into the page cache.
+    const auto loaded = pool_.Get(candidate.subject);
+    for (size_t j = 0; j < i && candidate.load_ms.empty(); ++j) {
+      if (SamePlacement(candidates_[j].subject, candidate.subject))
+        candidate.load_ms = candidates_[j].load_ms;
+    }
+    const Status ready = loaded.ok() ? GetReady(i) : Status(loaded.error());
+    if (ready.ok()) continue;
+    // A file that isn't there is no matter of settings, and without the anchor nothing is compared.
+    if (i == 0 || ready.error().code == Code::kNotFound || WasInterrupted(ready.error()))
+      return ready.error();
+    Fail(i, ready.error());
+  }
+  return {};
+}
+
+// Times its loads where no candidate before it has the same, and warms it up.
+Status SpeedRun::GetReady(size_t i) {
+  Candidate& candidate = candidates_[i];
+  if (candidate.load_ms.empty()) {
+    TRY(candidate.load_ms, pool_.TimeLoads(candidate.subject));
+  }
+  TRY(Resident * resident, pool_.Get(candidate.subject));
+  TRY(const int warm_ups, visitor_.WarmUp(*resident, candidate.subject, i == 0));
+  candidate.warm_ups += warm_ups;
+  return {};
+}
+
+void SpeedRun::Judge(size_t i, const Visit& visit, const Visit& anchor) {
+  Candidate& candidate = candidates_[i];
+  const auto time = [&](const Candidate& c, const Visit& v) -> std::optional<double> {
+    switch (candidate.subject.phases) {
+      case Phases::kPrefill:
+        return v.prefill;
+      case Phases::kDecode: {
+        if (!v.decode) return std::nullopt;
+        const Exchange answers = {options_.decode_tokens, options_.exchange.users};
+        return ExchangeTime(answers, options_.decode_tokens, c.subject.settings.parallel, 0,
+                            *v.decode);
+      }
+      case Phases::kBoth:
+        break;
+    }
+    if (!v.prefill || !v.decode) return std::nullopt;
+    return ExchangeTime(options_.exchange, options_.decode_tokens, c.subject.settings.parallel,
+                        *v.prefill, *v.decode);
+  };
+  const auto mine = time(candidate, visit);
+  const auto its = time(candidates_[0], anchor);
+  if (!mine || !its) return;
+  const double log_gain = std::log(*its / *mine);
+  candidate.log_gains.push_back(log_gain);
+  for (Heat& heat : heats_) {
+    for (size_t r = 1; r < heat.runners.size(); ++r) {
+      if (heat.runners[r] == i) heat.race.Record(r, log_gain);
+    }
+  }
+}
+
+// Some candidates between two visits of the anchor.
+Status SpeedRun::Stretch(const std::vector<size_t>& members, Phases anchor_phases) {
+  std::vector<std::pair<size_t, Visit>> visits;
+  for (const size_t i : members) {
+    const auto visit = VisitOf(i, candidates_[i].subject.phases);
+    if (visit.ok()) {
+      visits.emplace_back(i, *visit);
+    } else if (WasInterrupted(visit.error())) {
+      return visit.error();
+    } else {
+      Fail(i, visit.error());
+    }
+  }
+  TRY(const Visit after, VisitOf(0, anchor_phases));
+  const bool drifted = watch_.Drifted(anchor_, after);
+  ++conditions_.segments;
+  if (drifted) ++conditions_.discarded;
+  if (!drifted && !anchor_is_kept_) candidates_[0].visits.push_back(anchor_);
+  if (drifted && !anchor_is_kept_) candidates_[0].discarded.push_back(anchor_);
+  if (!drifted) candidates_[0].visits.push_back(after);
+  anchor_is_kept_ = !drifted;
+  for (const auto& [i, visit] : visits) {
+    if (drifted) {
+      candidates_[i].discarded.push_back(visit);
+    } else {
+      candidates_[i].visits.push_back(visit);
+      Judge(i, visit, AnchorAt(anchor_, after, visit.at));
+    }
+  }
+  anchor_ = after;
+  return {};
+}
+
+Status SpeedRun::Round(int round, const std::vector<size_t>& order) {
+  const Phases anchor_phases = Needed(round);
+  // A stretch has the same phases at both ends.
+  const bool wider = (anchor_phases != Phases::kDecode && !anchor_.prefill) ||
+                     (anchor_phases != Phases::kPrefill && !anchor_.decode);
+  if (wider) {
+    TRY(anchor_, VisitOf(0, anchor_phases));
+    anchor_is_kept_ = false;
+  }
+  std::vector<size_t> members;
+  for (const size_t i : order) {
+    members.push_back(i);
+    if (members.size() == kAnchorEvery) {
+      TRY_STATUS(Stretch(members, anchor_phases));
+      members.clear();
+    }
+  }
+  if (!members.empty()) {
+    TRY_STATUS(Stretch(members, anchor_phases));
+  }
+  for (Heat& heat : heats_) heat.race.EndRound();
+  return {};
+}
+
+void SpeedRun::SayProgress(int round) const {
+  const double by_rounds = static_cast<double>(round + 1) / options_.rounds;
+  const double by_time = (visitor_.Now() - start_) / options_.budget_seconds;
+  emit_({{"progress", std::min(1.0, std::max(by_rounds, by_time))}});
+}
+
+Status SpeedRun::Measure() {
+  const auto before = ReadProcessorTimes();
+  start_ = visitor_.Now();
+  std::mt19937 random(options_.seed);
+  if (candidates_.size() > 1) {
+    TRY(anchor_, VisitOf(0, Phases::kBoth));
+  }
+  for (int round = 0; round < options_.rounds && !Decided(); ++round) {
+    if (round >= options_.min_rounds && visitor_.Now() - start_ > options_.budget_seconds) break;
+    std::vector<size_t> order;
+    for (size_t i = 1; i < candidates_.size(); ++i) {
+      if (IsLeft(i)) order.push_back(i);
+    }
+    std::shuffle(order.begin(), order.end(), random);
+    if (order.empty()) {
+      TRY(const Visit visit, VisitOf(0, Phases::kBoth));
+      candidates_[0].visits.push_back(visit);
+    } else {
+      TRY_STATUS(Round(round, order));
+    }
+    SayProgress(round);
+  }
+  conditions_.seconds = visitor_.Now() - start_;
+  const auto after = ReadProcessorTimes();
+  if (before && after) {
+    conditions_.others_share = OthersShare(*before, *after);
+    conditions_.stolen_seconds = after->stolen - before->stolen;
+    if (before->stalled && after->stalled)
+      conditions_.stalled_seconds = *after->stalled - *before->stalled;
+  }
+  return {};
+}
+
+Speed SpeedRun::Summarise(const Candidate& candidate) const {
+  Speed speed;
+  speed.prompt_tokens = options_.prompt_tokens;
+  speed.decode_tokens = options_.decode_tokens;
+  speed.depth = options_.depth;
+  speed.conditions = conditions_;
+  speed.conditions.warm_ups = candidate.warm_ups;
+  speed.conditions.unsteady = candidate.visits.empty() && !candidate.discarded.empty();
+  const std::vector<Visit>& visits =
+      speed.conditions.unsteady ? candidate.discarded : candidate.visits;
+  std::vector<double> ttft;
+  for (const Visit& visit : visits) {
+    if (visit.prefill) {
+      speed.prefill_samples.push_back(options_.prompt_tokens / *visit.prefill);
+      ttft.push_back(*visit.prefill * 1000);
+    }
+    if (visit.decode) {
+      const int tokens = options_.decode_tokens * candidate.subject.settings.parallel;
+      speed.decode_samples.push_back(tokens / *visit.decode);
+    }
+    speed.sample_seconds.push_back(visit.at - start_);
+  }
   speed.prefill_tps = MedianSpread(speed.prefill_samples);
   speed.decode_tps = MedianSpread(speed.decode_samples);
   speed.ttft_ms = MedianSpread(ttft);
@@ -129,157 +335,32 @@ Speed Summarise(const Candidate& candidate, const SpeedOptions& options) {
   return speed;
 }
 
-// The context that a measurement needs: enough cells, no more, so that candidates with a long
-// context don't hold gigabytes while others are measured. Only filled cells cost time.
-RuntimeSettings Shortened(RuntimeSettings settings, const SpeedOptions& options) {
-  settings.context = static_cast<uint32_t>(std::max(options.prompt_tokens, options.decode_tokens));
-  return settings;
-}
-
-Result<std::vector<double>> TimeLoads(const SpeedSubject& subject, int repeats) {
-  std::vector<double> milliseconds;
-  for (int i = 0; i < repeats; ++i) {
-    const auto start = Clock::now();
-    TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
-    TRY(const Context context, Context::Create(model, {subject.settings}));
-    milliseconds.push_back(Seconds(start) * 1000);
-  }
-  return milliseconds;
-}
-
-// One model for each file and placement.
-struct LoadedModel {
-  std::string path;
-  RuntimeSettings settings;
-  Model model;
-};
-
-bool SamePlace(const RuntimeSettings& a, const RuntimeSettings& b) {
-  return a.gpu_layers == b.gpu_layers && a.use_gpu == b.use_gpu && a.host_tensors == b.host_tensors;
-}
-
-Result<const Model*> ModelFor(std::vector<LoadedModel>& models, const SpeedSubject& subject) {
-  for (const LoadedModel& loaded : models) {
-    if (loaded.path == subject.path && SamePlace(loaded.settings, subject.settings))
-      return &loaded.model;
-  }
-  TRY(Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
-  models.push_back({subject.path, subject.settings, std::move(model)});
-  return &models.back().model;
-}
-
-Result<std::vector<Candidate>> PrepareCandidates(const Json& items, const SpeedOptions& options,
-                                                 std::vector<LoadedModel>& models) {
-  std::vector<Candidate> candidates;
-  models.reserve(items.size());  // pointers into it stay good
-  for (const Json& item : items) {
-    Candidate candidate;
-    candidate.subject.path = item.at("path");
-    TRY(candidate.subject.settings, RuntimeSettingsFromJson(item.at("settings")));
-    const bool known_file =
-        std::any_of(candidates.begin(), candidates.end(),
-                    [&](const Candidate& c) { return c.subject.path == candidate.subject.path; });
-    TRY(candidate.model, ModelFor(models, candidate.subject));
-    auto context =
-        Context::Create(*candidate.model, {Shortened(candidate.subject.settings, options)});
-    if (context.ok()) {
-      candidate.context.emplace(std::move(context).value());
-    } else {
-      candidate.error = context.error();
+Json SpeedRun::Report() const {
+  Json trials = Json::array();
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    const Candidate& candidate = candidates_[i];
+    SpeedTrial trial;
+    trial.subject = candidate.subject;
+    trial.error = candidate.error;
+    trial.log_gains = candidate.log_gains;
+    if (!candidate.error) trial.speed = Summarise(candidate);
+    for (const Heat& heat : heats_) {
+      for (size_t r = 1; r < heat.runners.size(); ++r) {
+        if (heat.runners[r] == i) trial.left = heat.race.IsLeft(r);
+      }
     }
-    // With the weights in the page cache by now, this is what a user waits for when switching
-    // models.
-    if (!known_file && !candidate.error) {
-      TRY(candidate.load_ms, TimeLoads(candidate.subject, options.load_repeats));
-    }
-    candidates.push_back(std::move(candidate));
+    trials.push_back(ToJson(trial));
   }
-  for (Candidate& candidate : candidates) {
-    const auto first = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
-      return c.subject.path == candidate.subject.path;
-    });
-    if (candidate.load_ms.empty()) candidate.load_ms = first->load_ms;
-  }
-  return candidates;
-}
-
-double Exchange(const Candidate& c, size_t round) {
-  return c.prefill_seconds[round] + 2 * c.decode_seconds[round];
-}
-
-// Drops those whose best round is slower than the worst of the first.
-void DropSlower(std::vector<Candidate>& candidates) {
-  const auto best_and_worst = [](const Candidate& c) {
-    double best = 1e300;
-    double worst = 0;
-    for (size_t i = 0; i < c.prefill_seconds.size(); ++i) {
-      best = std::min(best, Exchange(c, i));
-      worst = std::max(worst, Exchange(c, i));
-    }
-    return std::pair(best, worst);
-  };
-  const double limit = best_and_worst(candidates[0]).second;
-  for (size_t i = 1; i < candidates.size(); ++i) {
-    if (!candidates[i].error && best_and_worst(candidates[i]).first > limit)
-      candidates[i].dropped = true;
-  }
-}
-
-SpeedOptions OptionsFromJson(const Json& request) {
-  SpeedOptions options;
-  options.prompt_tokens = request.at("prompt_tokens");
-  options.decode_tokens = request.at("decode_tokens");
-  options.rounds = request.at("rounds");
-  options.budget_seconds = request.at("budget_seconds");
-  options.load_repeats = request.at("load_repeats");
-  options.drop_slower = request.at("drop_slower");
-  return options;
+  return {{"trials", trials}};
 }
 
 }  // namespace
 
 Result<Json> SpeedJob(const Json& request, const Emit& emit) {
-  const SpeedOptions options = OptionsFromJson(request);
-  std::vector<LoadedModel> models;
-  TRY(std::vector<Candidate> candidates,
-      PrepareCandidates(request.at("candidates"), options, models));
-  if (candidates.empty()) return Error{Code::kUsage, "no settings to measure", ""};
-
-  const SpeedRun run(options);
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    TRY_STATUS(CheckInterrupted());
-    if (!candidates[i].error) run.WarmUp(candidates[i], i == 0);
-  }
-  std::vector<size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::mt19937 random(7);
-  const auto start = Clock::now();
-  for (int round = 0; round < options.rounds; ++round) {
-    if (round >= kMinRounds && Seconds(start) > options.budget_seconds) break;
-    std::shuffle(order.begin(), order.end(), random);
-    for (const size_t i : order) {
-      TRY_STATUS(CheckInterrupted());
-      if (!candidates[i].error && !candidates[i].dropped) run.Measure(candidates[i]);
-    }
-    if (options.drop_slower && round + 1 >= kMinRounds && !candidates[0].error)
-      DropSlower(candidates);
-    const double by_rounds = static_cast<double>(round + 1) / options.rounds;
-    emit({{"progress",
-           std::max(by_rounds, std::min(1.0, Seconds(start) / options.budget_seconds))}});
-  }
-
-  Json trials = Json::array();
-  for (const Candidate& candidate : candidates) {
-    Json trial = {{"path", candidate.subject.path},
-                  {"settings", ToJson(candidate.subject.settings)}};
-    if (candidate.error) {
-      trial["error"] = ErrorToJson(*candidate.error);
-    } else {
-      trial["speed"] = ToJson(Summarise(candidate, options));
-    }
-    trials.push_back(std::move(trial));
-  }
-  return Json{{"trials", trials}};
+  SpeedRun run(SpeedOptionsFromJson(request.at("options")), emit);
+  TRY_STATUS(run.Prepare(request.at("candidates")));
+  TRY_STATUS(run.Measure());
+  return run.Report();
 }
 
 }  // namespace trimma

@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxNameBytes = 200;
 
+// A switch has no value: "".
 std::vector<std::pair<const char*, std::string>> Options(const Applied& applied) {
   const RuntimeSettings& settings = applied.settings;
   std::vector<std::pair<const char*, std::string>> options = {
@@ -46,6 +47,9 @@ std::vector<std::pair<const char*, std::string>> Options(const Applied& applied)
       places += fmt::format("{}{}=CPU", places.empty() ? "" : ",", pattern);
     options.emplace_back("override-tensor", places);
   }
+  if (settings.load_mode != LoadMode::kAuto)
+    options.emplace_back("load-mode", NameOf(settings.load_mode));
+  if (!settings.repack) options.emplace_back("no-repack", "");
   options.emplace_back("temp", FloatText(applied.sampling.temperature));
   options.emplace_back("top-p", FloatText(applied.sampling.top_p));
   return options;
@@ -98,14 +102,16 @@ Result<std::string> RenderLlamaServerPreset(const Applied& applied) {
   if (section != applied.name && FitsAlias(applied.name)) {
     text += fmt::format("alias = {}\n", applied.name);
   }
-  for (const auto& [key, value] : Options(applied)) text += fmt::format("{} = {}\n", key, value);
+  for (const auto& [key, value] : Options(applied))
+    text += fmt::format("{} = {}\n", key, value.empty() ? "true" : value);
   return text;
 }
 
 std::string LlamaServerCommand(const Applied& applied) {
   std::string command = "llama-server";
   for (const auto& [key, value] : Options(applied)) {
-    command += fmt::format(" --{} {}", key, ShellWord(value));
+    command +=
+        value.empty() ? fmt::format(" --{}", key) : fmt::format(" --{} {}", key, ShellWord(value));
   }
   return command;
 }

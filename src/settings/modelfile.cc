@@ -51,6 +51,7 @@ Result<std::string> RenderModelfile(const Applied& applied) {
     text += fmt::format("PARAMETER num_gpu {}\n", *settings.gpu_layers);
   }
   if (settings.threads) text += fmt::format("PARAMETER num_thread {}\n", *settings.threads);
+  if (settings.load_mode == LoadMode::kRead) text += "PARAMETER use_mmap false\n";
   text += fmt::format(
       "# Ollama takes num_batch as the logical and the physical batch alike: this is the physical "
       "one.\n"

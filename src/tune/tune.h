@@ -1,9 +1,9 @@
 // Finding the fastest settings by measurement.
 //
-// Two stages, so that a lucky sample never becomes a claim: the first measures variations of the
-// defaults side by side and picks what looks faster; the second measures the defaults and the
-// combination of the winners again, afresh, and only that decides. What lies inside the noise is
-// "no difference", and the default stays.
+// What first principles say can't matter here isn't tried. The rest is raced (measure/speed_race.h)
+// in three steps: each setting alone, the winners together, and the best of all afresh beside the
+// defaults, so that a lucky sample never becomes a claim: only the last step decides. What lies
+// inside the noise is "no difference", and the default stays.
 #pragma once
 
 #include <functional>
@@ -13,38 +13,32 @@
 
 #include "measure/quality.h"
 #include "measure/speed.h"
+#include "tune/combine.h"
+#include "tune/space.h"
 
 namespace trimma {
 
 struct TuneOptions {
   RuntimeSettings defaults;
+  TuneFor purpose = TuneFor::kChat;
+  int users = 1;  // parallel sequences are tried up to so many
   int prompt_tokens = 512;
+  int depth = 0;  // tokens in the cache before the prompt
   int decode_tokens = 48;
-  int answer_tokens = 128;     // what the objective weighs: seconds for a prompt and such an answer
-  double budget_seconds = 60;  // both stages together
-  int cores = 1;               // of the machine
+  int answer_tokens = 128;      // what the objective weighs: a prompt and such an answer
+  double budget_seconds = 180;  // all steps together
+  int cores = 1;                // of the machine
   int threads = 1;
+  uint64_t available_bytes = 0;  // of memory; 0: unknown
+  bool has_gpu = false;
+  std::vector<int> gpu_layers;   // to try, as the planner says they fit
   uint32_t trained_context = 0;  // of the model; 0: unknown
   double max_kv_kld = 0.01;      // a quantised KV cache is taken only with less mean KLD than this
   std::optional<std::string> text_file;  // to judge that on; nullopt: generated
-};
-
-// One variation of the defaults.
-struct Variation {
-  std::string what;  // "ubatch 1024"
-  RuntimeSettings settings;
-};
-
-enum class TrialOutcome { kFaster, kNoDifference, kSlower, kFailed };
-const char* NameOf(TrialOutcome outcome);
-
-struct TuneTrialResult {
-  Variation variation;
-  std::optional<Error> error;
-  Speed speed;
-  TrialOutcome outcome = TrialOutcome::kNoDifference;
-  MeanInterval
-      gain;  // seconds of the default / seconds of this, by the objective; above 1 is faster
+  uint32_t seed = 1;                     // of the order in which candidates are measured
+  // Where finished steps are kept, so that an interrupted run goes on; "": nowhere.
+  std::string journal_directory;
+  std::string machine;  // for the journal: whose figures these are
 };
 
 struct TuneResult {
@@ -52,24 +46,22 @@ struct TuneResult {
   Speed default_speed;
   RuntimeSettings best_settings;
   Speed best_speed;
-  MeanInterval gain;    // of the second stage; {1, 1, 1} where nothing was to be confirmed
+  MeanInterval
+      gain;  // time of the default / time of the best by the objective; {1, 1, 1}: it stays
+  MeanInterval prefill_gain, decode_gain;
   std::string verdict;  // one sentence
   std::vector<TuneTrialResult> trials;
+  std::vector<NotTried> not_tried;
+  std::vector<std::string> notes;     // what the reader should know of this run, one sentence each
   std::optional<Quality> kv_quality;  // measured where a quantised KV cache looked faster
   double seconds = 0;
 };
 
-// The variations worth a measurement on this machine: threads, ubatch, flash attention, KV type.
-std::vector<Variation> Variations(const TuneOptions& options);
+// Settings, "flash attention off, ubatch 256": what differs from the defaults.
+std::string Difference(const RuntimeSettings& defaults, const RuntimeSettings& settings);
 
-// Compares by the ratio of medians; a difference only where its 95 % interval excludes 1 by a
-// margin of 1 %, below which nobody feels it.
-TrialOutcome Compare(const MeanInterval& gain);
-
-// The settings with every winning variation applied: per knob the one with the largest gain.
-RuntimeSettings Combine(const RuntimeSettings& defaults,
-                        const std::vector<TuneTrialResult>& trials);
-
+// kUsage where the budget doesn't suffice for one trial; kBusy where the machine is so busy that
+// nothing could be told.
 Result<TuneResult> Tune(
     const std::string& model_path, const TuneOptions& options,
     const std::function<void(const std::string& stage, double share)>& progress = {});

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
+#include "base/file.h"
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
@@ -25,7 +27,13 @@ TuneOptions Quick() {
   return options;
 }
 
-TEST(TuneTest, EveryVariationIsTriedAndTheBestIsTheDefaultOrFaster) {
+// On a machine that runs all tests at once, "too busy" and "too little time" are right answers too.
+bool WasBusy(const Result<TuneResult>& result) {
+  return !result.ok() &&
+         (result.error().code == Code::kBusy || result.error().code == Code::kUsage);
+}
+
+TEST(TuneTest, EverySettingIsTriedAndTheBestIsTheDefaultOrFaster) {
   const TempTree tree;
   const std::string path = WriteTinyModel(tree / "tiny.gguf");
   std::vector<std::string> stages;
@@ -35,41 +43,94 @@ TEST(TuneTest, EveryVariationIsTriedAndTheBestIsTheDefaultOrFaster) {
     EXPECT_GE(share, 0);
     EXPECT_LE(share, 1);
   });
+  EXPECT_EQ(stages.front(), "measuring the defaults");
+  if (WasBusy(result)) GTEST_SKIP() << result.error().what;
   ASSERT_TRUE(result.ok()) << result.error().what;
-  EXPECT_EQ(result->trials.size(), Variations(options).size());
+  EXPECT_FALSE(result->trials.empty());
+  EXPECT_FALSE(result->not_tried.empty());
   EXPECT_EQ(result->default_settings, options.defaults);
-  EXPECT_EQ(stages.front(), "trying settings");
   EXPECT_FALSE(result->verdict.empty());
-  EXPECT_GE(result->gain.mean, 1);
   EXPECT_GT(result->default_speed.decode_tps.median, 0);
   EXPECT_GT(result->seconds, 0);
   if (result->best_settings == options.defaults) {
     EXPECT_EQ(result->gain.mean, 1);
     EXPECT_NE(result->verdict.find("already best"), std::string::npos);
   } else {
-    EXPECT_EQ(Compare(result->gain), TrialOutcome::kFaster);
+    EXPECT_GT(result->gain.mean, 1);
     EXPECT_EQ(stages.back(), "confirming");
+    EXPECT_FALSE(Difference(options.defaults, result->best_settings).empty());
+  }
+  const Json json = ToJson(*result);
+  EXPECT_EQ(json["schema"], "trimma.tune/1");
+  for (const char* key : {"default", "best", "gain", "verdict", "trials", "seconds", "not_tried"})
+    EXPECT_TRUE(json.contains(key)) << key;
+  EXPECT_EQ(json["trials"].size(), result->trials.size());
+}
+
+TEST(TuneTest, ATrialHasTheSpeedOfItsPhasesAlone) {
+  const TempTree tree;
+  const std::string path = WriteTinyModel(tree / "tiny.gguf");
+  const auto result = Tune(path, Quick());
+  if (WasBusy(result)) GTEST_SKIP() << result.error().what;
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  for (const TuneTrialResult& trial : result->trials) {
+    EXPECT_EQ(trial.error.has_value(), trial.outcome == TrialOutcome::kFailed);
+    if (trial.error) continue;
+    EXPECT_EQ(trial.speed.prefill_tps.n > 0, trial.variation.phases != Phases::kDecode)
+        << trial.variation.what;
+    EXPECT_EQ(trial.speed.decode_tps.n > 0, trial.variation.phases != Phases::kPrefill)
+        << trial.variation.what;
   }
 }
 
-TEST(TuneTest, AVariationThatCannotRunHereFailsAlone) {
+TEST(TuneTest, ABudgetForNoTrialIsRefused) {
   const TempTree tree;
-  const std::string path = WriteTinyModel(tree / "tiny.gguf");  // heads of 16: no q8_0 block
-  const auto result = Tune(path, Quick());
+  TuneOptions options = Quick();
+  options.budget_seconds = 0.001;
+  const auto result = Tune(WriteTinyModel(tree / "tiny.gguf"), options);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, Code::kUsage);
+  EXPECT_NE(result.error().what.find("too small"), std::string::npos);
+  EXPECT_NE(result.error().hint.find("--budget"), std::string::npos);
+}
+
+TEST(TuneTest, AFinishedStepIsNotRepeatedByTheNextRun) {
+  const TempTree tree;
+  const std::string path = WriteTinyModel(tree / "tiny.gguf");
+  TuneOptions options = Quick();
+  options.journal_directory = tree / "tune";
+  // What an interruption in the second step would leave.
+  std::string name;
+  std::string left;
+  const auto first = Tune(path, options, [&](const std::string& stage, double) {
+    if (stage != "trying settings" || !left.empty()) return;
+    for (const auto& entry : std::filesystem::directory_iterator(tree / "tune")) {
+      name = "tune/" + entry.path().filename().string();
+      left = *ReadSmallFile(entry.path().string());
+    }
+  });
+  if (left.empty() && WasBusy(first)) GTEST_SKIP() << first.error().what;
+  ASSERT_FALSE(left.empty());
+  tree.Write(name, left);
+  std::vector<std::string> stages;
+  const auto result = Tune(path, options, [&](const std::string& stage, double) {
+    if (stages.empty() || stages.back() != stage) stages.push_back(stage);
+  });
+  EXPECT_EQ(stages.front(), "trying settings");
+  if (WasBusy(result)) GTEST_SKIP() << result.error().what;
   ASSERT_TRUE(result.ok()) << result.error().what;
-  int failed = 0;
-  for (const TuneTrialResult& trial : result->trials) {
-    EXPECT_EQ(trial.error.has_value(), trial.outcome == TrialOutcome::kFailed);
-    if (!trial.error) continue;
-    ++failed;
-    EXPECT_EQ(trial.variation.what, "KV cache q8_0");
-  }
-  EXPECT_LE(failed, 1);
-  const Json json = ToJson(*result);
-  EXPECT_EQ(json["schema"], "trimma.tune/1");
-  for (const char* key : {"default", "best", "gain", "verdict", "trials", "seconds"})
-    EXPECT_TRUE(json.contains(key)) << key;
-  EXPECT_EQ(json["trials"].size(), result->trials.size());
+  ASSERT_FALSE(result->notes.empty());
+  EXPECT_NE(result->notes[0].find("interrupted"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(tree / name)) << "the question is answered";
+}
+
+TEST(TuneTest, SettingsThatDifferAreNamed) {
+  RuntimeSettings settings;
+  EXPECT_EQ(Difference(settings, settings), "");
+  settings.ubatch = 64;
+  settings.kv_k = "q8_0";
+  settings.load_mode = LoadMode::kRead;
+  EXPECT_EQ(Difference({}, settings), "ubatch 64, KV cache q8_0/f16, load mode none");
 }
 
 TEST(TuneTest, DefaultsThatCannotRunAreAnError) {

@@ -1,0 +1,84 @@
+#include "measure/speed_pool.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace trimma {
+
+bool SamePlacement(const SpeedSubject& a, const SpeedSubject& b) {
+  const RuntimeSettings& s = a.settings;
+  const RuntimeSettings& t = b.settings;
+  return a.path == b.path && s.gpu_layers == t.gpu_layers && s.use_gpu == t.use_gpu &&
+         s.host_tensors == t.host_tensors && s.load_mode == t.load_mode && s.repack == t.repack;
+}
+
+bool SameContext(const SpeedSubject& a, const SpeedSubject& b) {
+  const RuntimeSettings& s = a.settings;
+  const RuntimeSettings& t = b.settings;
+  return SamePlacement(a, b) && s.batch == t.batch && s.ubatch == t.ubatch &&
+         s.flash_attention == t.flash_attention && s.kv_k == t.kv_k && s.kv_v == t.kv_v &&
+         s.parallel == t.parallel;
+}
+
+// The context that a measurement needs: enough cells, no more, so that candidates with a long
+// context don't hold gigabytes while others are measured. Only filled cells cost time. Logits of
+// one token a slot, as llama-server reserves them.
+Context::Options SpeedPool::Shortened(const RuntimeSettings& settings) const {
+  // The cache is divided among sequences in steps of so many cells.
+  constexpr int kCells = 256;
+  const int length = options_.depth + std::max(options_.prompt_tokens, options_.decode_tokens) + 1;
+  Context::Options options;
+  options.settings = settings;
+  options.settings.context =
+      static_cast<uint32_t>((length + kCells - 1) / kCells * kCells * settings.parallel);
+  options.outputs = static_cast<uint32_t>(settings.parallel);
+  return options;
+}
+
+Result<const Model*> SpeedPool::ModelFor(const SpeedSubject& subject) {
+  for (const Loaded& loaded : models_) {
+    if (SamePlacement(loaded.subject, subject)) return loaded.model.get();
+  }
+  if (options_.resident && models_.size() >= static_cast<size_t>(*options_.resident)) {
+    contexts_.clear();
+    models_.clear();
+  }
+  TRY(Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
+  models_.push_back({subject, std::make_unique<Model>(std::move(model))});
+  return models_.back().model.get();
+}
+
+Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
+  for (Resident& resident : contexts_) {
+    if (SameContext(resident.subject, subject)) return &resident;
+  }
+  TRY(const Model* model, ModelFor(subject));
+  if (options_.resident && contexts_.size() >= static_cast<size_t>(*options_.resident))
+    contexts_.pop_front();
+  TRY(Context context, Context::Create(*model, Shortened(subject.settings)));
+  Resident resident;
+  resident.subject = subject;
+  resident.model = model;
+  resident.context.emplace(std::move(context));
+  contexts_.push_back(std::move(resident));
+  return &contexts_.back();
+}
+
+Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) {
+  using Clock = std::chrono::steady_clock;
+  if (options_.resident) {
+    contexts_.clear();
+    models_.clear();
+  }
+  std::vector<double> milliseconds;
+  for (int i = 0; i < options_.load_repeats; ++i) {
+    const auto start = Clock::now();
+    TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
+    const auto slots = static_cast<uint32_t>(subject.settings.parallel);
+    TRY(const Context context, Context::Create(model, {subject.settings, 1, slots, {}}));
+    milliseconds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+  }
+  return milliseconds;
+}
+
+}  // namespace trimma

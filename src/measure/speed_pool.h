@@ -1,0 +1,53 @@
+// Models and contexts of the candidates, loaded once and shared where settings allow it. Only the
+// child process uses this.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/model.h"
+#include "measure/speed.h"
+
+namespace trimma {
+
+struct Resident {
+  SpeedSubject subject;  // the first that asked for it
+  const Model* model = nullptr;
+  std::optional<Context> context;
+  int filled = -1;    // tokens in each sequence; -1: unknown
+  bool fresh = true;  // not evaluated since it was made
+};
+
+// Settings under which weights lie alike in memory.
+bool SamePlacement(const SpeedSubject& a, const SpeedSubject& b);
+// Settings that one context serves: threads are set anew for each visit.
+bool SameContext(const SpeedSubject& a, const SpeedSubject& b);
+
+class SpeedPool {
+ public:
+  explicit SpeedPool(const SpeedOptions& options) : options_(options) {}
+
+  // The subject's context, made or loaded if it isn't there. It lives until the next call.
+  Result<Resident*> Get(const SpeedSubject& subject);
+
+  // From the file to a ready context, in milliseconds. Where only so many may be resident, the pool
+  // is emptied for it.
+  Result<std::vector<double>> TimeLoads(const SpeedSubject& subject);
+
+ private:
+  struct Loaded {
+    SpeedSubject subject;
+    std::unique_ptr<Model> model;
+  };
+  Result<const Model*> ModelFor(const SpeedSubject& subject);
+  Context::Options Shortened(const RuntimeSettings& settings) const;
+
+  SpeedOptions options_;
+  std::list<Loaded> models_;
+  std::list<Resident> contexts_;  // destroyed before the models
+};
+
+}  // namespace trimma

@@ -1,0 +1,274 @@
+#include "tune/combine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace trimma {
+namespace {
+
+constexpr double kFelt = 0.01;  // as RaceOptions::felt
+constexpr double kError = 0.05;
+constexpr size_t kValuesOfKnob = 2;
+
+constexpr std::array kPrefillKnobs = {Knob::kUbatch, Knob::kPrefillThreads, Knob::kBatch};
+constexpr std::array kSharedKnobs = {Knob::kFlashAttention, Knob::kKv,        Knob::kRepack,
+                                     Knob::kLoading,        Knob::kGpuLayers, Knob::kParallel};
+
+// Values of a knob that look better than the default, the best first.
+std::vector<const TuneTrialResult*> Promising(const std::vector<TuneTrialResult>& alone,
+                                              Knob knob) {
+  std::vector<const TuneTrialResult*> values;
+  for (const TuneTrialResult& trial : alone) {
+    const bool better =
+        trial.outcome == TrialOutcome::kFaster ||
+        (trial.left && trial.outcome == TrialOutcome::kNoDifference && trial.gain.mean > 1 + kFelt);
+    if (trial.variation.knob == knob && better) values.push_back(&trial);
+  }
+  std::sort(values.begin(), values.end(),
+            [](const auto* a, const auto* b) { return a->gain.mean > b->gain.mean; });
+  if (values.size() > kValuesOfKnob) values.resize(kValuesOfKnob);
+  return values;
+}
+
+// Every choice of one value, or none, for each of these knobs, on top of `base`.
+std::vector<Variation> Product(const RuntimeSettings& base, const std::string& base_what,
+                               const std::vector<TuneTrialResult>& alone,
+                               std::span<const Knob> knobs, Phases phases) {
+  std::vector<Variation> product = {{base_what, base, phases, knobs[0]}};
+  for (const Knob knob : knobs) {
+    const size_t before = product.size();
+    for (const TuneTrialResult* value : Promising(alone, knob)) {
+      for (size_t i = 0; i < before; ++i) {
+        Variation variation = product[i];
+        Apply(knob, value->variation.settings, variation.settings);
+        variation.what +=
+            fmt::format("{}{}", variation.what.empty() ? "" : ", ", value->variation.what);
+        product.push_back(std::move(variation));
+      }
+    }
+  }
+  return product;
+}
+
+bool IsNone(const Variation& variation) { return variation.what.empty(); }
+
+// Of settings tried (alone or together) on one base and in one phase, the largest mean gain.
+struct Best {
+  RuntimeSettings settings;
+  double log_gain = 0;
+};
+
+void Offer(Best& best, const TuneTrialResult& trial) {
+  if (trial.error || !trial.left) return;
+  const double log_gain = std::log(trial.gain.mean);
+  if (log_gain > best.log_gain) best = {trial.variation.settings, log_gain};
+}
+
+RuntimeSettings Join(const RuntimeSettings& prefill, const RuntimeSettings& decode) {
+  RuntimeSettings joined = prefill;
+  joined.threads = decode.threads;
+  // Without a value, prefill's threads follow those of decoding.
+  if (!joined.threads_batch && prefill.threads != decode.threads)
+    joined.threads_batch = prefill.threads ? prefill.threads : decode.threads_batch;
+  return joined;
+}
+
+MeanInterval Ratio(const Spread& logs) {
+  return {std::exp(logs.median), std::exp(logs.low), std::exp(logs.high)};
+}
+
+constexpr double kUnknown = 1e9;
+
+std::optional<Spread> Within(const std::vector<double>& logs, double error) {
+  return MedianSpreadWithin(logs, error);
+}
+
+// Gain of the whole exchange from the phases' logarithms.
+double Whole(const PhaseSeconds& seconds, double prefill_log, double decode_log) {
+  return (seconds.prefill + seconds.decode) /
+         (seconds.prefill * std::exp(-prefill_log) + seconds.decode * std::exp(-decode_log));
+}
+
+bool SameShared(const RuntimeSettings& a, const RuntimeSettings& b) {
+  RuntimeSettings c = a;
+  for (const Knob knob : kSharedKnobs) Apply(knob, b, c);
+  return c == a;
+}
+
+}  // namespace
+
+const char* NameOf(TrialOutcome outcome) {
+  switch (outcome) {
+    case TrialOutcome::kFaster:
+      return "faster";
+    case TrialOutcome::kSlower:
+      return "slower";
+    case TrialOutcome::kFailed:
+      return "failed";
+    case TrialOutcome::kNoDifference:
+      break;
+  }
+  return "no difference";
+}
+
+TrialOutcome Compare(const MeanInterval& gain) {
+  if (gain.low > 1 + kFelt) return TrialOutcome::kFaster;
+  if (gain.high < 1 - kFelt) return TrialOutcome::kSlower;
+  return TrialOutcome::kNoDifference;
+}
+
+TuneTrialResult JudgeTrial(const Variation& variation, const SpeedTrial& trial) {
+  TuneTrialResult result;
+  result.variation = variation;
+  result.error = trial.error;
+  result.speed = trial.speed;
+  result.left = trial.left && !trial.error;
+  if (trial.error) {
+    result.outcome = TrialOutcome::kFailed;
+    return result;
+  }
+  const MeanInterval logs = TrimmedInterval(trial.log_gains, kError / 2);
+  result.gain = {std::exp(logs.mean), std::exp(logs.low), std::exp(logs.high)};
+  result.outcome = Compare(result.gain);
+  return result;
+}
+
+RuntimeSettings SharedWinners(const RuntimeSettings& defaults,
+                              const std::vector<TuneTrialResult>& alone) {
+  RuntimeSettings shared = defaults;
+  for (const Knob knob : kSharedKnobs) {
+    const auto values = Promising(alone, knob);
+    if (!values.empty()) Apply(knob, values[0]->variation.settings, shared);
+  }
+  // A quantised V cache needs flash attention.
+  if (shared.kv_v != defaults.kv_v && shared.flash_attention == FlashAttention::kOff)
+    shared.flash_attention = FlashAttention::kAuto;
+  return shared;
+}
+
+std::vector<Combination> Combinations(const RuntimeSettings& defaults,
+                                      const std::vector<TuneTrialResult>& alone) {
+  std::vector<Combination> combinations;
+  const std::array decode_knobs = {Knob::kThreads};
+  const auto add = [&](const std::vector<Variation>& variations, bool shared, size_t least) {
+    for (const Variation& variation : variations) {
+      const auto changes =
+          static_cast<size_t>(std::count(variation.what.begin(), variation.what.end(), ',') +
+                              (IsNone(variation) ? 0 : 1));
+      if (changes >= least) combinations.push_back({variation, shared});
+    }
+  };
+  // Alone they are known already.
+  add(Product(defaults, "", alone, kPrefillKnobs, Phases::kPrefill), false, 2);
+  const RuntimeSettings shared = SharedWinners(defaults, alone);
+  if (!(shared == defaults)) {
+    std::string what;
+    for (const Knob knob : kSharedKnobs) {
+      for (const TuneTrialResult* value : Promising(alone, knob)) {
+        RuntimeSettings applied = shared;
+        Apply(knob, value->variation.settings, applied);
+        if (applied == shared) {
+          what += fmt::format("{}{}", what.empty() ? "" : " and ", value->variation.what);
+          break;
+        }
+      }
+    }
+    add(Product(shared, what, alone, kPrefillKnobs, Phases::kPrefill), true, 1);
+    add(Product(shared, what, alone, decode_knobs, Phases::kDecode), true, 1);
+  }
+  // Where they are too few for a race of their own, nothing new would be learned.
+  return combinations;
+}
+
+std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
+                                       const std::vector<TuneTrialResult>& alone,
+                                       const std::vector<Combination>& combinations,
+                                       const std::vector<TuneTrialResult>& together,
+                                       const PhaseSeconds& seconds) {
+  Best prefill = {defaults, 0};
+  Best decode = {defaults, 0};
+  for (const TuneTrialResult& trial : alone) {
+    if (trial.variation.phases == Phases::kPrefill) Offer(prefill, trial);
+    if (trial.variation.phases == Phases::kDecode) Offer(decode, trial);
+  }
+  const RuntimeSettings shared = SharedWinners(defaults, alone);
+  Best shared_prefill = {shared, -kUnknown};
+  Best shared_decode = {shared, -kUnknown};
+  for (size_t i = 0; i < together.size(); ++i) {
+    const bool is_prefill = together[i].variation.phases == Phases::kPrefill;
+    if (combinations[i].shared) {
+      Offer(is_prefill ? shared_prefill : shared_decode, together[i]);
+    } else {
+      Offer(prefill, together[i]);
+    }
+  }
+  std::vector<RuntimeSettings> finalists;
+  const RuntimeSettings plain = Join(prefill.settings, decode.settings);
+  const double plain_gain = Whole(seconds, prefill.log_gain, decode.log_gain);
+  if (!(shared == defaults)) {
+    // A phase in which nobody was left has no gain that is known: the default's time is assumed.
+    const double shared_gain =
+        Whole(seconds, shared_prefill.log_gain > -kUnknown ? shared_prefill.log_gain : 0,
+              shared_decode.log_gain > -kUnknown ? shared_decode.log_gain : 0);
+    if (shared_gain > plain_gain)
+      finalists.push_back(Join(shared_prefill.settings, shared_decode.settings));
+  }
+  if (!(plain == defaults)) finalists.push_back(plain);
+  return finalists;
+}
+
+Decision Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& finalists,
+                const PhaseSeconds& seconds) {
+  Decision decision;
+  decision.settings = defaults;
+  const double error = kError / (2 * std::max<double>(1, static_cast<double>(finalists.size())));
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    const Confirmation& finalist = finalists[i];
+    const auto prefill = Within(finalist.prefill_log_gains, error);
+    const auto decode = Within(finalist.decode_log_gains, error);
+    const auto high = [](const std::optional<Spread>& s) { return s ? s->high : kUnknown; };
+    Decision found;
+    found.settings = finalist.settings;
+    found.finalist = i;
+    if (SameShared(finalist.settings, defaults)) {
+      // Each phase by itself: what isn't proven goes back to the default.
+      if (prefill && prefill->low > kFelt) {
+        found.prefill = Ratio(*prefill);
+      } else {
+        for (const Knob knob : kPrefillKnobs) Apply(knob, defaults, found.settings);
+        decision.may_hide = std::max(decision.may_hide, high(prefill));
+      }
+      if (decode && decode->low > kFelt) {
+        found.decode = Ratio(*decode);
+      } else {
+        found.settings = Join(found.settings, defaults);
+        decision.may_hide = std::max(decision.may_hide, high(decode));
+      }
+      if (found.decode.mean == 1 && found.prefill.mean == 1) continue;
+    } else {
+      if (!prefill || !decode) {
+        decision.may_hide = kUnknown;
+        continue;
+      }
+      found.prefill = Ratio(*prefill);
+      found.decode = Ratio(*decode);
+    }
+    const auto log = [](double x) { return std::log(x); };
+    found.gain = {Whole(seconds, log(found.prefill.mean), log(found.decode.mean)),
+                  Whole(seconds, log(found.prefill.low), log(found.decode.low)),
+                  Whole(seconds, log(found.prefill.high), log(found.decode.high))};
+    const bool proven = SameShared(finalist.settings, defaults) || found.gain.low > 1 + kFelt;
+    if (!proven) {
+      decision.may_hide = std::max(decision.may_hide, log(found.gain.high));
+    } else if (found.gain.mean > decision.gain.mean) {
+      found.may_hide = decision.may_hide;
+      decision = found;
+    }
+  }
+  return decision;
+}
+
+}  // namespace trimma

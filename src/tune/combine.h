@@ -1,0 +1,84 @@
+// From trials to a choice (pure): how a trial is judged, which winners are tried together, and
+// what a confirmation proves.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tune/space.h"
+
+namespace trimma {
+
+enum class TrialOutcome { kFaster, kNoDifference, kSlower, kFailed };
+const char* NameOf(TrialOutcome outcome);
+
+struct TuneTrialResult {
+  Variation variation;
+  std::optional<Error> error;
+  Speed speed;  // of its phases
+  TrialOutcome outcome = TrialOutcome::kNoDifference;
+  // Time of the default / time of this, in its phases; above 1 is faster. 95 %.
+  MeanInterval gain;
+  bool left = true;  // the race didn't eliminate it
+};
+
+// A difference only where its interval excludes 1 by a margin of 1 %, below which nobody feels it.
+TrialOutcome Compare(const MeanInterval& gain);
+
+TuneTrialResult JudgeTrial(const Variation& variation, const SpeedTrial& trial);
+
+// Which settings to try together, after each was tried alone. Settings of one phase are combined
+// with each other; those that touch both phases are taken as they won, and all again under them.
+struct Combination {
+  Variation variation;
+  bool shared = false;  // under the winners that touch both phases
+};
+std::vector<Combination> Combinations(const RuntimeSettings& defaults,
+                                      const std::vector<TuneTrialResult>& alone);
+
+// The defaults with the winning settings that touch both phases.
+RuntimeSettings SharedWinners(const RuntimeSettings& defaults,
+                              const std::vector<TuneTrialResult>& alone);
+
+// What a phase's time is worth in the whole: seconds of the default by the exchange.
+struct PhaseSeconds {
+  double prefill = 0;
+  double decode = 0;
+};
+
+// Settings to confirm, at most two: the best of all, and where that changes what touches both
+// phases, the best without such changes. Empty where nothing looked better than the defaults.
+std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
+                                       const std::vector<TuneTrialResult>& alone,
+                                       const std::vector<Combination>& combinations,
+                                       const std::vector<TuneTrialResult>& together,
+                                       const PhaseSeconds& seconds);
+
+// A finalist measured afresh beside the defaults: logarithms of gains, phase by phase.
+struct Confirmation {
+  RuntimeSettings settings;
+  std::vector<double> prefill_log_gains;
+  std::vector<double> decode_log_gains;
+};
+
+struct Decision {
+  RuntimeSettings settings;
+  size_t finalist = 0;               // whose settings these are, wholly or in part
+  MeanInterval gain = {1, 1, 1};     // time of the default / time of these, by the exchange
+  MeanInterval prefill = {1, 1, 1};  // of the prompt alone
+  MeanInterval decode = {1, 1, 1};
+  // A finalist may be better by so much (logarithm), though it isn't proven; 0 if none.
+  double may_hide = 0;
+};
+
+// The defaults, unless a finalist is proven faster by more than is felt: its median gain, exact by
+// order statistics, with a chance of error of 5 % over all finalists and phases. Where a finalist
+// differs in settings of one phase alone, the phases are decided apart.
+Decision Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& finalists,
+                const PhaseSeconds& seconds);
+
+// Rounds that Decide needs so that an interval exists for two finalists.
+inline constexpr int kConfirmRounds = 9;
+
+}  // namespace trimma

@@ -1,0 +1,23 @@
+#include "tune/question.h"
+
+#include "base/build_info.h"
+#include "base/file.h"
+
+namespace trimma {
+
+Result<Json> TuneQuestion(const std::string& path, const TuneOptions& o) {
+  TRY(const InputFile file, InputFile::Open(path));
+  const FileStamp& stamp = file.stamp();
+  return Json{
+      {"file", {stamp.bytes, stamp.mtime_ns, stamp.device, stamp.inode}},
+      {"engine", build_info::kEngineCommit},
+      {"version", build_info::kVersion},
+      {"machine", {o.machine, o.cores, o.threads, o.has_gpu, o.gpu_layers}},
+      {"defaults", ToJson(o.defaults)},
+      {"for",
+       {NameOf(o.purpose), o.users, o.prompt_tokens, o.depth, o.decode_tokens, o.answer_tokens}},
+      {"budget", o.budget_seconds},
+      {"seed", o.seed}};
+}
+
+}  // namespace trimma

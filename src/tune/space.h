@@ -1,0 +1,89 @@
+// What tuning may try on this machine with this model (pure).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gguf/reader.h"
+#include "measure/speed.h"
+
+namespace trimma {
+
+enum class TuneFor {
+  kChat,       // the time of a prompt and its answer
+  kDocuments,  // the time of a prompt
+  kBatch       // the time that all users' prompts and answers take
+};
+const char* NameOf(TuneFor purpose);  // "chat", "documents", "batch"
+
+// What first principles need to know of a model.
+struct ModelFacts {
+  uint64_t file_bytes = 0;
+  bool is_quantised = false;  // of its matrices at least one
+  // Of what decoding a token reads, the share of the KV cache in f16, at the depth asked about.
+  double kv_share = 1;
+  // Of a prompt's arithmetic, the share of attention.
+  double attention_share = 1;
+  std::vector<std::string> kv_types;  // quantised, that its heads allow
+};
+// `depth`: tokens in the cache before a prompt of `prompt_tokens`.
+ModelFacts FactsOf(const GgufFile& file, int prompt_tokens, int depth);
+
+// What it needs to know of the machine.
+struct MachineFacts {
+  int cores = 1;
+  int threads = 1;               // logical processors
+  uint64_t available_bytes = 0;  // of memory; 0: unknown
+  bool has_gpu = false;
+  // Layers on the GPU that the planner says fit, besides the defaults' own.
+  std::vector<int> gpu_layers;
+};
+
+enum class Knob {
+  kUbatch,
+  kPrefillThreads,
+  kThreads,
+  kFlashAttention,
+  kKv,
+  kRepack,
+  kLoading,
+  kBatch,
+  kGpuLayers,
+  kParallel
+};
+
+// The defaults with one setting changed.
+struct Variation {
+  std::string what;  // "ubatch 1024"
+  RuntimeSettings settings;
+  Phases phases = Phases::kBoth;  // that the setting can change
+  Knob knob = Knob::kUbatch;
+};
+
+// What isn't tried, because it can't help here.
+struct NotTried {
+  std::string what;
+  std::string why;
+};
+
+struct Space {
+  std::vector<Variation> variations;  // what promises most comes first
+  std::vector<NotTried> not_tried;
+};
+
+struct SpaceOptions {
+  RuntimeSettings defaults;
+  TuneFor purpose = TuneFor::kChat;
+  int users = 1;
+  int prompt_tokens = 512;
+  MachineFacts machine;
+};
+
+Space MakeSpace(const SpaceOptions& options, const ModelFacts& model);
+
+// `to` with the setting that `from` has for this knob.
+void Apply(Knob knob, const RuntimeSettings& from, RuntimeSettings& to);
+
+}  // namespace trimma

@@ -1,0 +1,83 @@
+// A tuning's result as JSON, and its settings in words.
+#include <fmt/format.h>
+
+#include "tune/tune.h"
+
+namespace trimma {
+namespace {
+
+Json Interval(const MeanInterval& interval) { return {interval.low, interval.high}; }
+
+const char* NameOf(Phases phases) {
+  return phases == Phases::kPrefill ? "prefill" : phases == Phases::kDecode ? "decode" : "both";
+}
+
+Json TrialJson(const TuneTrialResult& trial) {
+  Json item = {{"what", trial.variation.what},
+               {"settings", ToJson(trial.variation.settings)},
+               {"phases", NameOf(trial.variation.phases)},
+               {"outcome", NameOf(trial.outcome)}};
+  if (trial.error) {
+    item["error"] = ErrorToJson(*trial.error);
+  } else {
+    item["speed"] = ToJson(trial.speed);
+    item["gain"] = trial.gain.mean;
+    item["gain_ci95"] = Interval(trial.gain);
+    item["eliminated"] = !trial.left;
+  }
+  return item;
+}
+
+}  // namespace
+
+std::string Difference(const RuntimeSettings& defaults, const RuntimeSettings& settings) {
+  std::string text;
+  const auto say = [&](bool differs, const std::string& words) {
+    if (differs) text += fmt::format("{}{}", text.empty() ? "" : ", ", words);
+  };
+  const auto count = [](const std::optional<int>& value) {
+    return value ? std::to_string(*value) : std::string("default");
+  };
+  say(settings.threads != defaults.threads, "decode threads " + count(settings.threads));
+  say(settings.threads_batch != defaults.threads_batch,
+      "prefill threads " + count(settings.threads_batch));
+  say(settings.batch != defaults.batch, fmt::format("batch {}", settings.batch));
+  say(settings.ubatch != defaults.ubatch, fmt::format("ubatch {}", settings.ubatch));
+  say(settings.flash_attention != defaults.flash_attention,
+      fmt::format("flash attention {}", NameOf(settings.flash_attention)));
+  say(settings.kv_k != defaults.kv_k || settings.kv_v != defaults.kv_v,
+      fmt::format("KV cache {}/{}", settings.kv_k, settings.kv_v));
+  say(settings.gpu_layers != defaults.gpu_layers, "GPU layers " + count(settings.gpu_layers));
+  say(settings.parallel != defaults.parallel, fmt::format("parallel {}", settings.parallel));
+  say(settings.load_mode != defaults.load_mode,
+      fmt::format("load mode {}", NameOf(settings.load_mode)));
+  say(settings.repack != defaults.repack, settings.repack ? "repacking" : "no repacking");
+  return text;
+}
+
+Json ToJson(const TuneResult& result) {
+  Json trials = Json::array();
+  for (const TuneTrialResult& trial : result.trials) trials.push_back(TrialJson(trial));
+  Json not_tried = Json::array();
+  for (const NotTried& item : result.not_tried)
+    not_tried.push_back({{"what", item.what}, {"why", item.why}});
+  return {
+      {"schema", "trimma.tune/1"},
+      {"default",
+       {{"settings", ToJson(result.default_settings)}, {"speed", ToJson(result.default_speed)}}},
+      {"best", {{"settings", ToJson(result.best_settings)}, {"speed", ToJson(result.best_speed)}}},
+      {"gain", result.gain.mean},
+      {"gain_ci95", Interval(result.gain)},
+      {"prefill_gain", result.prefill_gain.mean},
+      {"prefill_gain_ci95", Interval(result.prefill_gain)},
+      {"decode_gain", result.decode_gain.mean},
+      {"decode_gain_ci95", Interval(result.decode_gain)},
+      {"verdict", result.verdict},
+      {"kv_quality", result.kv_quality ? ToJson(*result.kv_quality) : Json()},
+      {"trials", trials},
+      {"not_tried", not_tried},
+      {"notes", result.notes},
+      {"seconds", result.seconds}};
+}
+
+}  // namespace trimma
