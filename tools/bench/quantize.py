@@ -262,7 +262,8 @@ class Bench(Figures):
                 ("our plain rounding", ("--type", kind, "--calibration", self.draws[0])),
                 ("compensation", ("--type", kind, "--mode", "full", *work)),
                 ("allocation", (*size, "--mode", "plain", *work)),
-                ("allocation and compensation", (*size, *work))):
+                ("allocation and compensation", (*size, *work)),
+                ("and 32 exchanges", (*size, *work, "--exchanges", 32))):
             out = self.directory / "ablation.gguf"
             self.run_trimma("quantize", model, "-o", out, "--force", *words)
             after = self.quality(out, model)
