@@ -12,7 +12,7 @@ namespace {
 class FitCli : public testing::Test {
  protected:
   void SetUp() override {
-    WriteTinyModel(box_ / "wide.gguf", {.layers = 2, .embedding = 256, .feed_forward = 1024});
+    WriteTinyModel(box_ / "wide.gguf", {.layers = 2, .embedding = 256, .feed_forward = 512});
     box_.Write("text.txt", SomeText(1200));
   }
 
