@@ -220,9 +220,9 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
   return finalists;
 }
 
-Verdict Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& finalists,
-               const PhaseSeconds& seconds) {
-  Verdict decision;
+Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& finalists,
+              const PhaseSeconds& seconds) {
+  Choice decision;
   decision.settings = defaults;
   const double error = kError / (2 * std::max<double>(1, static_cast<double>(finalists.size())));
   for (size_t i = 0; i < finalists.size(); ++i) {
@@ -230,7 +230,7 @@ Verdict Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>&
     const auto prefill = Within(finalist.prefill_log_gains, error);
     const auto decode = Within(finalist.decode_log_gains, error);
     const auto high = [](const std::optional<Spread>& s) { return s ? s->high : kUnknown; };
-    Verdict found;
+    Choice found;
     found.settings = finalist.settings;
     found.finalist = i;
     if (SameShared(finalist.settings, defaults)) {

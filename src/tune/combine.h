@@ -62,7 +62,7 @@ struct Confirmation {
   std::vector<double> decode_log_gains;
 };
 
-struct Verdict {
+struct Choice {
   RuntimeSettings settings;
   size_t finalist = 0;               // whose settings these are, wholly or in part
   MeanInterval gain = {1, 1, 1};     // time of the default / time of these, by the exchange
@@ -75,8 +75,8 @@ struct Verdict {
 // The defaults, unless a finalist is proven faster by more than is felt: its median gain, exact by
 // order statistics, with a chance of error of 5 % over all finalists and phases. Where a finalist
 // differs in settings of one phase alone, the phases are decided apart.
-Verdict Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& finalists,
-               const PhaseSeconds& seconds);
+Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& finalists,
+              const PhaseSeconds& seconds);
 
 // Rounds that Decide needs so that an interval exists for two finalists.
 inline constexpr int kConfirmRounds = 9;

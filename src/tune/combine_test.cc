@@ -153,7 +153,7 @@ RuntimeSettings WithUbatch(uint32_t ubatch) {
 }
 
 TEST(DecideTest, AProvenGainIsTakenWithItsInterval) {
-  const Verdict decision =
+  const Choice decision =
       Decide({}, {{WithUbatch(64), Logs(0.2, 0.01, 20, 1), Logs(0, 0.01, 20, 2)}}, {1, 1});
   EXPECT_EQ(decision.settings.ubatch, 64U);
   EXPECT_NEAR(decision.prefill.mean, std::exp(0.2), 0.02);
@@ -166,7 +166,7 @@ TEST(DecideTest, PhasesAreDecidedApart) {
   RuntimeSettings both = WithUbatch(64);
   both.threads = 4;
   both.threads_batch = 8;
-  const Verdict decision =
+  const Choice decision =
       Decide({}, {{both, Logs(0, 0.01, 20, 1), Logs(0.1, 0.01, 20, 2)}}, {1, 1});
   EXPECT_EQ(decision.settings.threads, 4);
   EXPECT_EQ(decision.settings.ubatch, 512U);
@@ -175,7 +175,7 @@ TEST(DecideTest, PhasesAreDecidedApart) {
 }
 
 TEST(DecideTest, WithoutAnIntervalNothingIsProven) {
-  const Verdict decision = Decide({}, {{WithUbatch(64), {0.2, 0.2, 0.2}, {0, 0, 0}}}, {1, 1});
+  const Choice decision = Decide({}, {{WithUbatch(64), {0.2, 0.2, 0.2}, {0, 0, 0}}}, {1, 1});
   EXPECT_EQ(decision.settings, RuntimeSettings());
   EXPECT_EQ(decision.gain.mean, 1);
   EXPECT_GT(decision.may_hide, 1) << "and nothing excluded";
@@ -185,7 +185,7 @@ TEST(DecideTest, TheConfirmingRoundsSufficeForTwoFinalists) {
   const std::vector<double> sure(kConfirmRounds, 0.2);
   RuntimeSettings off;
   off.flash_attention = FlashAttention::kOff;
-  const Verdict decision = Decide({}, {{WithUbatch(64), sure, sure}, {off, sure, sure}}, {1, 1});
+  const Choice decision = Decide({}, {{WithUbatch(64), sure, sure}, {off, sure, sure}}, {1, 1});
   EXPECT_NE(decision.settings, RuntimeSettings());
 }
 

@@ -60,9 +60,9 @@ class Tuning {
   void LeaveOutWhatTakesTooLong(std::vector<Variation>& variations, double budget);
   Result<bool> KvIsGoodEnough(const RuntimeSettings& settings);
   void DropKv(std::vector<TuneTrialResult>& trials) const;
-  Result<Verdict> Confirm(const std::vector<RuntimeSettings>& finalists);
+  Result<Choice> Confirm(const std::vector<RuntimeSettings>& finalists);
   Status SayBusy(double may_hide) const;
-  void Conclude(const Verdict& decision, double may_hide);
+  void Conclude(const Choice& decision, double may_hide);
   RuntimeSettings WithPromptThreads(RuntimeSettings settings) const;
   void Notice(const SpeedConditions& conditions);
 
@@ -241,7 +241,7 @@ RuntimeSettings Tuning::WithPromptThreads(RuntimeSettings settings) const {
   return settings;
 }
 
-Result<Verdict> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
+Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   std::vector<SpeedSubject> candidates = {{path_, options_.defaults, Phases::kBoth}};
   for (const RuntimeSettings& settings : finalists) {
     candidates.push_back({path_, settings, Phases::kPrefill});
@@ -281,7 +281,7 @@ Result<Verdict> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
     // Without samples nothing is proven.
     confirmations.push_back({finalists[i], prefill.log_gains, decode.log_gains});
   }
-  const Verdict decision =
+  const Choice decision =
       Decide(options_.defaults, confirmations, SecondsOf(result_.default_speed));
   result_.best_speed = result_.default_speed;
   // Of a phase that went back to the default, the default's figures.
@@ -314,7 +314,7 @@ Status Tuning::SayBusy(double may_hide) const {
                "end what else runs, or give a larger --budget"};
 }
 
-void Tuning::Conclude(const Verdict& decision, double may_hide) {
+void Tuning::Conclude(const Choice& decision, double may_hide) {
   result_.best_settings = WithPromptThreads(decision.settings);
   result_.gain = decision.gain;
   result_.prefill_gain = decision.prefill;
@@ -391,7 +391,7 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   std::vector<RuntimeSettings> finalists =
       Finalists(options_.defaults, alone, combinations, together, SecondsOf(result_.default_speed));
   for (RuntimeSettings& settings : finalists) settings = WithPromptThreads(settings);
-  Verdict decision;
+  Choice decision;
   decision.settings = options_.defaults;
   double may_hide = 0;
   if (finalists.empty()) {
