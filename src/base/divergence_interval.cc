@@ -119,6 +119,9 @@ MeanInterval PairedRatio(const ChunkSums& a, const ChunkSums& b, double level) {
   CHECK(a.counts == b.counts);
   const double mean_a = a.Mean();
   const double mean_b = b.Mean();
+  // One that loses nothing at all is better, whatever the text.
+  if (mean_a == 0 && mean_b > 0) return {0, 0, 0};
+  if (mean_b == 0 && mean_a > 0) return {kInfinity, kInfinity, kInfinity};
   if (!(mean_a > 0) || !(mean_b > 0)) return {mean_a == mean_b ? 1 : mean_a / mean_b, 0, kInfinity};
   if (a.size() < 2) return {mean_a / mean_b, 0, kInfinity};
   std::vector<double> deviations = Deviations(a, mean_a, mean_a);

@@ -186,6 +186,17 @@ Status CheckWish(const Options& options, bool quality) {
     return Error{Code::kUsage, "quality is a divergence from a reference, and none is named",
                  "add --against FILE, the model this one was made from"};
   }
+  const bool asks = options.max_kld || !options.precision.empty() || options.better;
+  if (!quality && (asks || !options.text.empty() || !options.prompts.empty())) {
+    return Error{Code::kUsage,
+                 "what is asked of the quality can't be answered: only speed is measured",
+                 "add --against FILE, and --quality where --speed is asked for too"};
+  }
+  if (options.better && options.models.size() < 2 && options.kv_quality.empty()) {
+    return Error{Code::kUsage,
+                 "--better asks which of several models loses least, and one is named",
+                 "name two models or more"};
+  }
   if (!options.kv_quality.empty() && (!options.against.empty() || options.models.size() > 1)) {
     return Error{Code::kUsage,
                  "--kv-quality judges one model's cache against the same model's in full",

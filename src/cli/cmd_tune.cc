@@ -119,6 +119,18 @@ Status RunTune(Options options, const Shared& shared) {
   tune.trained_context = TrainedContext(model.file);
   if (!options.text.empty()) tune.text_file = options.text;
   tune.defaults.parallel = tune.users;
+  // The slots share the context.
+  const int64_t needed =
+      int64_t{tune.users} * (tune.depth + tune.prompt_tokens + tune.answer_tokens);
+  if (needed > tune.defaults.context) {
+    if (options.context) {
+      return Error{Code::kUsage,
+                   fmt::format("{} tokens of context hold less than is to be measured: {}",
+                               *options.context, needed),
+                   "give a larger --context, or shorter prompts and answers"};
+    }
+    tune.defaults.context = static_cast<uint32_t>(needed);
+  }
   const MachineScan scan = ScanMachine();
   tune.cores = scan.machine.cpu.cores;
   tune.threads = scan.machine.cpu.threads;
@@ -128,8 +140,10 @@ Status RunTune(Options options, const Shared& shared) {
   for (const Gpu& gpu : scan.machine.gpus) tune.machine += ", " + gpu.name;
   TRY_STATUS(PlaceAsPlanned(options, model, scan));
   if (!StateDirectory().empty()) tune.journal_directory = StateDirectory() + "/tune";
-  if (const auto earlier = FindEarlierRun("tune", model.local.path); earlier && !shared.quiet)
-    fmt::print(stderr, "{}\n", earlier->Text());
+  if (!shared.quiet) {
+    const auto earlier = FindEarlierRun("tune", model.local.path);
+    if (earlier) fmt::print(stderr, "{}\n", earlier->Text());
+  }
   Progress progress(shared.quiet);
   auto result = Tune(model.local.path, tune, [&](const std::string& stage, double share) {
     progress.Update(stage, share);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <map>
 
 #include "gguf/file_type.h"
@@ -39,6 +40,12 @@ bool MadeWithImportance(const GgufFile& file) {
 
 void KeepQuality(const GgufFile& reference, const JudgedFile& judged, const Quality& quality,
                  Progress& progress) {
+  // One chunk says nothing of how far off its mean is.
+  if (!std::isfinite(quality.mean_kld) || !std::isfinite(quality.mean_kld_high)) {
+    progress.Done();
+    fmt::print(stderr, "trimma: a measurement on so little text is not kept for later plans\n");
+    return;
+  }
   MeasuredLoss loss;
   loss.types = TypesDigest(judged.file);
   loss.recipe = TypeLabel(judged.file);

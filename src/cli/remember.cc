@@ -114,6 +114,8 @@ std::optional<EarlierRun> FindEarlierRun(const std::string& command,
   if (!fs::exists(History::DefaultPath(), ignored)) return std::nullopt;
   auto history = History::Open();
   if (!history.ok()) return std::nullopt;
+  for (const std::string& note : history->notes())
+    fmt::print(stderr, "trimma: {}\n", SafeText(note, 2000));
   const Provenance now = ProvenanceNow(model_path);
   auto entry = history->Newest(command, AbsolutePath(model_path), now.model_quick);
   if (!entry.ok() || !entry->has_value()) return std::nullopt;

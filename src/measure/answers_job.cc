@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "base/interrupt.h"
 #include "engine/chat.h"
@@ -39,26 +40,34 @@ Question Ask(const Model& model, const std::string& prompt) {
   return {model.Tokenize(prompt, /*add_special=*/true), false};
 }
 
+struct Limits {
+  size_t batch = 0;
+  int most_tokens = 0;
+  std::function<void()> alive;  // called before every evaluation
+};
+
 Result<ModelAnswer> AnswerOne(const Model& model, Context& context, const Question& question,
-                              const RuntimeSettings& settings, int most_tokens) {
+                              const Limits& limits) {
   const auto start = std::chrono::steady_clock::now();
   ModelAnswer answer;
   answer.templated = question.templated;
   answer.prompt_tokens = static_cast<int>(question.tokens.size());
   context.Clear();
-  const size_t batch = settings.batch;
+  const size_t batch = limits.batch;
   for (size_t at = 0; at < question.tokens.size(); at += batch) {
+    limits.alive();
     TRY_STATUS(context.Append(
         {question.tokens.data() + at, std::min(batch, question.tokens.size() - at)}));
   }
-  while (static_cast<int>(answer.tokens.size()) < most_tokens) {
+  while (static_cast<int>(answer.tokens.size()) < limits.most_tokens) {
     TRY_STATUS(CheckInterrupted());
+    limits.alive();
     // Of a batch that asks for the last token's logits only.
     const Token next = MostLikely(context.Logits(-1), model.vocabulary());
     answer.ended = model.IsEndOfGeneration(next);
     if (answer.ended) break;
     answer.tokens.push_back(next);
-    if (static_cast<int>(answer.tokens.size()) < most_tokens) {
+    if (static_cast<int>(answer.tokens.size()) < limits.most_tokens) {
       TRY_STATUS(context.Append({&next, 1}));
     }
   }
@@ -99,7 +108,9 @@ Result<Json> AnswersJob(const Json& request, const Emit& emit) {
     if (questions[i].tokens.empty()) {
       return Error{Code::kInvalid, "a prompt holds no token", "leave it out"};
     }
-    TRY(const ModelAnswer answer, AnswerOne(model, context, questions[i], settings, most_tokens));
+    const double done = static_cast<double>(i) / static_cast<double>(questions.size());
+    const Limits limits = {settings.batch, most_tokens, [&] { emit({{"progress", done}}); }};
+    TRY(const ModelAnswer answer, AnswerOne(model, context, questions[i], limits));
     answers.push_back(ToJson(answer));
     emit({{"progress", static_cast<double>(i + 1) / static_cast<double>(questions.size())}});
   }

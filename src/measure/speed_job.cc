@@ -151,13 +151,11 @@ Status SpeedRun::Prepare(const Json& subjects) {
   for (size_t i = 0; i < candidates_.size(); ++i) {
     Candidate& candidate = candidates_[i];
     emit_({{"at", i}});
-    // The first load brings the file into the page cache.
-    const auto loaded = pool_.Get(candidate.subject);
     for (size_t j = 0; j < i && candidate.load_ms.empty(); ++j) {
       if (SamePlacement(candidates_[j].subject, candidate.subject))
         candidate.load_ms = candidates_[j].load_ms;
     }
-    const Status ready = loaded.ok() ? GetReady(i) : Status(loaded.error());
+    const Status ready = GetReady(i);
     if (ready.ok()) continue;
     // A file that isn't there is no matter of settings, and without the anchor nothing is compared.
     if (i == 0 || ready.error().code == Code::kNotFound || WasInterrupted(ready.error()))

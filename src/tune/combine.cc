@@ -234,18 +234,26 @@ Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& 
     found.settings = finalist.settings;
     found.finalist = i;
     if (SameShared(finalist.settings, defaults)) {
-      // Each phase by itself: what isn't proven goes back to the default.
-      if (prefill && prefill->low > kFelt) {
-        found.prefill = Ratio(*prefill);
-      } else {
-        for (const Knob knob : kPrefillKnobs) Apply(knob, defaults, found.settings);
-        decision.may_hide = std::max(decision.may_hide, high(prefill));
+      // Each phase by itself: what isn't proven goes back to the default. A phase that the settings
+      // don't touch can't gain, whatever chance says.
+      RuntimeSettings without_prefill = found.settings;
+      for (const Knob knob : kPrefillKnobs) Apply(knob, defaults, without_prefill);
+      const RuntimeSettings without_decode = Join(found.settings, defaults);
+      if (!(without_prefill == finalist.settings)) {
+        if (prefill && prefill->low > kFelt) {
+          found.prefill = Ratio(*prefill);
+        } else {
+          for (const Knob knob : kPrefillKnobs) Apply(knob, defaults, found.settings);
+          decision.may_hide = std::max(decision.may_hide, high(prefill));
+        }
       }
-      if (decode && decode->low > kFelt) {
-        found.decode = Ratio(*decode);
-      } else {
-        found.settings = Join(found.settings, defaults);
-        decision.may_hide = std::max(decision.may_hide, high(decode));
+      if (!(without_decode == finalist.settings)) {
+        if (decode && decode->low > kFelt) {
+          found.decode = Ratio(*decode);
+        } else {
+          found.settings = Join(found.settings, defaults);
+          decision.may_hide = std::max(decision.may_hide, high(decode));
+        }
       }
       if (found.decode.mean == 1 && found.prefill.mean == 1) continue;
     } else {

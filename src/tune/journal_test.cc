@@ -28,7 +28,7 @@ std::vector<SpeedSubject> Subjects(const std::vector<SpeedTrial>& trials) {
   return subjects;
 }
 
-TEST(JournalTest, AFinishedStepIsFoundAgain) {
+TEST(TuneJournalTest, AFinishedStepIsFoundAgain) {
   const TempTree tree;
   const auto trials = SomeTrials();
   {
@@ -44,7 +44,7 @@ TEST(JournalTest, AFinishedStepIsFoundAgain) {
   for (size_t i = 0; i < trials.size(); ++i) EXPECT_EQ(ToJson((*found)[i]), ToJson(trials[i]));
 }
 
-TEST(JournalTest, OtherQuestionsAndOtherCandidatesFindNothing) {
+TEST(TuneJournalTest, OtherQuestionsAndOtherCandidatesFindNothing) {
   const TempTree tree;
   const auto trials = SomeTrials();
   TuneJournal(tree / "tune", {{"q", 1}}).Keep("alone", trials);
@@ -58,7 +58,7 @@ TEST(JournalTest, OtherQuestionsAndOtherCandidatesFindNothing) {
   EXPECT_FALSE(journal.Find("alone", others).has_value());
 }
 
-TEST(JournalTest, ADamagedFileIsAsIfItWereNotThere) {
+TEST(TuneJournalTest, ADamagedFileIsAsIfItWereNotThere) {
   const TempTree tree;
   TuneJournal(tree / "tune", {{"q", 1}}).Keep("alone", SomeTrials());
   for (const auto& entry : std::filesystem::directory_iterator(tree / "tune"))
@@ -66,7 +66,7 @@ TEST(JournalTest, ADamagedFileIsAsIfItWereNotThere) {
   EXPECT_FALSE(TuneJournal(tree / "tune", {{"q", 1}}).IsResumed());
 }
 
-TEST(JournalTest, AnAnsweredQuestionIsForgotten) {
+TEST(TuneJournalTest, AnAnsweredQuestionIsForgotten) {
   const TempTree tree;
   TuneJournal journal(tree / "tune", {{"q", 1}});
   journal.Keep("alone", SomeTrials());
@@ -75,7 +75,7 @@ TEST(JournalTest, AnAnsweredQuestionIsForgotten) {
   EXPECT_TRUE(std::filesystem::is_empty(tree / "tune"));
 }
 
-TEST(JournalTest, WithoutADirectoryNothingIsKept) {
+TEST(TuneJournalTest, WithoutADirectoryNothingIsKept) {
   TuneJournal journal("", {{"q", 1}});
   journal.Keep("alone", SomeTrials());
   EXPECT_TRUE(journal.Find("alone", Subjects(SomeTrials())).has_value()) << "in this run it is";

@@ -202,8 +202,9 @@ Result<std::vector<TuneTrialResult>> Tuning::Race(const std::string& name, const
   SpeedOptions speed = StageOptions();
   speed.budget_seconds = std::max(0.0, budget - load_seconds_ - visit_seconds_);
   TRY(const auto trials, Step(name, said, candidates, speed));
-  // Its figures stand beside those that were taken with it.
-  result_.default_speed = trials[0].speed;
+  // Its figures stand beside those that were taken with it, if any were.
+  if (trials[0].speed.prefill_tps.n > 0 && trials[0].speed.decode_tps.n > 0)
+    result_.default_speed = trials[0].speed;
   std::vector<TuneTrialResult> judged;
   for (size_t i = 0; i < variations.size(); ++i)
     judged.push_back(JudgeTrial(variations[i], trials[i + 1]));
@@ -372,8 +373,17 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   result_.trials = alone;
   RuntimeSettings shared = SharedWinners(options_.defaults, alone);
   if (shared.kv_k != options_.defaults.kv_k || shared.kv_v != options_.defaults.kv_v) {
-    TRY(const bool good, KvIsGoodEnough(shared));
-    if (!good) DropKv(alone);
+    const auto good = KvIsGoodEnough(shared);
+    if (!good.ok() &&
+        (good.error().code == Code::kInterrupted || good.error().code == Code::kTerminated))
+      return good.error();
+    if (!good.ok()) {
+      result_.notes.push_back(
+          "a quantised KV cache is left out, since what it loses could not be "
+          "judged: " +
+          good.error().what);
+    }
+    if (!good.ok() || !*good) DropKv(alone);
   }
   std::vector<Combination> combinations = Combinations(options_.defaults, alone);
   std::vector<TuneTrialResult> together;
@@ -403,7 +413,13 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
     TRY(decision, Confirm(finalists));
     may_hide = decision.may_hide;
   }
-  if (decision.settings == options_.defaults) TRY_STATUS(SayBusy(may_hide));
+  if (decision.settings == options_.defaults) {
+    if (const Status busy = SayBusy(may_hide); !busy.ok()) {
+      // What was measured under that load must not answer the next call.
+      journal_.Remove();
+      return busy.error();
+    }
+  }
   Conclude(decision, may_hide);
   if (others_share_ >= kNoticedShare) {
     result_.notes.push_back(

@@ -43,6 +43,7 @@ TEST(TuneTest, EverySettingIsTriedAndTheBestIsTheDefaultOrFaster) {
     EXPECT_GE(share, 0);
     EXPECT_LE(share, 1);
   });
+  ASSERT_FALSE(stages.empty());
   EXPECT_EQ(stages.front(), "measuring the defaults");
   if (WasBusy(result)) GTEST_SKIP() << result.error().what;
   ASSERT_TRUE(result.ok()) << result.error().what;
@@ -116,6 +117,7 @@ TEST(TuneTest, AFinishedStepIsNotRepeatedByTheNextRun) {
   const auto result = Tune(path, options, [&](const std::string& stage, double) {
     if (stages.empty() || stages.back() != stage) stages.push_back(stage);
   });
+  ASSERT_FALSE(stages.empty());
   EXPECT_EQ(stages.front(), "trying settings");
   if (WasBusy(result)) GTEST_SKIP() << result.error().what;
   ASSERT_TRUE(result.ok()) << result.error().what;
