@@ -18,6 +18,7 @@
 #include "cli/overheads.h"
 #include "cli/records.h"
 #include "cli/remember.h"
+#include "cli/steps.h"
 #include "cli/tune_or_keep.h"
 #include "plan/pricing.h"
 #include "quantize/quantize.h"
@@ -29,21 +30,6 @@ namespace trimma {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Where the time goes.
-class Steps {
- public:
-  explicit Steps(OptimizeRecord& record) : record_(record) {}
-  void End(const std::string& name) {
-    const auto now = Clock::now();
-    record_.steps.push_back({name, std::chrono::duration<double>(now - last_).count()});
-    last_ = now;
-  }
-
- private:
-  OptimizeRecord& record_;
-  Clock::time_point last_ = Clock::now();
-};
 
 // The state of one run, handed from step to step.
 struct Run {

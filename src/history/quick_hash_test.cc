@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "hardware/temp_tree.h"
 
 namespace trimma {
 namespace {
@@ -10,12 +11,14 @@ namespace {
 class QuickHashTest : public testing::Test {
  protected:
   std::string Hash(const std::string& content) {
-    const std::string path = ::testing::TempDir() + "trimma-quick-hash";
+    const std::string path = tree_ / "file";
     EXPECT_TRUE(WriteFileAtomically(path, content).ok());
     const auto hash = QuickHash({path});
     EXPECT_TRUE(hash.ok());
     return hash.ok() ? *hash : "";
   }
+
+  const TempTree tree_;
 };
 
 TEST_F(QuickHashTest, TheSameBytesHaveTheSameHash) {

@@ -42,7 +42,7 @@ struct PromptAnswer {
 struct PromptChange {
   int64_t tokens = 0;  // scored
   double mean_kld = 0;
-  std::optional<MeanInterval> interval;  // 95 %, questions resampled; with two at least
+  std::optional<MeanInterval> interval;  // 95 %, from how questions differ; with two at least
   double p99_kld = 0;
   double same_top = 0;  // share of tokens
   int answers_same = 0;
