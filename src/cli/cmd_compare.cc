@@ -99,8 +99,17 @@ class Comparing {
             comparison_.models[group[0]].name));
         continue;
       }
-      TRY_STATUS(MeasureGroup(group));
+      TRY_STATUS(OrNoted("no divergences", MeasureGroup(group)));
     }
+    return {};
+  }
+
+  // What one part can't do is noted, and the others go on; an interrupt ends all.
+  Status OrNoted(const char* what, const Status& status) {
+    if (status.ok() || status.error().code == Code::kInterrupted ||
+        status.error().code == Code::kTerminated)
+      return status;
+    comparison_.notes.push_back(fmt::format("{}: {}", what, status.error().what));
     return {};
   }
 
@@ -162,14 +171,16 @@ class Comparing {
     std::vector<SpeedSubject> subjects;
     for (const ComparedModel& model : comparison_.models)
       subjects.push_back({model.path, settings_});
-    TRY(const auto trials, MeasureSpeed(subjects, options_.speed_options, [&](double share) {
-          progress_.Update("measuring speed", share);
-        }));
-    for (size_t m = 0; m < trials.size(); ++m) {
-      if (trials[m].error) {
-        comparison_.models[m].errors.push_back("no speed: " + trials[m].error->what);
+    const auto trials = MeasureSpeed(subjects, options_.speed_options, [&](double share) {
+      progress_.Update("measuring speed", share);
+    });
+    if (!trials.ok()) return OrNoted("no speeds", trials.error());
+    for (size_t m = 0; m < trials->size(); ++m) {
+      const SpeedTrial& trial = (*trials)[m];
+      if (trial.error) {
+        comparison_.models[m].errors.push_back("no speed: " + trial.error->what);
       } else {
-        comparison_.models[m].speed = trials[m].speed;
+        comparison_.models[m].speed = trial.speed;
       }
     }
     return {};

@@ -47,8 +47,10 @@ struct Options {
 };
 
 std::string SpreadText(const Spread& s, const char* unit) {
-  return fmt::format("{:.1f} {} (95 %: {:.1f} to {:.1f}, {} runs)", s.median, unit, s.low, s.high,
-                     s.n);
+  // Of fewer than six figures no interval of 95 % can be made: these are all there are.
+  constexpr int64_t kFewest = 6;
+  return fmt::format("{:.1f} {} ({}{:.1f} to {:.1f}, {} figures)", s.median, unit,
+                     s.n < kFewest ? "all of them: " : "95 %: ", s.low, s.high, s.n);
 }
 
 std::string Describe(const Speed& s) {
@@ -261,12 +263,17 @@ Status RunMeasure(const Options& options, const Shared& shared) {
           progress.Update("measuring speed", share);
         }));
     for (size_t i = 0; i < trials.size(); ++i) {
-      if (trials[i].error) return *trials[i].error;
+      // The quality that was measured is not lost for it.
+      if (trials[i].error) {
+        all[i]["error"] = ErrorToJson(*trials[i].error);
+        status = *trials[i].error;
+        continue;
+      }
       all[i]["speed"] = ToJson(trials[i].speed);
       if (models.size() > 1) text += fmt::format("\n{}\n", SafeText(options.models[i]));
       text += Describe(trials[i].speed);
     }
-    document["speed"] = ToJson(trials[0].speed);
+    if (!trials[0].error) document["speed"] = ToJson(trials[0].speed);
   }
   document["models"] = std::move(all);
   progress.Done();

@@ -10,6 +10,7 @@
 #include "base/interrupt.h"
 #include "engine/chat.h"
 #include "engine/prefix_state.h"
+#include "measure/beat.h"
 #include "measure/prompt_cost.h"
 
 namespace trimma {
@@ -24,30 +25,6 @@ constexpr int kMinRounds = 3;
 constexpr int kTimedLoads = 2;
 // Of the progress bar: timing, then comparing answers.
 constexpr double kTimingShare = 0.7;
-
-// The progress that was made; said again now and then while a long prompt is evaluated, so that the
-// parent doesn't take slow work for a hang (ChildLimits::stall_seconds).
-class Beat {
- public:
-  explicit Beat(const Emit& emit) : emit_(emit) {}
-  void Progress(double share) {
-    share_ = share;
-    Say();
-  }
-  void Alive() {
-    if (Milliseconds(last_) > kSilenceMs) Say();
-  }
-
- private:
-  static constexpr double kSilenceMs = 1000;
-  void Say() {
-    emit_({{"progress", share_}});
-    last_ = Clock::now();
-  }
-  const Emit& emit_;
-  double share_ = 0;
-  Clock::time_point last_ = Clock::now();
-};
 
 struct Loaded {
   Model model;

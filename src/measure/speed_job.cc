@@ -43,7 +43,12 @@ bool WasInterrupted(const Error& error) {
 class SpeedRun {
  public:
   SpeedRun(const SpeedOptions& options, const Emit& emit)
-      : options_(options), emit_(emit), pool_(options), visitor_(options), watch_(kFelt) {}
+      : options_(options),
+        emit_(emit),
+        beat_(emit),
+        pool_(options, beat_),
+        visitor_(options, beat_),
+        watch_(kFelt) {}
 
   Status Prepare(const Json& subjects);
   Status Measure();
@@ -66,6 +71,7 @@ class SpeedRun {
 
   SpeedOptions options_;
   const Emit& emit_;
+  Beat beat_;
   SpeedPool pool_;
   SpeedVisitor visitor_;
   DriftWatch watch_;

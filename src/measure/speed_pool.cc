@@ -43,7 +43,9 @@ Result<const Model*> SpeedPool::ModelFor(const SpeedSubject& subject) {
     contexts_.clear();
     models_.clear();
   }
+  beat_.Alive();
   TRY(Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
+  beat_.Alive();
   models_.push_back({subject, std::make_unique<Model>(std::move(model))});
   return models_.back().model.get();
 }
@@ -76,6 +78,7 @@ Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) {
     TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
   }
   for (int i = 0; i < options_.load_repeats; ++i) {
+    beat_.Alive();
     const auto start = Clock::now();
     TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
     const auto slots = static_cast<uint32_t>(subject.settings.parallel);

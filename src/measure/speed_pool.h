@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/model.h"
+#include "measure/beat.h"
 #include "measure/speed.h"
 
 namespace trimma {
@@ -28,7 +29,7 @@ bool SameContext(const SpeedSubject& a, const SpeedSubject& b);
 
 class SpeedPool {
  public:
-  explicit SpeedPool(const SpeedOptions& options) : options_(options) {}
+  SpeedPool(const SpeedOptions& options, Beat& beat) : options_(options), beat_(beat) {}
 
   // The subject's context, made or loaded if it isn't there. It lives until the next call.
   Result<Resident*> Get(const SpeedSubject& subject);
@@ -46,6 +47,7 @@ class SpeedPool {
   Context::Options Shortened(const RuntimeSettings& settings) const;
 
   SpeedOptions options_;
+  Beat& beat_;
   std::list<Loaded> models_;
   std::list<Resident> contexts_;  // destroyed before the models
 };

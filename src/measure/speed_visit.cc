@@ -20,7 +20,8 @@ double Since(Clock::time_point start) {
 
 }  // namespace
 
-SpeedVisitor::SpeedVisitor(const SpeedOptions& options) : options_(options) {}
+SpeedVisitor::SpeedVisitor(const SpeedOptions& options, Beat& beat)
+    : options_(options), beat_(beat) {}
 
 double SpeedVisitor::Now() const { return Since(start_); }
 
@@ -47,6 +48,7 @@ Status SpeedVisitor::Fill(Resident& resident, int parallel) {
   std::vector<BatchToken> tokens;
   for (int sequence = 0; sequence < parallel; ++sequence) {
     for (int at = 0; at < options_.depth; at += batch) {
+      beat_.Alive();
       tokens.clear();
       for (int i = at; i < std::min(at + batch, options_.depth); ++i)
         tokens.push_back({words[static_cast<size_t>(i)], i, sequence, false});
@@ -68,6 +70,7 @@ Result<double> SpeedVisitor::Prefill(Resident& resident, int n) {
   const auto batch = static_cast<int>(resident.subject.settings.batch);
   const auto start = Clock::now();
   for (int at = 0; at < n; at += batch) {
+    beat_.Alive();
     TRY_STATUS(resident.context->Append(
         {words.data() + at, static_cast<size_t>(std::min(batch, n - at))}));
   }
@@ -124,6 +127,7 @@ Result<Visit> SpeedVisitor::Measure(Resident& resident, const SpeedSubject& subj
   TRY_STATUS(Decode(resident, settings.parallel, 1));
   Return(resident, settings.parallel);
   Visit visit;
+  beat_.Alive();
   visit.at = Now();
   if (phases != Phases::kDecode) {
     TRY_STATUS(Fill(resident, settings.parallel));
@@ -132,6 +136,7 @@ Result<Visit> SpeedVisitor::Measure(Resident& resident, const SpeedSubject& subj
   }
   if (phases != Phases::kPrefill) {
     TRY_STATUS(Fill(resident, settings.parallel));
+    beat_.Alive();
     TRY(visit.decode, Decode(resident, settings.parallel, options_.decode_tokens));
     Return(resident, settings.parallel);
   }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "measure/beat.h"
 #include "measure/speed_anchor.h"
 #include "measure/speed_pool.h"
 
@@ -10,7 +11,7 @@ namespace trimma {
 
 class SpeedVisitor {
  public:
-  explicit SpeedVisitor(const SpeedOptions& options);
+  SpeedVisitor(const SpeedOptions& options, Beat& beat);
 
   // Evaluates until the time settles (speed_anchor.h); returns how often that took.
   Result<int> WarmUp(Resident& resident, const SpeedSubject& subject, bool is_first);
@@ -29,6 +30,7 @@ class SpeedVisitor {
   const std::vector<Token>& Words(const Model& model, int n);
 
   SpeedOptions options_;
+  Beat& beat_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const Model* words_of_ = nullptr;
   std::vector<Token> words_;
