@@ -3,29 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <random>
 
 #include "base/result.h"
 
 namespace trimma {
 namespace {
 
-constexpr uint32_t kSeed = 20'261'123;
-
-MeanInterval Percentiles(double centre, std::vector<double> resampled) {
-  std::sort(resampled.begin(), resampled.end());
-  return {centre, Quantile(resampled, 0.025), Quantile(resampled, 0.975)};
-}
-
 double MedianOfSorted(const std::vector<double>& sorted) { return Quantile(sorted, 0.5); }
-
-std::vector<double> Resample(const std::vector<double>& samples, std::mt19937& random) {
-  std::uniform_int_distribution<size_t> pick(0, samples.size() - 1);
-  std::vector<double> drawn(samples.size());
-  for (double& d : drawn) d = samples[pick(random)];
-  std::sort(drawn.begin(), drawn.end());
-  return drawn;
-}
 
 // The largest k with P(Binomial(n, 1/2) < k) <= tail, so that the k-th smallest and the k-th
 // largest sample (1-based) enclose the median with at least 1 - 2 tail. 0 if there is none.
@@ -145,46 +129,6 @@ std::optional<Spread> MedianSpreadWithin(std::vector<double> samples, double err
   if (rank == 0) return std::nullopt;
   std::sort(samples.begin(), samples.end());
   return SpreadAt(samples, rank);
-}
-
-MeanInterval GroupBootstrap(const std::vector<double>& sums, const std::vector<int64_t>& counts,
-                            int rounds) {
-  CHECK(sums.size() == counts.size());
-  double sum = 0;
-  double count = 0;
-  for (size_t i = 0; i < sums.size(); ++i) {
-    sum += sums[i];
-    count += static_cast<double>(counts[i]);
-  }
-  if (count == 0) return {};
-  std::mt19937 random(kSeed);
-  std::uniform_int_distribution<size_t> pick(0, sums.size() - 1);
-  std::vector<double> means(static_cast<size_t>(rounds));
-  for (double& mean : means) {
-    double s = 0;
-    double c = 0;
-    for (size_t i = 0; i < sums.size(); ++i) {
-      const size_t group = pick(random);
-      s += sums[group];
-      c += static_cast<double>(counts[group]);
-    }
-    mean = c > 0 ? s / c : 0;
-  }
-  return Percentiles(sum / count, std::move(means));
-}
-
-MeanInterval MedianRatio(const std::vector<double>& a, const std::vector<double>& b, int rounds) {
-  if (a.empty() || b.empty()) return {};
-  std::mt19937 random(kSeed);
-  std::vector<double> sa = a;
-  std::vector<double> sb = b;
-  std::sort(sa.begin(), sa.end());
-  std::sort(sb.begin(), sb.end());
-  const double centre = MedianOfSorted(sa) / MedianOfSorted(sb);
-  std::vector<double> ratios(static_cast<size_t>(rounds));
-  for (double& ratio : ratios)
-    ratio = MedianOfSorted(Resample(a, random)) / MedianOfSorted(Resample(b, random));
-  return Percentiles(centre, std::move(ratios));
 }
 
 }  // namespace trimma

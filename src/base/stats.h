@@ -43,14 +43,4 @@ double TQuantile(double tail, int freedom);
 // everything.
 MeanInterval TrimmedInterval(std::vector<double> values, double tail);
 
-// Mean over items that come in groups (tokens in chunks): groups are resampled whole,
-// since tokens of one chunk are not independent. `sums[i]` is the sum over group i,
-// `counts[i]` its items. Percentile bootstrap, `rounds` resamples, fixed seed.
-MeanInterval GroupBootstrap(const std::vector<double>& sums, const std::vector<int64_t>& counts,
-                            int rounds = 2000);
-
-// Ratio of two medians with a 95 % bootstrap interval; `a` and `b` are independent samples.
-MeanInterval MedianRatio(const std::vector<double>& a, const std::vector<double>& b,
-                         int rounds = 2000);
-
 }  // namespace trimma
