@@ -60,7 +60,8 @@ TEST_F(TuneCli, NothingIsLeftOfTheJournalWhenItIsDone) {
   // The same again is measured again.
   const ProgramEnd again = box_.Run(Call({"--budget", "1s", "--json"}));
   if (again.exit_code != 0) GTEST_SKIP() << again.err;
-  for (const Json& note : again.document()["notes"])
+  const Json second = again.document();
+  for (const Json& note : second["notes"])
     EXPECT_EQ(note.get<std::string>().find("interrupted"), std::string::npos);
 }
 
