@@ -53,9 +53,12 @@ bool IsSeparator(std::string_view line) { return Trim(line) == "---"; }
 
 std::vector<JudgingPrompt> JudgingPrompts(const std::optional<std::string>& first) {
   std::vector<JudgingPrompt> prompts;
-  for (const Known& known : kPrompts) prompts.push_back({known.language, known.text});
-  std::stable_partition(prompts.begin(), prompts.end(),
-                        [&](const JudgingPrompt& prompt) { return prompt.language == first; });
+  // Those in the first language, then the others, each in their order.
+  for (const bool in_it : {true, false}) {
+    for (const Known& known : kPrompts) {
+      if ((known.language == first) == in_it) prompts.push_back({known.language, known.text});
+    }
+  }
   return prompts;
 }
 
