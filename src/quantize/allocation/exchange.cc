@@ -9,8 +9,8 @@
 namespace trimma {
 namespace {
 
-// How far a sensitivity measured alone, with one coarse type, is off in the mix, as a share of
-// itself: residuals of `./dev bench quantize` trials were up to half of what was expected.
+// How far a sensitivity measured alone, with one coarse type, is thought to be off in the mix, as a
+// share of itself. An assumption, which the first trials correct; no measurement stands behind it.
 constexpr double kPriorDeviation = 0.5;
 // How many standard deviations a trial may be hoped to do better than expected. In simulated mixes
 // of 57 tensors, 32 trials with 0 found nothing, with 0.6 half of what there was, with 1 to 1.5 the
