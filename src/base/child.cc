@@ -75,6 +75,8 @@ std::optional<uint64_t> AnonymousBytes(pid_t pid) {
   return total;
 }
 
+constexpr const char* kTakeLess = "choose a smaller type or context, or close other programs";
+
 // Why a child died without an answer.
 Error Diagnose(const std::string& name, int status, const std::string& stderr_tail) {
   std::string last;
@@ -93,7 +95,12 @@ Error Diagnose(const std::string& name, int status, const std::string& stderr_ta
       return {
           Code::kNoFit,
           fmt::format("the engine process ({}) was killed, most likely for lack of memory", name),
-          "choose a smaller type or context, or close other programs"};
+          kTakeLess};
+    }
+    // A graphics backend aborts where its card's memory ends.
+    if (last.find("out of memory") != std::string::npos) {
+      return {Code::kNoFit, fmt::format("the engine process ({}) ran out of memory{}", name, words),
+              kTakeLess};
     }
     return {Code::kInternal,
             fmt::format("the engine process ({}) died of {}{}", name, strsignal(signal), words),

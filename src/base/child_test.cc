@@ -81,6 +81,11 @@ void Misbehave(const std::string& how) {
     std::cerr.flush();
     DieOf(SIGABRT);
   }
+  if (how == "card") {
+    std::cerr << "ggml-cuda.cu:108: CUDA error: CUDA error: out of memory\n";
+    std::cerr.flush();
+    DieOf(SIGABRT);
+  }
   if (how == "silent") _exit(9);
   if (how == "hang") {
     while (true) pause();
@@ -243,6 +248,12 @@ TEST_F(ChildTest, AnAssertionOfTheEngineIsQuoted) {
   EXPECT_EQ(error.code, Code::kInternal);
   EXPECT_NE(error.what.find("GGML_ASSERT(n > 0) failed"), std::string::npos) << error.what;
   EXPECT_EQ(error.what.find("LWP"), std::string::npos) << error.what;
+}
+
+TEST_F(ChildTest, ACardThatIsFullDoesNotFit) {
+  const Error error = FailureOf("card");
+  EXPECT_EQ(error.code, Code::kNoFit);
+  EXPECT_NE(error.what.find("ran out of memory"), std::string::npos) << error.what;
 }
 
 TEST_F(ChildTest, AKilledChildLackedMemory) { EXPECT_EQ(FailureOf("kill").code, Code::kNoFit); }

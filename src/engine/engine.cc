@@ -1,8 +1,10 @@
 #include "engine/engine.h"
 
 #include <ggml-backend.h>
+#include <ggml.h>
 #include <llama.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <mutex>
 
@@ -26,6 +28,13 @@ void OnLog(ggml_log_level level, const char* text, void*) {
   holds_error = level == GGML_LOG_LEVEL_ERROR;
 }
 
+// In place of a backtrace, which would hide what the engine said last: a backend that gives up (a
+// card without memory left, say) logs why before it aborts.
+void OnAbort(const char* message) {
+  const std::lock_guard<std::mutex> lock(g_mutex);
+  std::fprintf(stderr, "%s%s%s\n", message, g_words.empty() ? "" : ": ", g_words.c_str());
+}
+
 bool IsGpu(ggml_backend_dev_t device) {
   const auto type = ggml_backend_dev_type(device);
   return type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
@@ -45,6 +54,7 @@ std::string BackendDirectory() {
 Status StartEngine() {
   static const bool started = [] {
     llama_log_set(OnLog, nullptr);
+    ggml_set_abort_callback(OnAbort);
     ggml_backend_load_all_from_path(BackendDirectory().c_str());
     llama_backend_init();
     return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != nullptr;

@@ -83,16 +83,17 @@ class Craft {
 
   Status Gather() {
     if (!workshop_->Has(stage::kMoments) || !workshop_->Has(stage::kTokens)) {
-      TRY(const Json gathered, Child("moments",
-                                     {{"model", options_.source},
-                                      {"text", ToJson(TextWanted(options_, kChunksForMoments))},
-                                      {"predicts", Allocates(options_)},
-                                      {"memory_bytes", options_.memory_bytes},
-                                      {"threads", options_.threads},
-                                      {"moments", workshop_->Path(stage::kMoments)},
-                                      {"experts", workshop_->Path(stage::kExperts)},
-                                      {"tokens", workshop_->Path(stage::kTokens)}},
-                                     stage::kReading));
+      TRY(const Json gathered,
+          Child("moments",
+                {{"model", options_.source},
+                 {"text", ToJson(TextWanted(options_, ChunksForMoments(source_.parameters())))},
+                 {"predicts", Allocates(options_)},
+                 {"memory_bytes", options_.memory_bytes},
+                 {"threads", options_.threads},
+                 {"moments", workshop_->Path(stage::kMoments)},
+                 {"experts", workshop_->Path(stage::kExperts)},
+                 {"tokens", workshop_->Path(stage::kTokens)}},
+                stage::kReading));
       unsupported_ = gathered.value("unsupported", "");
       if (!unsupported_.empty()) return {};
     }

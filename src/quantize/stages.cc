@@ -11,7 +11,7 @@ namespace trimma {
 namespace {
 
 // Raised when a stage keeps something else: what an older one left is then measured anew.
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 
 std::string StampText(const std::string& path) {
   const auto input = InputFile::Open(path);
@@ -30,7 +30,7 @@ std::string StagesKey(const QuantizeOptions& options, const GgufFile& source) {
       {"stages", kVersion},
       {"source", sources},
       {"text", options.calibration_text ? Json(StampText(*options.calibration_text)) : Json()},
-      {"wanted", ToJson(TextWanted(options, kChunksForMoments))},
+      {"wanted", ToJson(TextWanted(options, ChunksForMoments(source.parameters())))},
       {"memory", options.memory_bytes}}
       .dump(1);
 }

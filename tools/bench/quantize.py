@@ -42,7 +42,7 @@ import judging_text  # noqa: E402
 GOALS = {"Q4_K_M": (0.52, 0.65), "IQ4_XS": (0.60, 0.65), "Q3_K_M": (0.39, 0.60),
          "IQ3_S": (0.44, 0.60), "Q6_K": (0.85, 1.0)}
 CHUNKS = 48
-IMATRIX_CHUNKS = 160  # as many as trimma reads
+IMATRIX_CHUNKS = 320  # as many as trimma reads at most
 PLAIN_TYPES = ("Q4_K_M", "IQ4_XS", "Q8_0", "Q6_K")
 PLAIN_GOALS = {"Q4_K_M": 6, "IQ4_XS": 6, "Q8_0": 2, "Q6_K": 2}
 SPEED_GOAL = 0.98

@@ -5,18 +5,18 @@
 #include "quantize/calibration/calibration_text.h"
 #include "quantize/calibration/evaluation.h"
 #include "quantize/fitted_model.h"
+#include "quantize/learn_from.h"
 
 namespace trimma {
 namespace {
 
-constexpr size_t kMostChunks = 8;
 constexpr uint64_t kLogitsBytes = 256ULL << 20;
 
-// At most kMostChunks, spread over the text.
-TokenText Selection(const TokenText& text) {
+// At most `most` of its chunks, spread over the text.
+TokenText Selection(const TokenText& text, size_t most) {
   TokenText some;
   some.description = text.description;
-  const size_t count = std::min(text.chunks.size(), kMostChunks);
+  const size_t count = std::min(text.chunks.size(), most);
   for (size_t i = 0; i < count; ++i)
     some.chunks.push_back(text.chunks[i * text.chunks.size() / count]);
   return some;
@@ -29,7 +29,13 @@ Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
   TRY(const MomentsFile moments, MomentsFile::Open(request.at("moments").get<std::string>()));
   TRY(const std::string tokens, ReadSmallFile(request.at("tokens").get<std::string>()));
   TRY(const CalibrationText text, CalibrationFromJson(Json::parse(tokens, nullptr, false)));
-  const TokenText selection = Selection(text.selection);
+  const auto tensors = request.at("tensors").get<std::vector<size_t>>();
+  SensitivityOptions options;
+  options.groups = request.at("groups");
+  const TokenText selection =
+      Selection(text.selection,
+                ChunksForSensitivity(source.parameters(), std::min(options.groups, tensors.size()),
+                                     text.selection.chunks.at(0).size()));
   Model::Options writable;
   writable.writable = true;
   const int threads = request.at("threads");
@@ -37,8 +43,6 @@ Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
   TRY(const FittedModel carrier, LoadFitted(request.at("carrier").get<std::string>(), writable,
                                             ChunkSettings(chunk_tokens, threads)));
   TRY(DivergenceProbe probe, DivergenceProbe::Create(carrier.model, selection, kLogitsBytes));
-  SensitivityOptions options;
-  options.groups = request.at("groups");
   options.threads = threads;
   std::optional<Importance> experts;
   if (!request.at("experts").is_null()) {
@@ -46,8 +50,8 @@ Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
     options.experts = &*experts;
   }
   TRY(const std::vector<TensorWorth> worths,
-      MeasureWorth(source, request.at("tensors").get<std::vector<size_t>>(), moments, probe,
-                   options, [&](double share) { emit({{"progress", share}}); }));
+      MeasureWorth(source, tensors, moments, probe, options,
+                   [&](double share) { emit({{"progress", share}}); }));
   Json tensors = Json::array();
   for (const TensorWorth& worth : worths) tensors.push_back(ToJson(worth));
   return Json{{"positions", probe.positions()}, {"tensors", tensors}};

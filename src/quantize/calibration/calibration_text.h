@@ -20,7 +20,7 @@ struct CalibrationText {
 // whole text, at least one chunk: the language of the user's own text is in every part. At most
 // kMostOfAPart in all. A text of two chunks has to serve two purposes with one of them, which a
 // note says, as it says that the text is short.
-inline constexpr size_t kMostOfAPart = 16;
+inline constexpr size_t kMostOfAPart = 40;
 CalibrationText CutCalibration(const ObtainedText& text);
 
 // "the calibration text is short: ..."; "" where the tokens to learn from are enough.

@@ -44,9 +44,9 @@ TEST(CalibrationTextTest, ThePartsShareNothingAndAreAll) {
 
 TEST(CalibrationTextTest, ALongTextIsMostlyForLearning) {
   const CalibrationText cut = CutCalibration(Chunks(160, 512));
-  EXPECT_EQ(cut.moments.chunks.size(), 128);
-  EXPECT_EQ(cut.held_out.chunks.size(), 16);
-  EXPECT_EQ(cut.selection.chunks.size(), 16);
+  EXPECT_EQ(cut.moments.chunks.size(), 120);
+  EXPECT_EQ(cut.held_out.chunks.size(), 20);
+  EXPECT_EQ(cut.selection.chunks.size(), 20);
   EXPECT_TRUE(cut.notes.empty());
 }
 
@@ -54,7 +54,7 @@ TEST(CalibrationTextTest, ThePartsAreSpreadOverTheText) {
   const CalibrationText cut = CutCalibration(Chunks(160, 4));
   for (const TokenText* part : {&cut.held_out, &cut.selection}) {
     for (size_t i = 0; i < part->chunks.size(); ++i)
-      EXPECT_NEAR(part->chunks[i][0], 10 * static_cast<int>(i) + 8, 1.5);
+      EXPECT_NEAR(part->chunks[i][0], 8 * static_cast<int>(i) + 6, 1.5);
   }
 }
 
