@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 // DESIGN.md, "Shape of the code". base comes first, so it may include nothing but itself.
 constexpr std::array<std::string_view, 15> kFolders = {
     "base", "hardware", "gguf",   "models", "engine",  "plan",   "quantize", "measure",
-    "tune", "settings", "ollama", "doctor", "history", "report", "cli"};
+    "tune", "settings", "ollama", "history", "doctor", "report", "cli"};
 constexpr std::string_view kEngineFolder = "engine";
 
 std::optional<size_t> RankOf(std::string_view folder) {

@@ -49,7 +49,8 @@ std::string Describe(const MachineScan& scan, const std::optional<OllamaInfo>& o
   text += fmt::format("engine     llama.cpp {} ({}), {}: {}\n", build_info::kEngineVersion,
                       std::string(build_info::kEngineCommit).substr(0, 12),
                       build_info::kEngineBackends, build_info::kEngineWhy);
-  text += ollama ? fmt::format("Ollama     {} at {}\n", SafeText(ollama->version), ollama->host)
+  text += ollama ? fmt::format("Ollama     {} at {}; `trimma doctor` looks at its settings\n",
+                               SafeText(ollama->version), ollama->host)
                  : "Ollama     does not answer\n";
   for (const std::string& note : scan.notes) text += fmt::format("note       {}\n", note);
   return text;

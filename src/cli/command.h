@@ -37,6 +37,7 @@ Action DefineTune(CLI::App& app, const Shared& shared);
 Action DefinePrompt(CLI::App& app, const Shared& shared);
 Action DefineSampling(CLI::App& app, const Shared& shared);
 Action DefineHistory(CLI::App& app, const Shared& shared);
+Action DefineDoctor(CLI::App& app, const Shared& shared);
 Action DefineApply(CLI::App& app, const Shared& shared);
 Action DefineOptimize(CLI::App& app, const Shared& shared);
 

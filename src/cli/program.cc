@@ -43,6 +43,8 @@ constexpr std::array kCommands = {
             "trimma history --command measure", DefineHistory},
     Command{"apply", "Write a record's settings where they take effect",
             "trimma apply --config ~/app/config.toml", DefineApply},
+    Command{"doctor", "What in this machine's Ollama and settings does nothing, or harm",
+            "trimma doctor --fix", DefineDoctor},
 };
 
 void PrintError(const Error& error, bool json) {

@@ -1,0 +1,23 @@
+#include "doctor/facts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace trimma {
+
+std::string ServerProcess::Name() const {
+  return fmt::format("process {} ({})", pid, program == "ollama" ? "ollama serve" : program);
+}
+
+bool HasOllama(const DoctorFacts& facts) {
+  // Where processes can't be seen, it can't be excluded.
+  const bool runs = facts.ollama || !facts.servers || !facts.servers->empty();
+  const auto serves = [](const Variable& v) { return v.serves_ollama; };
+  const bool set_up = std::any_of(facts.variables.begin(), facts.variables.end(), serves);
+  const auto stored = [](const ModelFacts& m) { return m.in_ollama; };
+  return runs || set_up ||
+         (facts.models && std::any_of(facts.models->begin(), facts.models->end(), stored));
+}
+
+}  // namespace trimma

@@ -1,0 +1,218 @@
+// The running Ollama, and the models in the stores with their parameters.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "doctor/ask_ollama.h"
+#include "doctor/gather.h"
+#include "gguf/file_type.h"
+#include "gguf/reader.h"
+#include "history/quick_hash.h"
+#include "models/ollama_name.h"
+#include "plan/plan.h"
+
+namespace trimma {
+namespace {
+
+namespace fs = std::filesystem;
+using Parameters = std::map<std::string, std::string>;
+
+constexpr uint64_t kMostManifest = 4 << 20;
+// Models that the API alone knows are asked one by one.
+constexpr size_t kMostAsked = 32;
+
+std::string ParameterText(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+// The layer of a manifest that holds the PARAMETER lines as JSON; none: no parameters.
+Fact<Parameters> StoredParameters(const std::string& root, const OllamaName& name) {
+  const std::string path = fmt::format("{}/manifests/{}", root, name.Path());
+  const auto text = ReadSmallFile(path, kMostManifest);
+  if (!text.ok()) return Fact<Parameters>::Unknown(text.error().what);
+  const Json manifest = Json::parse(*text, nullptr, false);
+  const auto broken = Fact<Parameters>::Unknown(fmt::format("{} is no manifest", path));
+  if (!manifest.is_object() || !manifest.contains("layers") || !manifest["layers"].is_array())
+    return broken;
+  for (const Json& layer : manifest["layers"]) {
+    if (!layer.is_object() ||
+        layer.value("mediaType", Json()) != "application/vnd.ollama.image.params")
+      continue;
+    const Json digest = layer.value("digest", Json());
+    const std::string id = digest.is_string() ? digest.get<std::string>() : "";
+    const bool sound = id.size() == 71 && id.starts_with("sha256:") &&
+                       id.find_first_not_of("0123456789abcdef", 7) == std::string::npos;
+    if (!sound) return broken;
+    const auto blob = ReadSmallFile(fmt::format("{}/blobs/sha256-{}", root, id.substr(7)), 1 << 20);
+    if (!blob.ok()) return Fact<Parameters>::Unknown(blob.error().what);
+    const Json json = Json::parse(*blob, nullptr, false);
+    if (!json.is_object()) return broken;
+    Parameters parameters;
+    for (const auto& [key, value] : json.items()) parameters[key] = ParameterText(value);
+    return parameters;
+  }
+  return Parameters{};
+}
+
+// The digest in the name of a blob: "sha256-<64 digits>" of Ollama's, the bare digits of the cache
+// that Hugging Face's tools share.
+std::string DigestOf(const std::string& path) {
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  std::string name = error ? "" : real.filename().string();
+  if (name.starts_with("sha256-")) name = name.substr(7);
+  const bool is_digest =
+      name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_digest ? name : "";
+}
+
+ModelFacts FromHeader(const LocalModel& local, const GgufFile& file) {
+  ModelFacts model;
+  model.name = local.name;
+  model.path = local.path;
+  model.in_ollama = local.source == ModelSource::kOllama;
+  model.architecture = file.architecture();
+  model.type = TypeLabel(file);
+  model.layers = static_cast<uint64_t>(
+      std::max<int64_t>(0, file.metadata.Integer(model.architecture + ".block_count").value_or(0)));
+  model.trained_context = TrainedContext(file);
+  model.file_bytes = file.file_bytes;
+  model.quantised = !IsUnquantised(file);
+  model.has_projector = !local.projector_path.empty();
+  model.source_sha256 = file.metadata.String("quantize.trimma.source_sha256").value_or("");
+  model.sha256 = DigestOf(local.path);
+  struct stat st{};
+  if (stat(local.path.c_str(), &st) == 0) {
+    model.device = st.st_dev;
+    model.inode = st.st_ino;
+  }
+  return model;
+}
+
+// A hash of samples, where two files of one size might be the same.
+void HashTwins(std::vector<ModelFacts>& models) {
+  std::map<uint64_t, std::vector<ModelFacts*>> by_size;
+  for (ModelFacts& model : models)
+    if (!model.path.empty()) by_size[model.file_bytes].push_back(&model);
+  for (const auto& [bytes, twins] : by_size) {
+    const bool apart = std::any_of(twins.begin(), twins.end(), [&](const ModelFacts* m) {
+      return m->inode != twins.front()->inode || m->device != twins.front()->device;
+    });
+    if (!apart) continue;
+    for (ModelFacts* twin : twins)
+      if (const auto hash = QuickHash({twin->path}); hash.ok()) twin->quick_hash = *hash;
+  }
+}
+
+// What the API says of a model whose file can't be read: the service's store, mostly.
+std::optional<ModelFacts> FromApi(const Surroundings& around, const std::string& name) {
+  const auto show = AskModel(*around.ollama, name, around.timeout_s);
+  if (!show.ok()) return std::nullopt;
+  ModelFacts model;
+  model.name = "ollama:" + SafeText(name, 200);
+  model.in_ollama = true;
+  const Json parameters = show->value("parameters", Json(""));
+  model.parameters = ParseParameters(parameters.is_string() ? parameters.get<std::string>() : "");
+  const Json info = show->value("model_info", Json::object());
+  if (!info.is_object()) return model;
+  const Json architecture = info.value("general.architecture", Json(""));
+  if (architecture.is_string()) model.architecture = SafeText(architecture.get<std::string>(), 60);
+  const auto number = [&](const char* key) {
+    const Json value = info.value(model.architecture + key, Json());
+    return value.is_number_unsigned() ? value.get<uint64_t>() : 0;
+  };
+  model.layers = number(".block_count");
+  model.trained_context = number(".context_length");
+  const Json projector = show->value("projector_info", Json());
+  model.has_projector = projector.is_object() && !projector.empty();
+  return model;
+}
+
+void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<ModelFacts>& models) {
+  if (!facts.ollama || !around.ollama) return;
+  const auto names = AskNames(*around.ollama, around.timeout_s);
+  if (!names.ok()) {
+    facts.model_notes.push_back(names.error().what);
+    return;
+  }
+  std::set<std::string> known;
+  for (const ModelFacts& model : models) known.insert(ToLower(model.name));
+  size_t asked = 0;
+  for (const std::string& name : *names) {
+    if (known.contains(ToLower("ollama:" + name))) continue;
+    if (around.only_model && around.only_model->name != "ollama:" + name) continue;
+    if (++asked > kMostAsked) {
+      facts.model_notes.push_back(
+          fmt::format("only {} of Ollama's models were asked for", kMostAsked));
+      return;
+    }
+    if (auto model = FromApi(around, name)) models.push_back(*std::move(model));
+  }
+}
+
+}  // namespace
+
+void GatherOllama(const Surroundings& around, DoctorFacts& facts) {
+  if (!around.ollama) {
+    facts.ollama =
+        Fact<OllamaFacts>::Unknown("OLLAMA_HOST names a server by https, which is not asked");
+    return;
+  }
+  const auto version = AskVersion(*around.ollama, around.timeout_s);
+  if (!version.ok()) {
+    facts.ollama = Fact<OllamaFacts>::Unknown(version.error().what);
+    return;
+  }
+  OllamaFacts ollama;
+  ollama.host = around.ollama->Text();
+  ollama.version = *version;
+  auto loaded = AskLoaded(*around.ollama, around.timeout_s);
+  ollama.loaded = loaded.ok() ? Fact<std::vector<LoadedModel>>(*std::move(loaded))
+                              : Fact<std::vector<LoadedModel>>::Unknown(loaded.error().what);
+  facts.ollama = ollama;
+}
+
+void GatherModels(const Surroundings& around, DoctorFacts& facts) {
+  ModelList list;
+  if (around.only_model)
+    list.items = {*around.only_model};
+  else
+    list = ListModels(around.models);
+  facts.model_notes = list.notes;
+  std::vector<ModelFacts> models;
+  std::map<std::string, ModelFacts> read;  // several names may have one file
+  for (const LocalModel& local : list.items) {
+    auto found = read.find(local.path);
+    if (found == read.end()) {
+      const auto file = ReadGguf(local.path);
+      if (!file.ok()) {
+        facts.model_notes.push_back(fmt::format("{}: {}", local.name, file.error().what));
+        continue;
+      }
+      found = read.emplace(local.path, FromHeader(local, *file)).first;
+    }
+    ModelFacts model = found->second;
+    model.name = local.name;
+    model.in_ollama = local.source == ModelSource::kOllama;
+    model.has_projector = !local.projector_path.empty();
+    if (model.in_ollama) {
+      const auto name = ParseOllamaName(local.name.substr(std::string_view("ollama:").size()));
+      // The blob lies in <root>/blobs.
+      const std::string root = fs::path(local.path).parent_path().parent_path().string();
+      if (name.ok()) model.parameters = StoredParameters(root, *name);
+    }
+    models.push_back(std::move(model));
+  }
+  HashTwins(models);
+  AddFromApi(around, facts, models);
+  facts.models = std::move(models);
+}
+
+}  // namespace trimma

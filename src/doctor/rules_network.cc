@@ -1,0 +1,141 @@
+// Who may reach Ollama, and what is known against its version.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "doctor/rules.h"
+#include "doctor/variables.h"
+#include "doctor/vulnerabilities.h"
+
+namespace trimma {
+namespace {
+
+bool IsEveryAddress(std::string_view host) {
+  return host == "0.0.0.0" || host == "::" || host == "[::]";
+}
+
+// The host part of OLLAMA_HOST as it stands.
+std::string HostOf(std::string_view value) {
+  value = Unquoted(value);
+  if (const size_t scheme = value.find("://"); scheme != std::string_view::npos)
+    value.remove_prefix(scheme + 3);
+  value = value.substr(0, value.find('/'));
+  if (value.starts_with('[')) return std::string(value.substr(1, value.find(']') - 1));
+  const size_t colon = value.rfind(':');
+  return std::string(value.find(':') == colon ? value.substr(0, colon) : value);
+}
+
+bool HasKey(const ServerProcess& server) {
+  const bool flag = std::any_of(server.arguments.begin(), server.arguments.end(),
+                                [](const std::string& a) { return a.starts_with("--api-key"); });
+  return flag || (server.environment && server.environment->contains("LLAMA_API_KEY"));
+}
+
+Verdict OpenToNetwork(const DoctorFacts& facts) {
+  Verdict verdict;
+  const auto open = [&](const std::string& where, const std::string& evidence,
+                        const std::string& fix) {
+    verdict.findings.push_back({"",
+                                Severity::kWarning,
+                                where,
+                                "other computers may use it, and change or delete its models: it "
+                                "asks for no password (unless a firewall keeps them out)",
+                                evidence,
+                                "",
+                                fix,
+                                {}});
+  };
+  const std::string fix =
+      "OLLAMA_HOST=127.0.0.1 where `ollama serve` runs, or a proxy that asks "
+      "who is there";
+  if (facts.listeners) {
+    for (const Listener& listener : *facts.listeners)
+      open(fmt::format("port {}", listener.port),
+           fmt::format("a server listens at {}", listener.address), fix);
+  }
+  for (const PublishedPort& port : facts.published)
+    open(port.where, fmt::format("ports: {}", SafeText(port.text, 60)),
+         "write 127.0.0.1: before the port");
+  const bool heard = facts.listeners && !facts.listeners->empty();
+  for (const Variable& variable : facts.variables) {
+    if (variable.name != "OLLAMA_HOST" || !IsEveryAddress(HostOf(variable.value))) continue;
+    // In a container it is needed; what counts there is which ports are published.
+    if (variable.place == Place::kCompose || variable.in_container) continue;
+    if (ReachOf(facts, variable) == Reach::kNone) continue;
+    if (!heard) open(variable.where, fmt::format("OLLAMA_HOST={}", variable.value), fix);
+  }
+  if (facts.servers) {
+    for (const ServerProcess& server : *facts.servers) {
+      const auto host = std::find(server.arguments.begin(), server.arguments.end(), "--host");
+      if (server.program != "llama-server" || server.in_container) continue;
+      if (host == server.arguments.end()) continue;
+      const bool every = host + 1 != server.arguments.end() && IsEveryAddress(*(host + 1));
+      if (every && !HasKey(server))
+        open(server.Name(), "--host " + *(host + 1), "add --api-key-file");
+    }
+  }
+  if (verdict.findings.empty() && !facts.listeners && HasOllama(facts))
+    verdict.unknown = facts.listeners.why();
+  return verdict;
+}
+
+Verdict AnyOrigin(const DoctorFacts& facts) {
+  Verdict verdict;
+  for (const Variable& variable : facts.variables) {
+    if (variable.name != "OLLAMA_ORIGINS" || ReachOf(facts, variable) == Reach::kNone) continue;
+    const auto origins = Split(Unquoted(variable.value), ',');
+    const bool any = std::any_of(origins.begin(), origins.end(), [](const std::string& o) {
+      const std::string_view origin = Trim(o);
+      return origin == "*" || origin == "http://*" || origin == "https://*";
+    });
+    if (!any) continue;
+    verdict.findings.push_back({"",
+                                Severity::kWarning,
+                                variable.where,
+                                "every web page that is open in a browser may use this Ollama",
+                                fmt::format("OLLAMA_ORIGINS={}", SafeText(variable.value, 60)),
+                                "",
+                                "name the pages that need it instead of *",
+                                {}});
+  }
+  return verdict;
+}
+
+Verdict VulnerableVersion(const DoctorFacts& facts) {
+  if (!facts.ollama) return {{}, HasOllama(facts) ? facts.ollama.why() : ""};
+  const auto version = RunningVersion(facts);
+  if (!version) return {{}, version.why()};
+  const auto known = VulnerabilitiesOf(*version);
+  if (known.empty()) return {};
+  // One finding: one update mends all. The newest are the ones still attacked.
+  const Vulnerability& last = known.back();
+  std::string ids;
+  for (const Vulnerability& one : known) ids += (ids.empty() ? "" : ", ") + std::string(one.id);
+  const auto newest = std::max_element(
+      known.begin(), known.end(),
+      [](const auto& a, const auto& b) { return *ParseVersion(a.fixed) < *ParseVersion(b.fixed); });
+  return {{{"",
+            Severity::kError,
+            fmt::format("Ollama at {}", facts.ollama->host),
+            fmt::format("version {} has known vulnerabilities; {}: {}", facts.ollama->version,
+                        last.id, last.what),
+            ids,
+            last.source,
+            fmt::format("update Ollama to {} or later", newest->fixed),
+            {}}},
+          ""};
+}
+
+}  // namespace
+
+std::vector<Rule> NetworkRules() {
+  return {
+      {"open-to-network",
+       "https://docs.ollama.com/faq (exposing Ollama on a network); CVE-2025-63389", OpenToNetwork},
+      {"any-origin", "Ollama v0.17.4, envconfig/config.go (AllowedOrigins)", AnyOrigin},
+      {"vulnerable-version", "", VulnerableVersion},
+  };
+}
+
+}  // namespace trimma
