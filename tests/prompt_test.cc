@@ -45,8 +45,7 @@ TEST(PromptCli, SaysWhatAPromptCosts) {
   EXPECT_GT(d["kv_bytes"].get<int>(), d["tokens"].get<int>() * 2 * 2 * 2 * 16 * 2 - 1);
   for (const char* name : {"ttft_cold_ms", "ttft_warm_ms"}) {
     EXPECT_GT(d[name].get<double>(), 0) << name;
-    EXPECT_LE(d[std::string(name) + "_ci95"][0].get<double>(), d[name].get<double>());
-    EXPECT_GE(d[std::string(name) + "_ci95"][1].get<double>(), d[name].get<double>());
+    EXPECT_TRUE(d[std::string(name) + "_ci95"].is_null()) << "three samples bound no median";
     EXPECT_EQ(d["samples"][name].size(), 3);
   }
   const Json& talk = d["conversation"];

@@ -11,43 +11,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// The continued fraction of the incomplete beta function, by Lentz's method (Abramowitz and Stegun
-// 26.5.8).
-double BetaFraction(double a, double b, double x) {
-  constexpr double kTiny = 1e-300;
-  double c = 1;
-  double d = 1 / std::max(kTiny, 1 - (a + b) * x / (a + 1));
-  double fraction = d;
-  for (int m = 1; m < 300; ++m) {
-    for (const double term : {m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-                              -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))}) {
-      d = 1 + term * d;
-      c = 1 + term / c;
-      if (std::abs(d) < kTiny) d = kTiny;
-      if (std::abs(c) < kTiny) c = kTiny;
-      d = 1 / d;
-      fraction *= c * d;
-    }
-    if (std::abs(c * d - 1) < 1e-14) break;
-  }
-  return fraction;
-}
-
-// Regularised incomplete beta function.
-double IncompleteBeta(double a, double b, double x) {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  const double front = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
-                                a * std::log(x) + b * std::log1p(-x));
-  if (x < (a + 1) / (a + b + 2)) return front * BetaFraction(a, b, x) / a;
-  return 1 - front * BetaFraction(b, a, 1 - x) / b;
-}
-
-// P(|t| > value).
-double StudentTail(double value, double degrees) {
-  return IncompleteBeta(degrees / 2, 0.5, degrees / (degrees + value * value));
-}
-
 // How far one chunk moves a mean over all of them, in units of the mean: n of these average to 0.
 std::vector<double> Deviations(const ChunkSums& chunks, double mean, double unit) {
   double count = 0;
@@ -65,7 +28,7 @@ double HalfWidth(const std::vector<double>& deviations, double level) {
   if (n < 2) return kInfinity;
   double squares = 0;
   for (const double d : deviations) squares += d * d;
-  return StudentCritical(level, n - 1) * std::sqrt(squares / (n * (n - 1)));
+  return TQuantile((1 - level) / 2, n - 1) * std::sqrt(squares / (n * (n - 1)));
 }
 
 MeanInterval OnLogScale(double centre, double half) {
@@ -82,23 +45,6 @@ double ChunkSums::Mean() const {
     count += counts[i];
   }
   return count > 0 ? sum / count : 0;
-}
-
-// Newton's method from below: beyond 1 the tail is convex, so that it never steps over the root.
-double StudentCritical(double level, double degrees) {
-  CHECK(level > 0 && level < 1 && degrees > 0);
-  const double log_scale = std::lgamma((degrees + 1) / 2) - std::lgamma(degrees / 2) -
-                           std::log(degrees * 3.14159265358979323846) / 2;
-  double value = 1;
-  while (StudentTail(value, degrees) < 1 - level) value /= 2;
-  for (int i = 0; i < 200; ++i) {
-    const double density =
-        std::exp(log_scale - (degrees + 1) / 2 * std::log1p(value * value / degrees));
-    const double step = (StudentTail(value, degrees) - (1 - level)) / (2 * density);
-    value += step;
-    if (std::abs(step) < 1e-9 * value) break;
-  }
-  return value;
 }
 
 MeanInterval PositiveMean(const ChunkSums& chunks, double level) {

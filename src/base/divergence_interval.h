@@ -26,10 +26,6 @@ struct ChunkSums {
 
 inline constexpr double kLevel = 0.95;
 
-// The value that Student's t with `degrees` of freedom exceeds in absolute value with probability
-// 1 - level.
-double StudentCritical(double level, double degrees);
-
 // Of one chunk no interval can be told: it is from 0 to infinity (for AnyMean from minus infinity).
 MeanInterval PositiveMean(const ChunkSums& chunks, double level = kLevel);
 MeanInterval AnyMean(const ChunkSums& chunks, double level = kLevel);

@@ -17,16 +17,6 @@ ChunkSums Chunks(size_t n, double mean, double spread, std::mt19937& random) {
   return chunks;
 }
 
-// Student's table.
-TEST(DivergenceIntervalTest, CriticalValuesAreStudents) {
-  EXPECT_NEAR(StudentCritical(0.95, 1), 12.706, 1e-3);
-  EXPECT_NEAR(StudentCritical(0.95, 3), 3.182, 1e-3);
-  EXPECT_NEAR(StudentCritical(0.95, 10), 2.228, 1e-3);
-  EXPECT_NEAR(StudentCritical(0.99, 5), 4.032, 1e-3);
-  EXPECT_NEAR(StudentCritical(0.999, 20), 3.850, 1e-3);
-  EXPECT_NEAR(StudentCritical(0.95, 1e6), 1.95996, 1e-4);
-}
-
 TEST(DivergenceIntervalTest, AMeanIsOverPositionsNotChunks) {
   ChunkSums chunks;
   chunks.Add(1, 1);

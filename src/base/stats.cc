@@ -70,13 +70,14 @@ double IncompleteBeta(double a, double b, double x) {
 
 }  // namespace
 
-double TQuantile(double tail, int freedom) {
+double TQuantile(double tail, double freedom) {
   CHECK(tail > 0 && tail <= 0.5 && freedom > 0);
   // P(T > t) = I_x(freedom / 2, 1 / 2) / 2 with x = freedom / (freedom + t^2), which grows with x.
   double low = 0;
   double high = 1;
   for (int i = 0; i < 200; ++i) {
     const double x = (low + high) / 2;
+    if (x <= low || x >= high) break;  // no number lies between
     (IncompleteBeta(freedom / 2.0, 0.5, x) / 2 > tail ? high : low) = x;
   }
   const double x = (low + high) / 2;
@@ -103,8 +104,7 @@ MeanInterval TrimmedInterval(std::vector<double> values, double tail) {
     const double off = std::clamp(value, values[cut], values[n - 1 - cut]) - drawn_in;
     squares += off * off;
   }
-  const double half =
-      TQuantile(tail, static_cast<int>(kept) - 1) * std::sqrt(squares / (kept * (kept - 1)));
+  const double half = TQuantile(tail, kept - 1) * std::sqrt(squares / (kept * (kept - 1)));
   return {centre, centre - half, centre + half};
 }
 

@@ -18,6 +18,8 @@ struct Spread {
   bool operator==(const Spread&) const = default;
 };
 Spread MedianSpread(std::vector<double> samples);
+// The fewest samples of which two enclose the median with 95 %: 2 * 2^-6 is the first below 5 %.
+inline constexpr int64_t kFewestForInterval = 6;
 
 // The same with another chance of error than 5 %. nullopt: no two of so few samples enclose the
 // median that surely.
@@ -35,7 +37,7 @@ struct MeanInterval {
 
 // Student's t with `freedom` degrees of freedom: what is exceeded with probability `tail`, 0 to
 // 0.5.
-double TQuantile(double tail, int freedom);
+double TQuantile(double tail, double freedom);
 
 // Trimmed mean with an interval that each side exceeds with probability `tail` (Tukey and
 // McLaughlin 1963): a tenth of the values at each end count as their neighbours do, so that a

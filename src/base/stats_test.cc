@@ -80,6 +80,9 @@ TEST(TQuantileTest, AgreesWithTheTables) {
   EXPECT_NEAR(TQuantile(0.005, 5), 4.03214, 1e-4);
   EXPECT_NEAR(TQuantile(0.0005, 3), 12.9240, 1e-3);
   EXPECT_NEAR(TQuantile(0.025, 1 << 20), 1.95996, 1e-4);
+  EXPECT_NEAR(TQuantile(0.025, 3), 3.18245, 1e-4);
+  EXPECT_NEAR(TQuantile(0.0005, 20), 3.84952, 1e-3);
+  EXPECT_NEAR(TQuantile(0.025, 1e6), 1.95996, 1e-4);
   EXPECT_NEAR(TQuantile(0.5, 7), 0, 1e-6);
 }
 

@@ -110,6 +110,13 @@ Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyT
   return changes;
 }
 
+std::vector<std::string> NotesOnOllama(const RuntimeSettings& settings) {
+  std::vector<std::string> notes;
+  for (const std::string& lost : NotHeldByOllama(settings))
+    notes.push_back(fmt::format("Ollama has no setting for {}; its files leave it out", lost));
+  return notes;
+}
+
 Status MakeChanges(const std::vector<FileChange>& changes) {
   for (const FileChange& change : changes) TRY_STATUS(CheckUnchanged(change));
   Json undo = Json::array();

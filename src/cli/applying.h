@@ -36,4 +36,7 @@ Status MakeChanges(const std::vector<FileChange>& changes);
 // since (kBusy). Returns what was done, a line each.
 Result<std::vector<std::string>> UndoLastApply(bool dry_run);
 
+// What Ollama's files can't hold of these settings, one sentence each.
+std::vector<std::string> NotesOnOllama(const RuntimeSettings& settings);
+
 }  // namespace trimma

@@ -97,7 +97,8 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
                      [&](double share) { progress.Update("measuring quality", share); }));
   SpeedOptions speed;
   speed.budget_seconds = options.seconds * 0.3;
-  speed.rounds = 12;
+  speed.rounds = kSpeedProcesses;
+  speed.processes = kSpeedProcesses;
   TRY(const auto trials,
       MeasureSpeed(timed, speed, [&](double share) { progress.Update("measuring speed", share); }));
   for (const SpeedTrial& trial : trials) {

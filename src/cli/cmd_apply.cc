@@ -20,7 +20,7 @@ struct Options {
 };
 
 std::string Describe(const std::vector<FileChange>& changes, const std::string& record,
-                     bool dry_run) {
+                     const std::vector<std::string>& notes, bool dry_run) {
   std::string text = fmt::format("from {}\n", SafeText(record, 500));
   for (const FileChange& change : changes) {
     if (change.before == change.after) {
@@ -32,11 +32,13 @@ std::string Describe(const std::vector<FileChange>& changes, const std::string& 
     for (const std::string& line : change.summary)
       text += fmt::format("  {}\n", SafeText(line, 300));
   }
+  for (const std::string& note : notes) text += fmt::format("note: {}\n", note);
   if (!dry_run) text += "undo: trimma apply --undo\n";
   return text;
 }
 
-Json ToDocument(const std::vector<FileChange>& changes, const std::string& record) {
+Json ToDocument(const std::vector<FileChange>& changes, const std::string& record,
+                const std::vector<std::string>& notes) {
   Json list = Json::array();
   for (const FileChange& change : changes) {
     list.push_back({{"target", change.target},
@@ -46,6 +48,7 @@ Json ToDocument(const std::vector<FileChange>& changes, const std::string& recor
   return {{"schema", "trimma.apply/1"},
           {"record", record},
           {"changes", list},
+          {"notes", notes},
           {"undo", "trimma apply --undo"}};
 }
 
@@ -71,8 +74,10 @@ Status RunApply(const Options& options, const Shared& shared) {
                  "add --config FILE, --modelfile FILE, --env FILE or --llama-server FILE"};
   }
   if (!options.dry_run) TRY_STATUS(MakeChanges(changes));
-  return shared.json ? PrintDocument(ToDocument(changes, record))
-                     : PrintText(Describe(changes, record, options.dry_run));
+  std::vector<std::string> notes;
+  if (!options.modelfile.empty() || !options.env.empty()) notes = NotesOnOllama(applied.settings);
+  return shared.json ? PrintDocument(ToDocument(changes, record, notes))
+                     : PrintText(Describe(changes, record, notes, options.dry_run));
 }
 
 }  // namespace

@@ -171,9 +171,10 @@ class Comparing {
     std::vector<SpeedSubject> subjects;
     for (const ComparedModel& model : comparison_.models)
       subjects.push_back({model.path, settings_});
-    const auto trials = MeasureSpeed(subjects, options_.speed_options, [&](double share) {
-      progress_.Update("measuring speed", share);
-    });
+    SpeedOptions speed = options_.speed_options;
+    speed.processes = std::min(speed.rounds, kSpeedProcesses);
+    const auto trials = MeasureSpeed(
+        subjects, speed, [&](double share) { progress_.Update("measuring speed", share); });
     if (!trials.ok()) return OrNoted("no speeds", trials.error());
     for (size_t m = 0; m < trials->size(); ++m) {
       const SpeedTrial& trial = (*trials)[m];
@@ -205,19 +206,16 @@ Status RunCompare(const Options& options, const Shared& shared) {
                    {"settings", ToJson(settings)},
                    {"report", options.report.empty() ? Json() : Json(options.report)}};
   document.update(ToJson(comparison));
-  Remember(document, comparison.models[0].path);
-  if (!shared.json) {
-    std::string text = RenderComparison(comparison);
-    if (!options.report.empty()) text += fmt::format("\nreport: {}\n", SafeText(options.report));
-    return PrintText(text);
-  }
-  return PrintDocument(document);
+  std::string text = RenderComparison(comparison);
+  if (!options.report.empty()) text += fmt::format("\nreport: {}\n", SafeText(options.report));
+  return PrintAndRemember(document, text, shared.json, comparison.models[0].path);
 }
 
 }  // namespace
 
 Action DefineCompare(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
+  o->speed_options.rounds = 2 * kSpeedProcesses;
   app.add_option("MODEL", o->models, "Model files or names; the first is the reference")
       ->required();
   app.add_option("--reference", o->reference, "Another reference than the first MODEL");

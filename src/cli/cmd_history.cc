@@ -46,7 +46,7 @@ class Freshness {
     const bool there = std::filesystem::exists(entry.model_path, ignored);
     const std::string path = there ? entry.model_path : "";
     auto known = by_path_.find(path);
-    if (known == by_path_.end()) known = by_path_.emplace(path, ProvenanceNow(path)).first;
+    if (known == by_path_.end()) known = by_path_.emplace(path, WithModel(machine_, path)).first;
     Provenance now = known->second;
     if (!there) {
       Staleness gone = Compare(WithoutModel(entry.provenance), WithoutModel(now));
@@ -61,6 +61,7 @@ class Freshness {
     provenance.model_quick = provenance.model_sha256 = "";
     return provenance;
   }
+  const Provenance machine_ = MachineNow();
   std::map<std::string, Provenance> by_path_;
 };
 

@@ -20,9 +20,6 @@ namespace {
 
 constexpr int kUsualDepth = 4096;
 constexpr int kDeepChunks = 16;
-// The fewest of which the smallest and largest figure hold the median with 99 %: what processes
-// differ by comes in waves, which costs an interval some of that (docs/measuring.md).
-constexpr int kSpeedProcesses = 8;
 
 struct Options {
   std::vector<std::string> models;
@@ -47,18 +44,23 @@ struct Options {
 };
 
 std::string SpreadText(const Spread& s, const char* unit) {
-  // Of fewer than six figures no interval of 95 % can be made: these are all there are.
-  constexpr int64_t kFewest = 6;
   return fmt::format("{:.1f} {} ({}{:.1f} to {:.1f}, {} figures)", s.median, unit,
-                     s.n < kFewest ? "all of them: " : "95 %: ", s.low, s.high, s.n);
+                     s.n < kFewestForInterval ? "all of them: " : "95 %: ", s.low, s.high, s.n);
+}
+
+std::string EnergyText(const std::optional<EnergyUse>& use, const char* phase) {
+  const auto joules = use ? JoulesPerToken(*use) : std::nullopt;
+  return joules ? fmt::format("energy, {:<12} {:.3g} J a token\n", phase, *joules) : "";
 }
 
 std::string Describe(const Speed& s) {
   return fmt::format(
-      "prefill              {}\ndecode               {}\ntime to first token  {} for {} prompt "
-      "tokens\nload                 {:.0f} ms\n",
-      SpreadText(s.prefill_tps, "tok/s"), SpreadText(s.decode_tps, "tok/s"),
-      SpreadText(s.ttft_ms, "ms"), s.prompt_tokens, s.load_ms.median);
+             "prefill              {}\ndecode               {}\ntime to first token  {} for {} "
+             "prompt "
+             "tokens\nload                 {:.0f} ms\n",
+             SpreadText(s.prefill_tps, "tok/s"), SpreadText(s.decode_tps, "tok/s"),
+             SpreadText(s.ttft_ms, "ms"), s.prompt_tokens, s.load_ms.median) +
+         EnergyText(s.prefill_energy, "prefill") + EnergyText(s.decode_energy, "decode");
 }
 
 bool IsDeep(const Options& options) { return options.depth || !options.kv_quality.empty(); }
@@ -277,8 +279,7 @@ Status RunMeasure(const Options& options, const Shared& shared) {
   }
   document["models"] = std::move(all);
   progress.Done();
-  Remember(document, models[0].local.path);
-  TRY_STATUS(shared.json ? PrintDocument(document) : PrintText(text + quality_text));
+  TRY_STATUS(PrintAndRemember(document, text + quality_text, shared.json, models[0].local.path));
   return status;
 }
 
@@ -323,6 +324,7 @@ void AddQualityOptions(CLI::App& app, Options& o) {
 
 Action DefineMeasure(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
+  o->speed_options.rounds = 2 * kSpeedProcesses;
   app.add_option("MODEL", o->models, "A model file or name; several are judged side by side")
       ->required();
   app.add_option("--against", o->against, "The reference: the model this one was made from");

@@ -14,9 +14,8 @@ Status RunOptimize(const OptimizeOptions& options, const Shared& shared) {
   Progress progress(shared.quiet);
   TRY(const OptimizeRecord record, Optimize(options, progress));
   TRY(const std::string text, ReadSmallFile(record.files.record));
-  Json document = Json::parse(text);
-  Remember(document, record.model_path);
-  return shared.json ? PrintDocument(document) : PrintText(RenderSummary(record));
+  const Json document = Json::parse(text);
+  return PrintAndRemember(document, RenderSummary(record), shared.json, record.model_path);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/progress.h"
+#include "base/stats_json.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -12,10 +13,13 @@
 #include "cli/runtime_options.h"
 #include "measure/prompt_advice.h"
 #include "measure/prompt_cost.h"
+#include "report/answer_text.h"
 #include "report/table.h"
 
 namespace trimma {
 namespace {
+
+constexpr size_t kAnswerBytes = 400;  // of an answer that is shown
 
 struct Options {
   std::string file, model, shorter, questions;
@@ -138,17 +142,6 @@ std::string DescribeRepeats(const std::vector<Repeat>& repeats) {
   return fmt::format("\nSaid twice; dropping it saves {} tokens:\n{}", tokens, text);
 }
 
-// An answer in one line.
-std::string OneLine(const std::string& text) {
-  std::string line;
-  for (const char c : text) {
-    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
-    if (!space) line += c;
-    if (space && !line.empty() && line.back() != ' ') line += ' ';
-  }
-  return SafeText(line, 400);
-}
-
 std::string DescribeChange(const PromptReport& report) {
   const PromptChange& change = *report.change;
   const Spread saved = SavedMs(report);
@@ -172,11 +165,11 @@ std::string DescribeChange(const PromptReport& report) {
   for (const PromptAnswer& a : change.answers) {
     text += fmt::format("\n? {}\n", SafeText(a.question, 200));
     if (a.same) {
-      text += fmt::format("  both: {}\n", OneLine(a.answer));
+      text += fmt::format("  both: {}\n", OneLine(a.answer, kAnswerBytes));
     } else {
       text += fmt::format("  long:  {}\n  short: {}\n  the same for {} of {} tokens, {:.4f} nats\n",
-                          OneLine(a.answer), OneLine(a.shorter_answer), a.same_tokens, a.tokens,
-                          a.mean_kld);
+                          OneLine(a.answer, kAnswerBytes), OneLine(a.shorter_answer, kAnswerBytes),
+                          a.same_tokens, a.tokens, a.mean_kld);
     }
   }
   return text;
@@ -214,7 +207,7 @@ Json Document(const OpenedModel& model, const RuntimeSettings& settings, const O
                          {"kv_bytes", static_cast<int64_t>(report.prompt.kv_bytes) -
                                           static_cast<int64_t>(report.shorter->kv_bytes)},
                          {"ttft_cold_ms", saved.median},
-                         {"ttft_cold_ms_ci95", {saved.low, saved.high}}};
+                         {"ttft_cold_ms_ci95", Interval95(saved)}};
   }
   return document;
 }
@@ -245,15 +238,13 @@ Status RunPrompt(const Options& options, const Shared& shared) {
       static_cast<int64_t>(c.turns) * (report->prompt.question_tokens + c.answer_tokens);
   const auto notes = NotesOn(*report, options, all);
   document["notes"] = notes;
-  Remember(document, model.local.path);
-  if (shared.json) return PrintDocument(document);
   std::string text = fmt::format("{} ({})\n\n", DisplayName(model), TypeLabel(model.file));
   text += DescribeCosts(*report, c) + DescribeRepeats(report->prompt.repeats);
   if (report->change) text += DescribeChange(*report);
   text += "\n";
   for (const std::string& sentence : AdviceFor(*report)) text += sentence + "\n";
   for (const std::string& note : notes) text += fmt::format("note: {}\n", note);
-  return PrintText(text);
+  return PrintAndRemember(document, text, shared.json, model.local.path);
 }
 
 }  // namespace

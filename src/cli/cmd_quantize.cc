@@ -219,8 +219,9 @@ Status RunQuantize(const Options& options, const Shared& shared) {
     TRY(const GgufFile made, ReadGguf(report->output));
     TRY_STATUS(AddFit(*fit, fit->Price(made), said));
   }
+  const Status printed = said.Print(shared.json);
   if (!options.dry_run) Remember(said.document, model.local.path);
-  return said.Print(shared.json);
+  return printed;
 }
 
 }  // namespace

@@ -129,8 +129,6 @@ Status RunSampling(const Options& options, const Shared& shared) {
   document["recommended"] = RecommendedJson(recommended);
   document["usual"] = 0;
   document["cheapest"] = cheapest;
-  Remember(document, model.local.path);
-  if (shared.json) return PrintDocument(document);
   const SamplerSettings& s = question.samplers;
   std::string text =
       fmt::format("{} ({}), a vocabulary of {}\n", DisplayName(model), TypeLabel(model.file),
@@ -138,7 +136,8 @@ Status RunSampling(const Options& options, const Shared& shared) {
   text += fmt::format("{}: temperature {:.4g}, top_p {:.4g}, top_k {}, min_p {:.4g}\n",
                       sampling.profile, s.temperature, s.top_p, s.top_k, s.min_p);
   text += RecommendedText(recommended) + "\n";
-  return PrintText(text + Describe(*cost, cheapest));
+  return PrintAndRemember(document, text + Describe(*cost, cheapest), shared.json,
+                          model.local.path);
 }
 
 }  // namespace

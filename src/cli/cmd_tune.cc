@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -13,6 +15,7 @@
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
 #include "report/table.h"
+#include "tune/recheck.h"
 #include "tune/tune.h"
 
 namespace trimma {
@@ -24,6 +27,7 @@ struct Options {
   std::string budget = "3m";
   std::string purpose = "chat";
   std::optional<uint32_t> context;
+  bool fresh = false;
   RuntimeOptions runtime;
   TuneOptions tune;
 };
@@ -56,6 +60,9 @@ std::string Describe(const TuneResult& result) {
     table.rows.push_back({what, Rate(speed.prefill_tps), Rate(speed.decode_tps), time, verdict});
   };
   row("default", result.default_speed, "1.000", "");
+  if (result.recheck && result.recheck->holds && result.trials.empty()) {
+    row("best", result.best_speed, fmt::format("{:.3f}", 1 / result.gain.mean), "");
+  }
   for (const TuneTrialResult& t : result.trials) {
     if (t.error) {
       table.rows.push_back(
@@ -103,6 +110,67 @@ Status PlaceAsPlanned(Options& options, const OpenedModel& model, const MachineS
   return {};
 }
 
+bool ChangesCache(const RuntimeSettings& a, const RuntimeSettings& b) {
+  return a.kv_k != b.kv_k || a.kv_v != b.kv_v;
+}
+
+bool HasChanged(const Staleness& staleness, const char* what) {
+  return std::any_of(staleness.changes.begin(), staleness.changes.end(),
+                     [&](const Change& change) { return change.what == what; });
+}
+
+// Whether an earlier result that rests on something that changed still holds. nullopt: it can't be
+// checked by measuring its settings again, or that failed, and only a search tells.
+std::optional<std::pair<FormerChoice, Recheck>> CheckEarlier(const EarlierRun& earlier,
+                                                             const std::string& path,
+                                                             const TuneOptions& options,
+                                                             Progress& progress) {
+  const Json document = Json::parse(earlier.entry.document, nullptr, /*allow_exceptions=*/false);
+  auto former = FormerChoiceFrom(document, options);
+  if (!former) return std::nullopt;
+  // What a quantised cache loses was judged with another model.
+  if (ChangesCache(former->settings, options.defaults) && HasChanged(earlier.staleness, "model"))
+    return std::nullopt;
+  auto recheck = RecheckChoice(path, *former, options, [&](double share) {
+    progress.Update("measuring the former choice again", share);
+  });
+  progress.Done();
+  if (!recheck.ok()) return std::nullopt;
+  recheck->former_time = earlier.entry.time;
+  for (const Change& change : earlier.staleness.changes)
+    recheck->changes.push_back(change.sentence);
+  return std::pair(std::move(*former), std::move(*recheck));
+}
+
+// The earlier result where it still holds; else a search, which keeps what was found of it.
+Result<TuneResult> TuneOrRecheck(const std::string& path, const TuneOptions& options, bool fresh,
+                                 bool quiet) {
+  Progress progress(quiet);
+  std::optional<Recheck> recheck;
+  const auto earlier = fresh ? std::nullopt : FindEarlierRun("tune", path);
+  if (earlier && !quiet) fmt::print(stderr, "{}\n", earlier->Text());
+  if (earlier && earlier->staleness.stale()) {
+    auto checked = CheckEarlier(*earlier, path, options, progress);
+    TRY_STATUS(CheckInterrupted());
+    if (checked && checked->second.holds)
+      return StillTrue(checked->first, options, checked->second);
+    if (checked) recheck = std::move(checked->second);
+    if (!quiet) {
+      fmt::print(stderr, "{}: searching anew\n",
+                 recheck ? "it no longer holds: " + recheck->sentence
+                         : "its settings can't be checked by themselves");
+    }
+  }
+  // The budget is of both together.
+  TuneOptions search = options;
+  if (recheck) search.budget_seconds -= std::min(recheck->seconds, options.budget_seconds / 2);
+  auto result = Tune(
+      path, search, [&](const std::string& stage, double share) { progress.Update(stage, share); });
+  progress.Done();
+  if (result.ok()) result->recheck = std::move(recheck);
+  return result;
+}
+
 Status RunTune(Options options, const Shared& shared) {
   TuneOptions& tune = options.tune;
   TRY(tune.budget_seconds, ParseBudget(options.budget));
@@ -140,19 +208,9 @@ Status RunTune(Options options, const Shared& shared) {
   for (const Gpu& gpu : scan.machine.gpus) tune.machine += ", " + gpu.name;
   TRY_STATUS(PlaceAsPlanned(options, model, scan));
   if (!StateDirectory().empty()) tune.journal_directory = StateDirectory() + "/tune";
-  if (!shared.quiet) {
-    const auto earlier = FindEarlierRun("tune", model.local.path);
-    if (earlier) fmt::print(stderr, "{}\n", earlier->Text());
-  }
-  Progress progress(shared.quiet);
-  auto result = Tune(model.local.path, tune, [&](const std::string& stage, double share) {
-    progress.Update(stage, share);
-  });
-  progress.Done();
-  if (!result.ok()) return result.error();
-  Json document = ToJson(*result);
-  Remember(document, model.local.path);
-  return shared.json ? PrintDocument(document) : PrintText(Describe(*result));
+  TRY(const TuneResult result, TuneOrRecheck(model.local.path, tune, options.fresh, shared.quiet));
+  const Json document = ToJson(result);
+  return PrintAndRemember(document, Describe(result), shared.json, model.local.path);
 }
 
 }  // namespace
@@ -183,6 +241,9 @@ Action DefineTune(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--text", o->text, "Judge a quantised KV cache on this text (default: generated)");
   app.add_option("--context", o->context, "Context length that memory is planned for");
+  app.add_flag("--fresh", o->fresh,
+               "Search anew, whatever was found before (default: where engine, driver, machine or "
+               "model changed since, the former result is measured again first)");
   app.add_option("--seed", o->tune.seed, "Of the order in which settings are measured")
       ->capture_default_str();
   AddRuntimeOptions(app, o->runtime);

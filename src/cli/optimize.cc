@@ -300,7 +300,8 @@ Status MeasureAndTune(Run& run, Steps& steps) {
     // Side by side: the sentence "so much faster" compares these two.
     SpeedOptions speed;
     speed.budget_seconds = run.options.seconds / 6;
-    speed.rounds = 20;
+    speed.rounds = 2 * kSpeedProcesses;
+    speed.processes = kSpeedProcesses;
     TRY(const auto trials, MeasureSpeed({{run.model.local.path, run.defaults},
                                          {run.record.files.model, tuned.best_settings}},
                                         speed, [&](double share) {
@@ -373,6 +374,8 @@ Status WriteFiles(Run& run) {
   files.report = d + "report.html";
   files.record = d + "record.json";
   files.undo = {fmt::format("rm -r '{}'", run.directory)};
+  for (const std::string& note : NotesOnOllama(run.record.after.settings))
+    run.record.notes.push_back(note);
   TRY(const auto changes, PlanChanges(AppliedFrom(run.record), {files.config, files.modelfile,
                                                                 files.env, files.llama_server}));
   for (const FileChange& change : changes)

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/stats_json.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "report/table.h"
@@ -40,6 +41,8 @@ std::string TextFacts(const JudgingText& text) {
   if (text.overlap > 0)
     facts += fmt::format("chunks overlap       by {:.0f} % (what is scored doesn't)\n",
                          100 * text.overlap);
+  for (const std::string& note : text.notes)
+    facts += fmt::format("note: {}\n", SafeText(note, 400));
   return facts;
 }
 
@@ -102,8 +105,6 @@ std::string Ratios(const NamedJudgement& named) {
   }
   return text;
 }
-
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 }  // namespace
 

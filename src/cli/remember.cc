@@ -9,6 +9,7 @@
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/command.h"
 #include "cli/overheads.h"
 #include "gguf/reader.h"
 #include "hardware/machine.h"
@@ -23,6 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kNvidiaVendor = "0x10de";
+// The result is printed, and the shell's prompt waits.
+constexpr int kPatienceMs = 3000;
 
 // The cards as the kernel lists them; asking the engine's backends would start a driver's context.
 std::vector<std::string> Cards() {
@@ -64,7 +67,7 @@ std::string AbsolutePath(const std::string& path) {
 
 Result<int64_t> Append(const Json& document, const std::string& model_path,
                        std::vector<std::string>& notes) {
-  TRY(History history, History::Open());
+  TRY(History history, History::Open(History::DefaultPath(), kPatienceMs));
   HistoryEntry entry;
   entry.time = HistoryTime(std::time(nullptr));
   entry.command = CommandOf(document);
@@ -80,11 +83,19 @@ Result<int64_t> Append(const Json& document, const std::string& model_path,
 
 }  // namespace
 
-Provenance ProvenanceNow(const std::string& model_path) {
+Provenance MachineNow() {
   Provenance now;
   now.engine_commit = build_info::kEngineCommit;
   now.driver = DriverVersion();
   now.machine = MachineText();
+  return now;
+}
+
+Provenance ProvenanceNow(const std::string& model_path) {
+  return WithModel(MachineNow(), model_path);
+}
+
+Provenance WithModel(Provenance now, const std::string& model_path) {
   if (model_path.empty()) return now;
   const auto file = ReadGguf(model_path);
   if (!file.ok()) return now;
@@ -93,12 +104,18 @@ Provenance ProvenanceNow(const std::string& model_path) {
   return now;
 }
 
-void Remember(Json& document, const std::string& model_path) {
+void Remember(const Json& document, const std::string& model_path) {
   std::vector<std::string> notes;
   const auto id = Append(document, model_path, notes);
   if (!id.ok()) notes.push_back("this run is not in the history: " + id.error().what);
   for (const std::string& note : notes) fmt::print(stderr, "trimma: {}\n", SafeText(note, 2000));
-  if (!notes.empty()) document["history_notes"] = notes;
+}
+
+Status PrintAndRemember(const Json& document, const std::string& text, bool json,
+                        const std::string& model_path) {
+  const Status printed = json ? PrintDocument(document) : PrintText(text);
+  Remember(document, model_path);
+  return printed;
 }
 
 std::string EarlierRun::Text() const {

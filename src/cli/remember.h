@@ -13,9 +13,18 @@ namespace trimma {
 // "" leaves the model out.
 Provenance ProvenanceNow(const std::string& model_path);
 
-// Appends a command's document to the history. Whatever is wrong with the history never fails the
-// command: it is said on standard error, and in the document's "history_notes".
-void Remember(Json& document, const std::string& model_path);
+// The same in its two parts, for many models: the machine is looked at once.
+Provenance MachineNow();
+Provenance WithModel(Provenance machine, const std::string& model_path);
+
+// Appends a command's document to the history, after it was printed: nobody waits for a result on
+// account of another process's lock, and nobody for long; an interrupt ends the wait. Whatever is
+// wrong with the history never fails the command: it is said on standard error.
+void Remember(const Json& document, const std::string& model_path);
+
+// What a command ends with: prints its document (`json`) or its text, then remembers the document.
+Status PrintAndRemember(const Json& document, const std::string& text, bool json,
+                        const std::string& model_path);
 
 // The newest run of this command about this model, and what changed since. nullopt where there is
 // none, or no history that could be read.

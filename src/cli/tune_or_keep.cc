@@ -12,6 +12,7 @@ Result<KeptOrTuned> TuneOrKeep(const std::string& model_path, const TuneOptions&
   if (tuned.error().code != Code::kBusy && tuned.error().code != Code::kUsage) return tuned.error();
   SpeedOptions speed;
   speed.budget_seconds = options.budget_seconds / 2;
+  speed.processes = kSpeedProcesses;
   TRY(const auto measured, MeasureSpeed({{model_path, options.defaults, Phases::kBoth}}, speed,
                                         [&](double share) { say("measuring speed", share); }));
   if (measured[0].error) return *measured[0].error;

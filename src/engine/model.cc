@@ -36,6 +36,26 @@ llama_load_mode ToEngine(LoadMode mode) {
   return LLAMA_LOAD_MODE_AUTO;
 }
 
+llama_model_kv_override Override(const std::string& key, llama_model_kv_override_type type) {
+  llama_model_kv_override entry = {};
+  entry.tag = type;
+  key.copy(entry.key, sizeof entry.key - 1);
+  return entry;
+}
+
+// What the header of a model without texts would say.
+std::vector<llama_model_kv_override> WithoutTexts(const GgufFile& file) {
+  const Array* tokens = file.metadata.FindArray("tokenizer.ggml.tokens");
+  if (tokens == nullptr) return {};
+  std::vector<llama_model_kv_override> overrides = {
+      Override("tokenizer.ggml.model", LLAMA_KV_OVERRIDE_TYPE_STR),
+      Override(file.architecture() + ".vocab_size", LLAMA_KV_OVERRIDE_TYPE_INT),
+      llama_model_kv_override()};
+  std::string("none").copy(overrides[0].val_str, sizeof overrides[0].val_str - 1);
+  overrides[1].val_i64 = static_cast<int64_t>(tokens->size());
+  return overrides;
+}
+
 bool AbortOnInterrupt(void*) { return InterruptSignal() != 0; }
 
 }  // namespace
@@ -88,6 +108,9 @@ Result<Model> Model::Load(const GgufFile& file, const Options& options) {
     places.push_back({nullptr, nullptr});
     params.tensor_buft_overrides = places.data();
   }
+  std::vector<llama_model_kv_override> overrides;
+  if (!options.texts) overrides = WithoutTexts(file);
+  if (!overrides.empty()) params.kv_overrides = overrides.data();
   params.progress_callback = [](float, void*) { return InterruptSignal() == 0; };
   std::vector<const char*> paths;
   for (const std::string& path : file.paths) paths.push_back(path.c_str());

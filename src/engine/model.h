@@ -31,7 +31,11 @@ class Model {
     std::optional<int> gpu_layers;  // nullopt: all
     bool no_alloc = false;          // price only: nothing is read, no weights exist
     bool writable =
-        false;           // weights in memory of our own, as in the file: not mapped, not repacked
+        false;  // weights in memory of our own, as in the file: not mapped, not repacked
+    // Without the texts of its tokens: it evaluates numbers, and can't tokenise. Of a large
+    // vocabulary they are 100 MB and more, which a second model of the same vocabulary needn't
+    // hold.
+    bool texts = true;
     bool repack = true;  // weights rearranged for the CPU's kernels, as the engine's default
     std::vector<std::string> host_tensors;  // RuntimeSettings::host_tensors
     LoadMode load_mode = LoadMode::kAuto;   // of weights that are not no_alloc or writable

@@ -1,12 +1,17 @@
 #include "engine/model.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "engine/engine.h"
+#include "engine/mapped_pages.h"
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
@@ -34,6 +39,51 @@ std::vector<BatchToken> Batch(const std::vector<Token>& tokens) {
   for (const Token token : tokens)
     batch.push_back({token, static_cast<int>(batch.size()), 0, true});
   return batch;
+}
+
+TEST(ModelTest, WithoutTextsItComputesTheSame) {
+  const TempTree tree;
+  const std::string path = WriteTinyModel(tree / "tiny.gguf");
+  const auto with = Model::Load(path, {});
+  Model::Options options;
+  options.texts = false;
+  const auto without = Model::Load(path, options);
+  ASSERT_TRUE(with.ok() && without.ok());
+  EXPECT_EQ(without->vocabulary(), with->vocabulary());
+  Context a = Opened(*with);
+  Context b = Opened(*without);
+  ASSERT_TRUE(a.Append(std::vector<Token>{1, 7, 9}).ok());
+  ASSERT_TRUE(b.Append(std::vector<Token>{1, 7, 9}).ok());
+  EXPECT_EQ(Copied(a.Logits(-1), *with), Copied(b.Logits(-1), *without));
+}
+
+// Of the mapping of this file, from /proc/self/smaps.
+std::string ResidentText(const std::string& path) {
+  std::ifstream maps("/proc/self/smaps");
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    here = here || line.ends_with(path);
+    if (here && line.starts_with("Rss:")) return line;
+  }
+  return "";
+}
+
+TEST(MappedPagesTest, AreLetGoAndComeBack) {
+  const TempTree tree;
+  const std::string path = WriteTinyModel(tree / "tiny.gguf");
+  const size_t bytes = std::filesystem::file_size(path);
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(file, 0);
+  void* mapped = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, 0);
+  close(file);
+  ASSERT_NE(mapped, MAP_FAILED);
+  const std::string_view text(static_cast<const char*>(mapped), bytes);
+  const size_t before = std::hash<std::string_view>()(text);
+  EXPECT_EQ(ResidentText(path).find(" 0 kB"), std::string::npos);
+  ReleaseMappedPages({path, "/nowhere.gguf"});
+  EXPECT_NE(ResidentText(path).find(" 0 kB"), std::string::npos) << ResidentText(path);
+  EXPECT_EQ(std::hash<std::string_view>()(text), before);
+  munmap(mapped, bytes);
 }
 
 TEST(EngineTest, StartsWithItsCpuBackendHoweverOftenItIsAsked) {

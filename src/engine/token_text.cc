@@ -7,11 +7,13 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <thread>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/greedy.h"
 
 namespace trimma {
 namespace {
@@ -40,10 +42,10 @@ class Sampler {
     bool may_end = false;  // or the end of generation is not drawn
   };
   // One token for each row of logits; rows are worked on by several threads.
-  std::vector<Token> Draw(const std::vector<Row>& rows) {
+  Result<std::vector<Token>> Draw(const std::vector<Row>& rows) {
     std::vector<double> uniform(rows.size());
     for (double& u : uniform) u = std::uniform_real_distribution<double>(0, 1)(random_);
-    std::vector<Token> drawn(rows.size());
+    std::vector<std::optional<Token>> drawn(rows.size());
     std::atomic<size_t> next{0};
     const auto work = [&] {
       for (size_t i = next++; i < rows.size(); i = next++) drawn[i] = DrawOne(rows[i], uniform[i]);
@@ -52,11 +54,17 @@ class Sampler {
     for (int t = 1; t < DefaultThreads(); ++t) workers.emplace_back(work);
     work();
     for (std::thread& worker : workers) worker.join();
-    return drawn;
+    std::vector<Token> tokens;
+    for (const std::optional<Token>& token : drawn) {
+      if (!token) return NotFinite();
+      tokens.push_back(*token);
+    }
+    return tokens;
   }
 
  private:
-  Token DrawOne(const Row& row, double uniform) const {
+  // nullopt: the logits are no numbers.
+  std::optional<Token> DrawOne(const Row& row, double uniform) const {
     std::vector<float> weights(row.logits, row.logits + vocabulary_);
     if (!row.may_end) {
       for (const Token t : ends_) weights[static_cast<size_t>(t)] = -INFINITY;
@@ -67,6 +75,7 @@ class Sampler {
       w = std::exp(w - max);
       sum += w;
     }
+    if (!std::isfinite(sum) || sum <= 0) return std::nullopt;
     double left = uniform * sum;
     Token last = 0;
     for (Token t = 0; t < vocabulary_; ++t) {
@@ -154,20 +163,24 @@ Result<WindowedText> WindowsOf(const Model& model, const std::vector<Token>& tok
   if (apart < kApart && tokens.size() >= wish.window)
     count = std::min(kOverlapping, 1 + (tokens.size() - wish.window) / wish.step);
   if (wish.most > 0) count = std::min(count, wish.most);
-  if (count < kFewestChunks) {
+  // Who asks for one chunk gets one.
+  const size_t fewest = wish.most == 1 ? 1 : kFewestChunks;
+  if (count < fewest) {
     return Error{Code::kInvalid,
                  fmt::format("{} has {} tokens, too short: at least {} are needed", SafeText(name),
-                             tokens.size(), wish.window + (kFewestChunks - 1) * wish.step),
+                             tokens.size(), wish.window + (fewest - 1) * wish.step),
                  "give a longer text, or a smaller depth"};
   }
   const size_t spread = tokens.size() - wish.window;
   WindowedText windows;
   windows.text.description = name;
   for (size_t i = 0; i < count; ++i) {
-    const auto begin = tokens.begin() + static_cast<ptrdiff_t>(spread * i / (count - 1));
+    const size_t at = count > 1 ? spread * i / (count - 1) : 0;
+    const auto begin = tokens.begin() + static_cast<ptrdiff_t>(at);
     windows.text.chunks.emplace_back(begin, begin + static_cast<ptrdiff_t>(wish.window));
     if (model.adds_bos()) windows.text.chunks.back()[0] = model.bos();
   }
+  if (count == 1) return windows;
   const double stride = static_cast<double>(spread) / static_cast<double>(count - 1);
   windows.overlap = std::max(0.0, 1 - stride / static_cast<double>(wish.window));
   return windows;
@@ -206,7 +219,7 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
     std::vector<Sampler::Row> rows;
     for (int s = 0; s < kSequences; ++s)
       rows.push_back({context.Logits(s), sequences[static_cast<size_t>(s)].may_end()});
-    const std::vector<Token> drawn = sampler.Draw(rows);
+    TRY(const std::vector<Token> drawn, sampler.Draw(rows));
     for (size_t s = 0; s < drawn.size(); ++s)
       sequences[s].Add(drawn[s], model.IsEndOfGeneration(drawn[s]));
     if (length % 8 == 0)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "hardware/temp_tree.h"
@@ -43,6 +44,37 @@ class TokenTextTest : public testing::Test {
   TempTree tree_;
   std::vector<double> shares_;
 };
+
+TEST_F(TokenTextTest, OneWindowMayBeAskedFor) {
+  const Model model = Loaded();
+  const std::vector<Token> tokens = model.Tokenize(Bytes(300), true);
+  const auto one = WindowsOf(model, tokens, {200, 50, 1}, "text.txt");
+  ASSERT_TRUE(one.ok()) << one.error().what;
+  ASSERT_EQ(one->text.chunks.size(), 1U);
+  EXPECT_EQ(one->text.chunks[0].size(), 200U);
+  EXPECT_EQ(one->overlap, 0);
+  const auto longer = WindowsOf(model, tokens, {400, 50, 1}, "text.txt");
+  ASSERT_FALSE(longer.ok());
+  EXPECT_NE(longer.error().what.find("at least 400 are needed"), std::string::npos);
+}
+
+TEST_F(TokenTextTest, AModelWithoutNumbersWritesNoText) {
+  TinyModelOptions shape;
+  shape.type = tensor_type::kF32;
+  TinyModel tiny = MakeTinyModel(shape);
+  for (size_t i = 0; i < tiny.tensors.size(); ++i) {
+    if (tiny.tensors[i].name != "output_norm.weight") continue;
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    tiny.data[i].replace(0, sizeof nan, reinterpret_cast<const char*>(&nan), sizeof nan);
+  }
+  tree_.Write("nan.gguf", Assemble(tiny));
+  const auto model = Model::Load(tree_ / "nan.gguf", {});
+  ASSERT_TRUE(model.ok());
+  const auto text = Generated(*model, {});
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.error().code, Code::kInvalid);
+  EXPECT_NE(text.error().what.find("not finite"), std::string::npos);
+}
 
 TEST_F(TokenTextTest, AFileIsCutAsLlamaPerplexityCutsIt) {
   const Model model = Loaded();

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/text.h"
 
 namespace trimma {
@@ -20,9 +21,6 @@ namespace {
 
 // "trim" in ASCII: file(1) and we recognise the file by it.
 constexpr int64_t kApplication = 0x7472696d;
-// An append takes as long as the disk needs for a few synchronisations: milliseconds, or seconds
-// where it is busy with something else. SQLite's locks are not handed out in turn.
-constexpr int kPatienceMs = 20000;
 
 // What takes a file of version i to version i + 1. Never change one that was released: add one.
 constexpr std::array kMigrations = {
@@ -66,18 +64,6 @@ HistoryEntry EntryOf(const Statement& row) {
 
 bool IsDamage(const Error& error) { return error.code == Code::kInvalid; }
 
-// flock() with the same patience as SQLite's locks.
-Status Lock(int fd, int how, const std::string& path) {
-  const auto start = std::chrono::steady_clock::now();
-  while (flock(fd, how | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return ErrnoError("lock", path, errno);
-    if (std::chrono::steady_clock::now() - start > std::chrono::milliseconds(kPatienceMs))
-      return Error{Code::kBusy, fmt::format("{} is held by another trimma", path), "try again"};
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return {};
-}
-
 // A name that is free: the time, and a number where that is taken.
 std::string NameAside(const std::string& path) {
   const std::string stamp = HistoryTime(std::time(nullptr));
@@ -104,8 +90,22 @@ std::string History::DefaultPath() {
   return directory.empty() ? "" : directory + "/history.sqlite";
 }
 
+// flock() with the same patience as SQLite's locks.
+Status History::Lock(int how) {
+  const auto start = std::chrono::steady_clock::now();
+  while (flock(lock_, how | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return ErrnoError("lock", path_ + ".lock", errno);
+    TRY_STATUS(CheckInterrupted());
+    if (std::chrono::steady_clock::now() - start > std::chrono::milliseconds(patience_ms_))
+      return Error{Code::kBusy, fmt::format("{} is held by another trimma", path_), "try again"};
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return {};
+}
+
 History::History(History&& other) noexcept
     : path_(std::move(other.path_)),
+      patience_ms_(other.patience_ms_),
       lock_(std::exchange(other.lock_, -1)),
       database_(std::move(other.database_)),
       notes_(std::move(other.notes_)) {}
@@ -115,15 +115,15 @@ History::~History() {
   if (lock_ >= 0) close(lock_);
 }
 
-Result<History> History::Open(const std::string& path) {
+Result<History> History::Open(const std::string& path, int patience_ms) {
   if (path.empty())
     return Error{Code::kNotFound, "there is no directory for the history: HOME is not set", ""};
   TRY_STATUS(MakeDirectories(std::filesystem::path(path).parent_path().string()));
-  History history(path);
+  History history(path, patience_ms);
   const std::string lock = path + ".lock";
   history.lock_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (history.lock_ < 0) return ErrnoError("open", lock, errno);
-  TRY_STATUS(Lock(history.lock_, LOCK_SH, lock));
+  TRY_STATUS(history.Lock(LOCK_SH));
   Status ready = history.Connect();
   if (!ready.ok() && IsDamage(ready.error())) {
     TRY_STATUS(history.SetAside());
@@ -135,7 +135,7 @@ Result<History> History::Open(const std::string& path) {
 
 Status History::Connect() {
   database_.reset();
-  TRY(Database database, Database::Open(path_, kPatienceMs));
+  TRY(Database database, Database::Open(path_, patience_ms_));
   database_.emplace(std::move(database));
   return Prepare();
 }
@@ -177,9 +177,8 @@ Status History::Prepare() {
 // back into the new one. Nobody else has it open meanwhile: all hold the lock while they do.
 Status History::SetAside() {
   database_.reset();
-  const std::string lock = path_ + ".lock";
-  TRY_STATUS(Lock(lock_, LOCK_UN, lock));
-  TRY_STATUS(Lock(lock_, LOCK_EX, lock));
+  TRY_STATUS(Lock(LOCK_UN));
+  TRY_STATUS(Lock(LOCK_EX));
   // Another process may have set it aside while we waited.
   const Status again = Connect();
   bool damaged = !again.ok() && IsDamage(again.error());
@@ -192,14 +191,16 @@ Status History::SetAside() {
   if (damaged) {
     const std::string name = NameAside(path_);
     std::error_code error;
-    std::filesystem::rename(path_, name, error);
-    if (error) return ErrnoError("rename", path_, error.value());
+    // What lies beside goes first: where a crash ends this in between, no journal is left to be
+    // played back into a new file.
     for (const char* beside : {"-journal", "-wal", "-shm"})
       std::filesystem::rename(path_ + beside, name + beside, error);  // mostly there is none
+    std::filesystem::rename(path_, name, error);
+    if (error) return ErrnoError("rename", path_, error.value());
     notes_.push_back(
         fmt::format("the history was damaged: it is kept as {}, and a new one begun", name));
   }
-  return Lock(lock_, LOCK_SH, lock);
+  return Lock(LOCK_SH);
 }
 
 // Does the work; once more on a new file where the old one proves damaged.

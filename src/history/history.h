@@ -38,9 +38,15 @@ class History {
  public:
   static std::string DefaultPath();  // "" without a home
 
+  // An append takes as long as the disk needs for a few synchronisations: milliseconds, or seconds
+  // where it is busy with something else. SQLite's locks are not handed out in turn.
+  static constexpr int kUsualPatienceMs = 20000;
+
   // Makes the file, and the directory, where they are absent. kFailure where a newer trimma wrote
-  // it.
-  static Result<History> Open(const std::string& path = DefaultPath());
+  // it. Whoever has to wait for another process does so for `patience_ms`, each time, or until an
+  // interrupt.
+  static Result<History> Open(const std::string& path = DefaultPath(),
+                              int patience_ms = kUsualPatienceMs);
   History(History&&) noexcept;
   History& operator=(History&&) = delete;
   ~History();
@@ -61,15 +67,17 @@ class History {
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  explicit History(std::string path) : path_(std::move(path)) {}
+  History(std::string path, int patience_ms) : path_(std::move(path)), patience_ms_(patience_ms) {}
   Status Connect();
   Status Prepare();
   Status SetAside();
+  Status Lock(int how);
   template <typename Work>
   auto Mended(const Work& work) -> decltype(work());
   Result<std::vector<HistoryEntry>> Select(Statement& statement);
 
   std::string path_;
+  int patience_ms_;
   int lock_ = -1;  // held shared while the file is open; exclusive to rename it
   std::optional<Database> database_;
   std::vector<std::string> notes_;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 
 namespace trimma {
 namespace {
@@ -310,6 +311,40 @@ TEST_F(HistoryTest, AWriteThatWasCutOffIsUndone) {
   for (size_t i = 1; i < rows.size(); ++i)
     EXPECT_EQ((*Opened().Find(rows[i].id))->document, entry.document);
   EXPECT_EQ(FilesAside().size(), 0);
+}
+
+TEST_F(HistoryTest, TheFileIsItsOwnersAlone) {
+  ASSERT_TRUE(History::Open(path_).ok());
+  const auto others = fs::perms::group_all | fs::perms::others_all;
+  EXPECT_EQ(fs::status(path_).permissions() & others, fs::perms::none);
+}
+
+TEST_F(HistoryTest, NobodyWaitsLongerThanAsked) {
+  auto history = History::Open(path_, 50);
+  ASSERT_TRUE(history.ok());
+  auto other = Database::Open(path_, 50);
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE(other->Run("BEGIN EXCLUSIVE").ok());
+  const auto id = history->Append(Entry("measure", "/a.gguf"));
+  ASSERT_FALSE(id.ok());
+  EXPECT_EQ(id.error().code, Code::kBusy);
+  ASSERT_TRUE(other->Run("ROLLBACK").ok());
+  EXPECT_TRUE(history->Append(Entry("measure", "/a.gguf")).ok());
+}
+
+// In a process of its own: an interrupt stays.
+void AppendThoughInterrupted(const std::string& path) {
+  auto history = History::Open(path);
+  auto other = Database::Open(path, 50);
+  if (!history.ok() || !other.ok() || !other->Run("BEGIN EXCLUSIVE").ok()) _exit(2);
+  InstallInterruptHandlers();
+  (void)raise(SIGINT);
+  const auto id = history->Append(Entry("measure", "/a.gguf"));
+  _exit(!id.ok() && id.error().code == Code::kInterrupted ? 0 : 1);
+}
+
+TEST_F(HistoryTest, AnInterruptEndsTheWait) {
+  EXPECT_EXIT(AppendThoughInterrupted(path_), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(HistoryTest, WithoutADirectoryThereIsAnError) {

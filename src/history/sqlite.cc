@@ -1,6 +1,12 @@
 #include "history/sqlite.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/interrupt.h"
 
 namespace trimma {
 namespace {
@@ -27,6 +33,10 @@ Code CodeOf(int rc) {
 }
 
 Error ErrorOf(sqlite3* database, int rc) {
+  if (CodeOf(rc) == Code::kBusy) {
+    // Then nobody waited as long as one would have.
+    if (const Status stopped = CheckInterrupted(); !stopped.ok()) return stopped.error();
+  }
   const char* path = sqlite3_db_filename(database, "main");
   return {CodeOf(rc),
           std::string(path == nullptr ? "the history" : path) + ": " + sqlite3_errmsg(database),
@@ -68,7 +78,21 @@ int64_t Statement::Integer(int column) const {
 
 void Database::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
 
+// What SQLite calls where the file is locked: 0 gives up.
+int Database::WaitFor(void* patience, int tries) {
+  auto& wait = *static_cast<Patience*>(patience);
+  const auto now = std::chrono::steady_clock::now();
+  if (tries == 0) wait.start = now;
+  if (InterruptSignal() != 0 || now - wait.start >= wait.most) return 0;
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return 1;
+}
+
 Result<Database> Database::Open(const std::string& path, int patience_ms) {
+  // SQLite would make it for everybody to read. Only a new one is opened here: to close a file
+  // drops this process's locks on it.
+  const int made = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (made >= 0) close(made);
   sqlite3* opened = nullptr;
   const int rc =
       sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
@@ -76,7 +100,9 @@ Result<Database> Database::Open(const std::string& path, int patience_ms) {
   if (opened == nullptr) return Error{Code::kInternal, "out of memory", ""};
   if (rc != SQLITE_OK) return ErrorOf(opened, rc);
   sqlite3_extended_result_codes(opened, 1);
-  sqlite3_busy_timeout(opened, patience_ms);
+  database.patience_ = std::make_unique<Patience>();
+  database.patience_->most = std::chrono::milliseconds(patience_ms);
+  sqlite3_busy_handler(opened, WaitFor, database.patience_.get());
   return database;
 }
 

@@ -1,6 +1,7 @@
 // SQLite, as much of it as the history needs: statements with values, errors as values.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,7 +14,8 @@ struct sqlite3_stmt;
 namespace trimma {
 
 // Errors are kInvalid where the file is damaged or no database (and only then), kBusy where other
-// processes held it too long, kIo, kPermission.
+// processes held it too long (kInterrupted, kTerminated: nobody wants to wait
+// any more), kIo, kPermission.
 class Statement {
  public:
   // Values of ? 1, 2, ...
@@ -34,8 +36,8 @@ class Statement {
 
 class Database {
  public:
-  // Makes the file if it is absent. Whoever finds it locked by another process waits for
-  // `patience_ms`.
+  // Makes the file if it is absent, for its owner alone. Whoever finds it locked by another process
+  // waits for `patience_ms`, or until an interrupt.
   static Result<Database> Open(const std::string& path, int patience_ms);
 
   Status Run(const std::string& sql);  // several statements, no values
@@ -59,7 +61,14 @@ class Database {
   struct Close {
     void operator()(sqlite3* database) const;
   };
+  struct Patience {
+    std::chrono::milliseconds most;
+    std::chrono::steady_clock::time_point start;
+  };
+  static int WaitFor(void* patience, int tries);
+
   explicit Database(sqlite3* database) : database_(database) {}
+  std::unique_ptr<Patience> patience_;  // outlives the database, which points to it
   std::unique_ptr<sqlite3, Close> database_;
 };
 

@@ -7,15 +7,12 @@
 
 #include "base/interrupt.h"
 #include "engine/chat.h"
+#include "engine/greedy.h"
 #include "engine/model.h"
 #include "measure/answers.h"
 
 namespace trimma {
 namespace {
-
-Token MostLikely(const float* logits, int vocabulary) {
-  return static_cast<Token>(std::max_element(logits, logits + vocabulary) - logits);
-}
 
 // A character whose bytes the last token begins and none ends is left out.
 std::string WholeCharacters(std::string text) {
@@ -63,7 +60,7 @@ Result<ModelAnswer> AnswerOne(const Model& model, Context& context, const Questi
     TRY_STATUS(CheckInterrupted());
     limits.alive();
     // Of a batch that asks for the last token's logits only.
-    const Token next = MostLikely(context.Logits(-1), model.vocabulary());
+    TRY(const Token next, MostLikely(context.Logits(-1), model.vocabulary()));
     answer.ended = model.IsEndOfGeneration(next);
     if (answer.ended) break;
     answer.tokens.push_back(next);

@@ -1,18 +1,12 @@
 #include "measure/compare.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "base/stats_json.h"
+#include "gguf/vocabulary.h"
 
 namespace trimma {
 namespace {
-
-constexpr const char* kTokens = "tokenizer.ggml.tokens";
-
-bool SameTokens(const GgufFile& a, const GgufFile& b) {
-  const Array* of_a = a.metadata.FindArray(kTokens);
-  const Array* of_b = b.metadata.FindArray(kTokens);
-  return of_a != nullptr && of_b != nullptr && *of_a == *of_b;
-}
 
 bool InOneGroup(const std::vector<std::vector<size_t>>& groups, size_t a, size_t b) {
   const auto holds = [](const std::vector<size_t>& group, size_t model) {
@@ -22,8 +16,6 @@ bool InOneGroup(const std::vector<std::vector<size_t>>& groups, size_t a, size_t
     return holds(group, a) && holds(group, b);
   });
 }
-
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 Json ToJson(const PromptAnswers& prompt, const Comparison& comparison) {
   Json answers = Json::array();

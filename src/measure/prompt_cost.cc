@@ -1,15 +1,9 @@
 #include "measure/prompt_cost.h"
 
+#include "base/stats_json.h"
+
 namespace trimma {
 namespace {
-
-Json SpreadToJson(const Spread& s) {
-  return {{"median", s.median}, {"low", s.low}, {"high", s.high}, {"n", s.n}};
-}
-
-Spread SpreadFromJson(const Json& json) {
-  return {json.at("median"), json.at("low"), json.at("high"), json.at("n")};
-}
 
 // The contract's numbers are medians; their intervals stand beside them, as with mean_kld.
 Json CostToJson(const PromptCost& cost) {
@@ -27,10 +21,10 @@ Json CostToJson(const PromptCost& cost) {
           {"question_tokens", cost.question_tokens},
           {"kv_bytes", cost.kv_bytes},
           {"ttft_cold_ms", cost.cold_ms.median},
-          {"ttft_cold_ms_ci95", {cost.cold_ms.low, cost.cold_ms.high}},
+          {"ttft_cold_ms_ci95", Interval95(cost.cold_ms)},
           {"ttft_warm_ms", cost.warm_ms.median},
-          {"ttft_warm_ms_ci95", {cost.warm_ms.low, cost.warm_ms.high}},
-          {"restore_ms", SpreadToJson(cost.restore_ms)},
+          {"ttft_warm_ms_ci95", Interval95(cost.warm_ms)},
+          {"restore_ms", ToJson(cost.restore_ms)},
           {"rounds", cost.cold_ms.n},
           {"samples", {{"ttft_cold_ms", cost.cold_samples}, {"ttft_warm_ms", cost.warm_samples}}},
           {"repeats", repeats}};
@@ -42,15 +36,11 @@ PromptCost CostFromJson(const Json& json) {
   cost.text_tokens = json.at("text_tokens");
   cost.question_tokens = json.at("question_tokens");
   cost.kv_bytes = json.at("kv_bytes");
-  const auto spread = [&](const char* name) {
-    const Json& interval = json.at(std::string(name) + "_ci95");
-    return Spread{json.at(name), interval.at(0), interval.at(1), json.at("rounds")};
-  };
-  cost.cold_ms = spread("ttft_cold_ms");
-  cost.warm_ms = spread("ttft_warm_ms");
   cost.restore_ms = SpreadFromJson(json.at("restore_ms"));
   cost.cold_samples = json.at("samples").at("ttft_cold_ms").get<std::vector<double>>();
   cost.warm_samples = json.at("samples").at("ttft_warm_ms").get<std::vector<double>>();
+  cost.cold_ms = MedianSpread(cost.cold_samples);
+  cost.warm_ms = MedianSpread(cost.warm_samples);
   for (const Json& r : json.at("repeats")) {
     cost.repeats.push_back({r.at("line"), r.at("first_line"), r.at("exact"), r.at("resemblance"),
                             r.at("tokens"), r.at("text")});
@@ -101,8 +91,8 @@ PromptChange ChangeFromJson(const Json& json) {
 Json ToJson(const PromptReport& report) {
   Json json = CostToJson(report.prompt);
   json["system_role"] = report.system_role;
-  json["load_ms"] = SpreadToJson(report.load_ms);
-  json["decode_ms"] = SpreadToJson(report.decode_ms);
+  json["load_ms"] = ToJson(report.load_ms);
+  json["decode_ms"] = ToJson(report.decode_ms);
   json["trained_context"] = report.trained_context;
   json["shorter"] = report.shorter ? CostToJson(*report.shorter) : Json();
   json["change"] = report.change ? ChangeToJson(*report.change) : Json();

@@ -9,6 +9,7 @@
 #include "base/divergence.h"
 #include "base/interrupt.h"
 #include "engine/chat.h"
+#include "engine/greedy.h"
 #include "engine/prefix_state.h"
 #include "measure/beat.h"
 #include "measure/prompt_cost.h"
@@ -69,10 +70,6 @@ struct Reader {
   }
 };
 
-Token Top(const float* logits, int vocabulary) {
-  return static_cast<Token>(std::max_element(logits, logits + vocabulary) - logits);
-}
-
 // A prompt with the first question behind it.
 struct Subject {
   std::string text;
@@ -121,7 +118,7 @@ class PromptRun {
     std::vector<double> ms;
     for (int i = 0; i < tokens; ++i) {
       const auto start = Clock::now();
-      const Token token = Top(reader_.context.Logits(-1), model_.vocabulary());
+      TRY(const Token token, MostLikely(reader_.context.Logits(-1), model_.vocabulary()));
       TRY_STATUS(reader_.Append({&token, 1}));
       ms.push_back(Milliseconds(start));
     }
@@ -137,7 +134,8 @@ class PromptRun {
   Result<double> TimeToFirst(std::span<const Token> tokens) {
     const auto start = Clock::now();
     TRY_STATUS(reader_.Append(tokens));
-    (void)Top(reader_.context.Logits(-1), model_.vocabulary());
+    TRY(const Token first, MostLikely(reader_.context.Logits(-1), model_.vocabulary()));
+    (void)first;
     return Milliseconds(start);
   }
 
@@ -180,11 +178,12 @@ class Comparison {
     for (int i = 0; i < most; ++i) {
       TRY_STATUS(CheckInterrupted());
       const float* expected = full_.context.Logits(-1);
-      const Token next = Top(expected, vocabulary);
+      TRY(const Token next, MostLikely(expected, vocabulary));
       const float* actual = brief_.context.Logits(-1);
+      TRY(const Token its_own, MostLikely(actual, vocabulary));
       scores.push_back(ScorePosition(expected, actual, vocabulary, next));
       // As long as both agree, what is put before the shorter prompt is its own answer.
-      result.same = result.same && Top(actual, vocabulary) == next;
+      result.same = result.same && its_own == next;
       if (result.same) ++result.same_tokens;
       if (model_.IsEndOfGeneration(next)) break;
       answer.push_back(next);
@@ -210,7 +209,7 @@ class Comparison {
     TRY_STATUS(reader.Read(prompt));
     std::vector<Token> answer;
     for (int i = 0; i < most; ++i) {
-      const Token next = Top(reader.context.Logits(-1), model_.vocabulary());
+      TRY(const Token next, MostLikely(reader.context.Logits(-1), model_.vocabulary()));
       if (model_.IsEndOfGeneration(next)) break;
       answer.push_back(next);
       TRY_STATUS(reader.Append({&next, 1}));
@@ -235,8 +234,7 @@ Result<PromptChange> Summarise(std::vector<PromptAnswer> answers, const Divergen
       std::count_if(answers.begin(), answers.end(), [](const PromptAnswer& a) { return a.same; }));
   change.answers = std::move(answers);
   if (std::isfinite(change.mean_kld)) return change;
-  return Error{Code::kInvalid, "the model's predictions are not finite numbers",
-               "the model is damaged; make or fetch it again"};
+  return NotFinite();
 }
 
 // Cells that the longest of all conversations needs.

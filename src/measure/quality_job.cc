@@ -57,6 +57,8 @@ class Measuring {
         if (is_late() || deciding_.settled()) break;
         TRY_STATUS(lockstep_.JudgeChunk(source_.chunks()[i], sums_, [&] { progress(0); }));
         judged_.push_back(i);
+        // What isn't a number stays so, however much is judged: CheckFinite() says it.
+        if (!IsFinite()) return {};
         deciding_.Look(KldsOf(sums_), /*last=*/false);
         progress(static_cast<double>(judged_.size()) / static_cast<double>(count));
       }
@@ -74,6 +76,13 @@ class Measuring {
   const std::vector<Decision>& decisions() const { return deciding_.decisions(); }
 
  private:
+  // Of the last chunk.
+  bool IsFinite() const {
+    return std::all_of(sums_.begin(), sums_.end(), [](const DivergenceSums& sums) {
+      return std::isfinite(sums.klds().sums.back());
+    });
+  }
+
   Lockstep& lockstep_;
   JudgingSource& source_;
   const QualityOptions& options_;

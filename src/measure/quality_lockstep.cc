@@ -1,12 +1,18 @@
 #include "measure/quality_lockstep.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "engine/engine.h"
+#include "engine/mapped_pages.h"
+#include "gguf/reader.h"
+#include "gguf/soundness.h"
+#include "gguf/vocabulary.h"
 
 namespace trimma {
 namespace {
@@ -39,6 +45,13 @@ int PieceRows(int vocabulary, bool on_device, int most) {
       std::min<uint64_t>(std::max(bytes / row, kFewestRows), static_cast<uint64_t>(most)));
 }
 
+Error DifferentVocabularies(const std::string& path, const std::string& reference) {
+  return {Code::kInvalid,
+          fmt::format("{} and {} have different vocabularies; their predictions can't be compared",
+                      path, reference),
+          "compare a model with the file it was made from"};
+}
+
 }  // namespace
 
 Result<Lockstep> Lockstep::Load(const Json& reference, const Json& candidates) {
@@ -46,6 +59,7 @@ Result<Lockstep> Lockstep::Load(const Json& reference, const Json& candidates) {
   Json all = Json::array({reference});
   all.insert(all.end(), candidates.begin(), candidates.end());
   std::vector<std::string> paths;
+  std::optional<GgufFile> of_reference;
   for (const Json& item : all) {
     Runner runner;
     paths.push_back(item.at("path"));
@@ -55,18 +69,24 @@ Result<Lockstep> Lockstep::Load(const Json& reference, const Json& candidates) {
         runner.model = lockstep.runners_[i].model;
     }
     if (runner.model == nullptr) {
-      TRY(Model model, Model::Load(paths.back(), Model::Options::PlacedAs(runner.settings)));
+      TRY(GgufFile file, ReadGguf(paths.back()));
+      TRY_STATUS(CheckModel(file));
+      Model::Options options = Model::Options::PlacedAs(runner.settings);
+      // Only the reference tokenises.
+      options.texts = !of_reference || !SameTokens(*of_reference, file);
+      TRY(Model model, Model::Load(file, options));
+      if (options.texts && of_reference && !model.SameVocabulary(lockstep.reference()))
+        return DifferentVocabularies(paths.back(), paths[0]);
       runner.model = std::make_shared<Model>(std::move(model));
-    }
-    if (!lockstep.runners_.empty() && !runner.model->SameVocabulary(lockstep.reference())) {
-      return Error{
-          Code::kInvalid,
-          fmt::format("{} and {} have different vocabularies; their predictions can't be compared",
-                      paths.back(), paths[0]),
-          "compare a model with the file it was made from"};
+      ReleaseMappedPages(file.paths);
+      if (!of_reference) of_reference = std::move(file);
     }
     lockstep.runners_.push_back(std::move(runner));
   }
+  of_reference.reset();
+  // Headers with hundreds of thousands of texts were read, each a piece of its own: without this
+  // the pages stay ours.
+  malloc_trim(0);
   return lockstep;
 }
 

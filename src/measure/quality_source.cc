@@ -92,17 +92,38 @@ Status JudgingSource::PrepareToWrite(const std::optional<std::string>& language)
       chats_.push_back({model_.Tokenize(prompt.text, /*add_special=*/true), {}});
     }
   }
-  if (!options_.prompts_file) {
-    if (!chats_.empty()) record_.name += ", half of it answers to prompts";
-    if (options_.own_text) {
-      TRY(const std::string own, ReadSmallFile(*options_.own_text));
-      own_ = BeginningsOf(model_, own);
-      record_.name +=
-          fmt::format(", {} of it going on from {}", chats_.empty() ? "half" : "a quarter",
-                      NameOfFile(*options_.own_text));
-    }
+  if (options_.prompts_file) return CheckPromptLengths();
+  if (!chats_.empty()) record_.name += ", half of it answers to prompts";
+  if (options_.own_text) {
+    TRY(const std::string own, ReadSmallFile(*options_.own_text));
+    own_ = BeginningsOf(model_, own);
+    record_.name +=
+        fmt::format(", {} of it going on from {}", chats_.empty() ? "half" : "a quarter",
+                    NameOfFile(*options_.own_text));
   }
   return {};
+}
+
+// A prompt that fills its sequence leaves no room for an answer to judge.
+Status JudgingSource::CheckPromptLengths() {
+  const auto room = static_cast<size_t>(SequenceTokens());
+  const auto filling = std::count_if(chats_.begin(), chats_.end(), [&](const ChatTokens& chat) {
+    return chat.opening.size() >= room;
+  });
+  if (filling == 0) return {};
+  const std::string how_long = fmt::format("{} of {} prompts of {} fill a sequence of {} tokens",
+                                           filling, chats_.size(), record_.file, room);
+  if (static_cast<size_t>(filling) == chats_.size()) {
+    return Error{Code::kInvalid,
+                 how_long + ": there would be no answer to judge, only the prompts themselves",
+                 options_.last ? "give shorter prompts" : "give a larger --chunk"};
+  }
+  record_.notes.push_back(how_long + ", so that of these the prompt itself is judged, no answer");
+  return {};
+}
+
+int JudgingSource::SequenceTokens() const {
+  return options_.last ? std::min(kGeneratedTokens, options_.chunk) : options_.chunk;
 }
 
 // Beginnings of the next round.
@@ -132,9 +153,7 @@ std::vector<Beginning> JudgingSource::Begin() {
 
 Result<TokenText> JudgingSource::Round(double seconds, const Beat& beat) {
   GenerateOptions generate;
-  generate.chunk = length_ > 0     ? length_
-                   : options_.last ? std::min(kGeneratedTokens, options_.chunk)
-                                   : options_.chunk;
+  generate.chunk = length_ > 0 ? length_ : SequenceTokens();
   generate.seconds = seconds;
   generate.seed = kJudgingSeed + rounds_;
   generate.beginnings = Begin();

@@ -37,6 +37,8 @@ class JudgingSource {
       : model_(model), settings_(settings), options_(options) {}
   Status ReadFile();
   Status PrepareToWrite(const std::optional<std::string>& language);
+  Status CheckPromptLengths();
+  int SequenceTokens() const;  // of those that are generated
   Status WriteRounds(const Beat& beat);
   Status WriteDeep(const Beat& beat);
   Result<TokenText> Round(double seconds, const Beat& beat);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/stats_json.h"
+
 namespace trimma {
 namespace {
 
@@ -72,8 +74,6 @@ Decision Better(const std::vector<ChunkSums>& klds, double level) {
   decision.answer = decision.settled ? "better" : "open";
   return decision;
 }
-
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 }  // namespace
 

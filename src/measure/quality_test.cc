@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 
 #include "hardware/temp_tree.h"
+#include "measure/answers.h"
 #include "support/tiny_model.h"
 
 namespace trimma {
@@ -63,6 +65,47 @@ TEST_F(QualityTest, AModelDoesNotDivergeFromItself) {
   EXPECT_GE(q.chunks, 10);
   // The second half, and the last token predicts one that isn't there: 31 of 64.
   EXPECT_EQ(q.tokens, q.chunks * 31);
+}
+
+// With a question open it would otherwise go on to the end of the text and the time.
+TEST_F(QualityTest, AModelWithoutNumbersIsRefusedAtOnceHoweverMuchWasAsked) {
+  TinyModelOptions shape;
+  shape.type = tensor_type::kF32;
+  TinyModel broken = MakeTinyModel(shape);
+  for (size_t i = 0; i < broken.tensors.size(); ++i) {
+    if (broken.tensors[i].name != "output_norm.weight") continue;
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    broken.data[i].replace(0, sizeof nan, reinterpret_cast<const char*>(&nan), sizeof nan);
+  }
+  tree_.Write("nan.gguf", Assemble(broken));
+  QualityOptions options = OnText();
+  options.questions.max_kld = 0.01;
+  double furthest = 0;
+  const auto judged = JudgeQuality(Model("tiny.gguf"), {Model("nan.gguf")}, options,
+                                   [&](double share) { furthest = std::max(furthest, share); });
+  ASSERT_FALSE(judged.ok());
+  EXPECT_EQ(judged.error().code, Code::kInvalid);
+  EXPECT_NE(judged.error().what.find("not finite"), std::string::npos) << judged.error().what;
+  EXPECT_EQ(furthest, 0) << "the first chunk tells";
+  const auto answers = AnswerPrompts(Model("nan.gguf"), {"Why?"}, 50);
+  ASSERT_FALSE(answers.ok());
+  EXPECT_NE(answers.error().what.find("not finite"), std::string::npos) << answers.error().what;
+}
+
+TEST_F(QualityTest, PromptsThatLeaveNoRoomForAnswersAreSaid) {
+  QualityOptions options;
+  options.chunk = 64;
+  options.generate_seconds = 1;
+  options.prompts_file = tree_ / "prompts.txt";
+  tree_.Write("prompts.txt", std::string(100, 'x') + "\nshort\n");
+  const auto some = JudgeQuality(Model("tiny.gguf"), {Model("bent.gguf")}, options);
+  ASSERT_TRUE(some.ok()) << some.error().what;
+  ASSERT_EQ(some->text.notes.size(), 1U);
+  EXPECT_NE(some->text.notes[0].find("1 of 2 prompts of prompts.txt fill"), std::string::npos);
+  tree_.Write("prompts.txt", std::string(100, 'x') + "\n");
+  const auto none = JudgeQuality(Model("tiny.gguf"), {Model("bent.gguf")}, options);
+  ASSERT_FALSE(none.ok());
+  EXPECT_NE(none.error().hint.find("--chunk"), std::string::npos) << none.error().what;
 }
 
 TEST_F(QualityTest, CandidatesAreJudgedInTheirOrder) {

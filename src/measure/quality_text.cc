@@ -36,7 +36,8 @@ Json ToJson(const JudgingText& text) {
           {"prompted_in", text.prompted_in},
           {"languages", languages},
           {"tokens", text.tokens},
-          {"overlap", text.overlap}};
+          {"overlap", text.overlap},
+          {"notes", text.notes}};
 }
 
 JudgingText JudgingTextFromJson(const Json& json) {
@@ -54,6 +55,7 @@ JudgingText JudgingTextFromJson(const Json& json) {
   }
   text.tokens = json.at("tokens");
   text.overlap = json.at("overlap");
+  if (json.contains("notes")) text.notes = json["notes"].get<std::vector<std::string>>();
   return text;
 }
 

@@ -22,6 +22,7 @@ struct JudgingText {
   std::vector<LanguageShare> languages;  // what the chunks look like, most first
   int64_t tokens = 0;                    // evaluated, scored or not
   double overlap = 0;  // share of a deep chunk's tokens that it has in common with the next
+  std::vector<std::string> notes;  // what its reader should know, one sentence each
   bool operator==(const JudgingText&) const = default;
 };
 

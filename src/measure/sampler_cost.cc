@@ -1,17 +1,8 @@
 #include "measure/sampler_cost.h"
 
+#include "base/stats_json.h"
+
 namespace trimma {
-namespace {
-
-Json SpreadToJson(const Spread& s) {
-  return {{"median", s.median}, {"low", s.low}, {"high", s.high}, {"n", s.n}};
-}
-
-Spread SpreadFromJson(const Json& json) {
-  return {json.at("median"), json.at("low"), json.at("high"), json.at("n")};
-}
-
-}  // namespace
 
 size_t CheapestEqual(const std::vector<SamplerOrder>& orders) {
   size_t cheapest = 0;
@@ -29,11 +20,11 @@ Json ToJson(const SamplerCost& cost) {
                       {"group", order.group},
                       {"same", order.group == cost.orders[0].group},
                       {"difference", order.difference},
-                      {"us", SpreadToJson(order.us)}});
+                      {"us", ToJson(order.us)}});
   }
   return {{"vocabulary", cost.vocabulary},
           {"positions", cost.positions},
-          {"decode_ms", SpreadToJson(cost.decode_ms)},
+          {"decode_ms", ToJson(cost.decode_ms)},
           {"orders", orders}};
 }
 

@@ -53,6 +53,28 @@ Result<std::vector<SpeedTrial>> MeasureTogether(const std::vector<SpeedSubject>&
 
 }  // namespace
 
+bool SamePlacement(const SpeedSubject& a, const SpeedSubject& b) {
+  const RuntimeSettings& s = a.settings;
+  const RuntimeSettings& t = b.settings;
+  return a.path == b.path && s.gpu_layers == t.gpu_layers && s.use_gpu == t.use_gpu &&
+         s.host_tensors == t.host_tensors && s.load_mode == t.load_mode && s.repack == t.repack;
+}
+
+bool SameContext(const SpeedSubject& a, const SpeedSubject& b) {
+  const RuntimeSettings& s = a.settings;
+  const RuntimeSettings& t = b.settings;
+  return SamePlacement(a, b) && s.batch == t.batch && s.ubatch == t.ubatch &&
+         s.flash_attention == t.flash_attention && s.kv_k == t.kv_k && s.kv_v == t.kv_v &&
+         s.parallel == t.parallel;
+}
+
+std::vector<int> DividedRounds(int rounds, int processes) {
+  const int count = std::max(1, std::min(rounds, processes));
+  std::vector<int> divided(static_cast<size_t>(count), rounds / count);
+  for (int i = 0; i < rounds % count; ++i) ++divided[static_cast<size_t>(i)];
+  return divided;
+}
+
 SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
   SpeedTrial merged = runs.front();
   if (runs.size() == 1) return merged;
@@ -61,6 +83,7 @@ SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
   merged.speed.decode_samples.clear();
   merged.speed.sample_seconds.clear();
   merged.speed.conditions = {};
+  merged.speed.prefill_energy = merged.speed.decode_energy = std::nullopt;
   std::vector<double> prefill;
   std::vector<double> decode;
   std::vector<double> ttft;
@@ -70,6 +93,11 @@ SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
   };
   const auto append = [](std::vector<double>& to, const std::vector<double>& from, double shift) {
     for (const double value : from) to.push_back(value + shift);
+  };
+  const auto addup = [](std::optional<EnergyUse>& to, const std::optional<EnergyUse>& from) {
+    if (!from) return;
+    if (!to) to.emplace();
+    to->Add(*from);
   };
   SpeedConditions& all = merged.speed.conditions;
   double others_seconds = 0;
@@ -87,6 +115,8 @@ SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
     append(merged.speed.prefill_samples, run.speed.prefill_samples, 0);
     append(merged.speed.decode_samples, run.speed.decode_samples, 0);
     append(merged.speed.sample_seconds, run.speed.sample_seconds, all.seconds);
+    addup(merged.speed.prefill_energy, run.speed.prefill_energy);
+    addup(merged.speed.decode_energy, run.speed.decode_energy);
     if (!run.log_gains.empty()) merged.log_gains.push_back(MedianSpread(run.log_gains).median);
     const SpeedConditions& its = run.speed.conditions;
     all.warm_ups += its.warm_ups;
@@ -115,22 +145,32 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
   const auto elapsed = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
+  const std::vector<int> rounds = DividedRounds(options.rounds, options.processes);
+  const auto processes = static_cast<int>(rounds.size());
   SpeedOptions each = options;
-  each.rounds = (options.rounds + options.processes - 1) / options.processes;
-  each.min_rounds = std::min(options.min_rounds, each.rounds);
-  each.budget_seconds = options.budget_seconds / options.processes;
+  each.budget_seconds = options.budget_seconds / processes;
   each.load_repeats = std::min(options.load_repeats, 1);
   std::vector<std::vector<SpeedTrial>> runs(candidates.size());
   double furthest = 0;
-  for (int process = 0; process < options.processes; ++process) {
+  for (int process = 0; process < processes; ++process) {
     // As with rounds: without time, three are done.
     if (process >= options.min_rounds && elapsed() > options.budget_seconds) break;
+    each.rounds = rounds[static_cast<size_t>(process)];
+    each.min_rounds = std::min(options.min_rounds, each.rounds);
     each.seed = options.seed + static_cast<uint32_t>(process);
-    TRY(const auto trials, MeasureTogether(candidates, each, [&](double share) {
-          furthest = std::max(furthest, (process + share) / options.processes);
+    // Whoever failed once has its result.
+    std::vector<size_t> left;
+    std::vector<SpeedSubject> subjects;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (!runs[i].empty() && runs[i].back().error) continue;
+      left.push_back(i);
+      subjects.push_back(candidates[i]);
+    }
+    TRY(const auto trials, MeasureTogether(subjects, each, [&](double share) {
+          furthest = std::max(furthest, (process + share) / processes);
           if (progress) progress(furthest);
         }));
-    for (size_t i = 0; i < trials.size(); ++i) runs[i].push_back(trials[i]);
+    for (size_t i = 0; i < trials.size(); ++i) runs[left[i]].push_back(trials[i]);
   }
   std::vector<SpeedTrial> merged;
   for (const auto& of_candidate : runs) merged.push_back(MergeTrials(of_candidate));

@@ -15,6 +15,7 @@
 
 #include "base/stats.h"
 #include "engine/runtime.h"
+#include "hardware/energy.h"
 
 namespace trimma {
 
@@ -43,6 +44,9 @@ struct Speed {
   std::vector<double> prefill_samples;  // raw, in the order taken
   std::vector<double> decode_samples;
   std::vector<double> sample_seconds;  // when they began, from the first one's beginning on
+  // What the cards used in all visits together; nullopt: nothing on a card, or it doesn't tell.
+  std::optional<EnergyUse> prefill_energy;
+  std::optional<EnergyUse> decode_energy;
   SpeedConditions conditions;
 };
 
@@ -59,12 +63,22 @@ struct SpeedSubject {
   Phases phases = Phases::kBoth;
 };
 
+// Settings under which weights lie alike in memory.
+bool SamePlacement(const SpeedSubject& a, const SpeedSubject& b);
+// Settings that one context serves: threads are set anew for each visit.
+bool SameContext(const SpeedSubject& a, const SpeedSubject& b);
+
 // What time is asked about: so many users, each with a prompt, and an answer of so many tokens.
 // A setting with fewer parallel sequences than users serves them in turns.
 struct Exchange {
   int answer_tokens = 128;  // 0: the prompt alone counts
   int users = 1;
 };
+
+// Processes whose figures become an interval: the fewest of which the smallest and the largest hold
+// the median with 99 %. What processes differ by comes in waves, which costs an interval some of
+// that (docs/measuring.md).
+inline constexpr int kSpeedProcesses = 8;
 
 struct SpeedOptions {
   int prompt_tokens = 512;
@@ -101,7 +115,8 @@ struct SpeedTrial {
 };
 
 // Measures all candidates in one child process, their models loaded together. The result has their
-// order. One that takes the child down, or hangs, has failed; the others are measured without it.
+// order. One that takes the child down, or hangs, has failed, which is its result: the others are
+// measured without it, in the processes that follow too.
 // `progress` gets the share done, 0 to 1.
 Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
                                              const SpeedOptions& options,
@@ -117,6 +132,9 @@ std::vector<double> ExchangeSeconds(const Speed& speed, int answer_tokens);
 // settings that decode `parallel` sequences at once.
 double ExchangeTime(const Exchange& exchange, int decode_tokens, int parallel, double prefill,
                     double decode);
+
+// Rounds of each of so many processes: as even as they can be, `rounds` together.
+std::vector<int> DividedRounds(int rounds, int processes);
 
 // The options and trials on their way between the processes.
 Json ToJson(const SpeedOptions& options);

@@ -12,6 +12,9 @@ struct Visit {
   std::optional<double> prefill;
   std::optional<double> decode;
   double at = 0;
+  // Joules of the cards meanwhile; nullopt: nobody told.
+  std::optional<double> prefill_joules = std::nullopt;
+  std::optional<double> decode_joules = std::nullopt;
 };
 
 // Whether warm: the last time is no more than 5 % shorter than the one before it, `needed` times

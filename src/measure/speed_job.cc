@@ -40,6 +40,13 @@ bool WasInterrupted(const Error& error) {
   return error.code == Code::kInterrupted || error.code == Code::kTerminated;
 }
 
+void AddEnergy(std::optional<EnergyUse>& to, const std::optional<double>& joules, double seconds,
+               int tokens) {
+  if (!joules) return;
+  if (!to) to.emplace();
+  to->Add({*joules, seconds, static_cast<double>(tokens)});
+}
+
 class SpeedRun {
  public:
   SpeedRun(const SpeedOptions& options, const Emit& emit)
@@ -139,6 +146,9 @@ Status SpeedRun::Prepare(const Json& subjects) {
     candidates_.push_back(std::move(candidate));
   }
   if (candidates_.empty()) return Error{Code::kUsage, "no settings to measure", ""};
+  const bool on_card = std::any_of(candidates_.begin(), candidates_.end(),
+                                   [](const Candidate& c) { return UsesCard(c.subject.settings); });
+  if (on_card) visitor_.WatchEnergy();
   if (options_.race) {
     for (const Phases phases : {Phases::kPrefill, Phases::kDecode, Phases::kBoth}) {
       std::vector<size_t> runners = {0};
@@ -325,10 +335,12 @@ Speed SpeedRun::Summarise(const Candidate& candidate) const {
     if (visit.prefill) {
       speed.prefill_samples.push_back(options_.prompt_tokens / *visit.prefill);
       ttft.push_back(*visit.prefill * 1000);
+      AddEnergy(speed.prefill_energy, visit.prefill_joules, *visit.prefill, options_.prompt_tokens);
     }
     if (visit.decode) {
       const int tokens = options_.decode_tokens * candidate.subject.settings.parallel;
       speed.decode_samples.push_back(tokens / *visit.decode);
+      AddEnergy(speed.decode_energy, visit.decode_joules, *visit.decode, tokens);
     }
     speed.sample_seconds.push_back(visit.at - start_);
   }

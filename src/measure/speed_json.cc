@@ -1,19 +1,11 @@
 // Speeds, options and trials as JSON.
 #include <string>
 
+#include "base/stats_json.h"
 #include "measure/speed.h"
 
 namespace trimma {
 namespace {
-
-Json SpreadToJson(const Spread& s) {
-  return {{"median", s.median}, {"low", s.low}, {"high", s.high}, {"n", s.n}};
-}
-
-Spread SpreadFromJson(const Json& json) {
-  return {json.value("median", 0.0), json.value("low", 0.0), json.value("high", 0.0),
-          json.value("n", int64_t{0})};
-}
 
 template <typename T>
 Json OrNull(const std::optional<T>& value) {
@@ -51,6 +43,25 @@ SpeedConditions ConditionsFrom(const Json& json) {
   return c;
 }
 
+Json ToJson(const std::optional<EnergyUse>& use) {
+  if (!use) return nullptr;
+  return {{"joules", use->joules}, {"seconds", use->seconds}, {"tokens", use->tokens}};
+}
+
+std::optional<EnergyUse> EnergyFrom(const Json& json, const char* phase) {
+  const Json use = json.value("energy", Json::object()).value(phase, Json());
+  if (use.is_null()) return std::nullopt;
+  return EnergyUse{use.at("joules"), use.at("seconds"), use.at("tokens")};
+}
+
+Json PerToken(const Speed& speed) {
+  const auto of = [](const std::optional<EnergyUse>& use) {
+    return use ? OrNull(JoulesPerToken(*use)) : Json();
+  };
+  if (!speed.prefill_energy && !speed.decode_energy) return nullptr;
+  return {{"prefill", of(speed.prefill_energy)}, {"decode", of(speed.decode_energy)}};
+}
+
 const char* NameOf(Phases phases) {
   return phases == Phases::kPrefill ? "prefill" : phases == Phases::kDecode ? "decode" : "both";
 }
@@ -62,10 +73,10 @@ Phases PhasesFrom(const std::string& name) {
 }  // namespace
 
 Json ToJson(const Speed& speed) {
-  return {{"prefill_tps", SpreadToJson(speed.prefill_tps)},
-          {"decode_tps", SpreadToJson(speed.decode_tps)},
-          {"ttft_ms", SpreadToJson(speed.ttft_ms)},
-          {"load_ms", SpreadToJson(speed.load_ms)},
+  return {{"prefill_tps", ToJson(speed.prefill_tps)},
+          {"decode_tps", ToJson(speed.decode_tps)},
+          {"ttft_ms", ToJson(speed.ttft_ms)},
+          {"load_ms", ToJson(speed.load_ms)},
           {"prompt_tokens", speed.prompt_tokens},
           {"decode_tokens", speed.decode_tokens},
           {"depth", speed.depth},
@@ -73,6 +84,9 @@ Json ToJson(const Speed& speed) {
            {{"prefill_tps", speed.prefill_samples},
             {"decode_tps", speed.decode_samples},
             {"at_seconds", speed.sample_seconds}}},
+          {"energy_j_per_token", PerToken(speed)},
+          {"energy",
+           {{"prefill", ToJson(speed.prefill_energy)}, {"decode", ToJson(speed.decode_energy)}}},
           {"conditions", ToJson(speed.conditions)}};
 }
 
@@ -92,6 +106,8 @@ Result<Speed> SpeedFromJson(const Json& json) {
     // Absent in records of versions before 0.2.
     if (samples.contains("at_seconds"))
       speed.sample_seconds = samples["at_seconds"].get<std::vector<double>>();
+    speed.prefill_energy = EnergyFrom(json, "prefill");
+    speed.decode_energy = EnergyFrom(json, "decode");
     if (json.contains("conditions")) speed.conditions = ConditionsFrom(json["conditions"]);
     return speed;
   } catch (const nlohmann::json::exception& e) {

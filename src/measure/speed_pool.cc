@@ -5,21 +5,6 @@
 
 namespace trimma {
 
-bool SamePlacement(const SpeedSubject& a, const SpeedSubject& b) {
-  const RuntimeSettings& s = a.settings;
-  const RuntimeSettings& t = b.settings;
-  return a.path == b.path && s.gpu_layers == t.gpu_layers && s.use_gpu == t.use_gpu &&
-         s.host_tensors == t.host_tensors && s.load_mode == t.load_mode && s.repack == t.repack;
-}
-
-bool SameContext(const SpeedSubject& a, const SpeedSubject& b) {
-  const RuntimeSettings& s = a.settings;
-  const RuntimeSettings& t = b.settings;
-  return SamePlacement(a, b) && s.batch == t.batch && s.ubatch == t.ubatch &&
-         s.flash_attention == t.flash_attention && s.kv_k == t.kv_k && s.kv_v == t.kv_v &&
-         s.parallel == t.parallel;
-}
-
 // The context that a measurement needs: enough cells, no more, so that candidates with a long
 // context don't hold gigabytes while others are measured. Only filled cells cost time. Logits of
 // one token a slot, as llama-server reserves them.

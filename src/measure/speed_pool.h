@@ -22,11 +22,6 @@ struct Resident {
   bool fresh = true;  // not evaluated since it was made
 };
 
-// Settings under which weights lie alike in memory.
-bool SamePlacement(const SpeedSubject& a, const SpeedSubject& b);
-// Settings that one context serves: threads are set anew for each visit.
-bool SameContext(const SpeedSubject& a, const SpeedSubject& b);
-
 class SpeedPool {
  public:
   SpeedPool(const SpeedOptions& options, Beat& beat) : options_(options), beat_(beat) {}

@@ -231,6 +231,29 @@ TEST_F(SpeedTest, RoundsAreDividedAmongProcesses) {
   EXPECT_EQ(trials->front().speed.load_ms.n, 2);
 }
 
+TEST_F(SpeedTest, WhoFailsOnceIsNotTriedInTheNextProcess) {
+  RuntimeSettings impossible;
+  impossible.kv_k = impossible.kv_v = "q8_0";
+  impossible.flash_attention = FlashAttention::kOff;
+  SpeedOptions options = Short();
+  options.processes = 3;
+  options.rounds = 3;
+  const auto trials = MeasureSpeed({Subject(), Subject(impossible), Subject()}, options);
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_EQ(trials->at(0).speed.decode_tps.n, 3);
+  ASSERT_TRUE(trials->at(1).error.has_value());
+  EXPECT_EQ(trials->at(2).subject.settings, RuntimeSettings()) << "the others keep their place";
+  EXPECT_FALSE(trials->at(2).error.has_value());
+}
+
+TEST(SpeedValueTest, RoundsAreDividedEvenlyAndNoneIsAdded) {
+  EXPECT_EQ(DividedRounds(10, 8), (std::vector<int>{2, 2, 1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(DividedRounds(9, 9), std::vector<int>(9, 1));
+  EXPECT_EQ(DividedRounds(36, 9), std::vector<int>(9, 4));
+  EXPECT_EQ(DividedRounds(3, 8), std::vector<int>(3, 1));
+  EXPECT_EQ(DividedRounds(5, 1), std::vector<int>{5});
+}
+
 TEST_F(SpeedTest, WhatCannotBeMeasuredIsAnError) {
   EXPECT_EQ(MeasureSpeed({{tree_ / "none.gguf", {}, Phases::kBoth}}, Short()).error().code,
             Code::kNotFound);
@@ -250,6 +273,7 @@ Speed SomeSpeed() {
   speed.decode_samples = {10, 9, 11};
   speed.sample_seconds = {0, 0.5, 1};
   speed.conditions.others_share = 0.25;
+  speed.decode_energy = {30, 2, 60};
   return speed;
 }
 
@@ -260,6 +284,9 @@ TEST(SpeedValueTest, JsonRoundTrip) {
   EXPECT_EQ(ToJson(*back), ToJson(speed));
   EXPECT_EQ(back->prefill_tps, speed.prefill_tps);
   EXPECT_EQ(back->depth, 7);
+  EXPECT_DOUBLE_EQ(ToJson(speed)["energy_j_per_token"]["decode"].get<double>(), 0.5);
+  EXPECT_TRUE(ToJson(speed)["energy_j_per_token"]["prefill"].is_null());
+  EXPECT_TRUE(ToJson(Speed())["energy_j_per_token"].is_null()) << "where nobody tells";
 }
 
 TEST(SpeedValueTest, RecordsWithoutTimesAreRead) {
@@ -292,6 +319,8 @@ TEST(SpeedValueTest, OfSeveralProcessesEachGivesOneFigure) {
   EXPECT_EQ(merged.speed.decode_samples.size(), 6U);
   EXPECT_EQ(merged.speed.sample_seconds, (std::vector<double>{0, 0.5, 1, 10, 10.5, 11}));
   EXPECT_EQ(merged.log_gains, (std::vector<double>{0.2, 1.2}));
+  EXPECT_DOUBLE_EQ(merged.speed.decode_energy->joules, 60);
+  EXPECT_DOUBLE_EQ(*JoulesPerToken(*merged.speed.decode_energy), 0.5);
   EXPECT_DOUBLE_EQ(*merged.speed.conditions.others_share, 0.25);
   runs[1].error = Error{Code::kNoFit, "no memory", ""};
   EXPECT_TRUE(MergeTrials(runs).error.has_value());

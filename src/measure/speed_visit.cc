@@ -18,7 +18,17 @@ double Since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+std::optional<double> Difference(const std::optional<double>& before,
+                                 const std::optional<double>& after) {
+  if (!before || !after) return std::nullopt;
+  return *after - *before;
+}
+
 }  // namespace
+
+bool UsesCard(const RuntimeSettings& settings) {
+  return settings.use_gpu && settings.gpu_layers != 0;
+}
 
 SpeedVisitor::SpeedVisitor(const SpeedOptions& options, Beat& beat)
     : options_(options), beat_(beat) {}
@@ -127,17 +137,23 @@ Result<Visit> SpeedVisitor::Measure(Resident& resident, const SpeedSubject& subj
   TRY_STATUS(Decode(resident, settings.parallel, 1));
   Return(resident, settings.parallel);
   Visit visit;
+  const bool on_card = meter_ && UsesCard(settings);
+  const auto joules = [&] { return on_card ? meter_->Joules() : std::nullopt; };
   beat_.Alive();
   visit.at = Now();
   if (phases != Phases::kDecode) {
     TRY_STATUS(Fill(resident, settings.parallel));
+    const auto before = joules();
     TRY(visit.prefill, Prefill(resident, options_.prompt_tokens));
+    visit.prefill_joules = Difference(before, joules());
     Return(resident, settings.parallel);
   }
   if (phases != Phases::kPrefill) {
     TRY_STATUS(Fill(resident, settings.parallel));
     beat_.Alive();
+    const auto before = joules();
     TRY(visit.decode, Decode(resident, settings.parallel, options_.decode_tokens));
+    visit.decode_joules = Difference(before, joules());
     Return(resident, settings.parallel);
   }
   return visit;

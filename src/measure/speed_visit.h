@@ -2,12 +2,17 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <vector>
 
 #include "measure/beat.h"
 #include "measure/speed_anchor.h"
 #include "measure/speed_pool.h"
 
 namespace trimma {
+
+// Whether layers are to be on a card, if there is one.
+bool UsesCard(const RuntimeSettings& settings);
 
 class SpeedVisitor {
  public:
@@ -18,6 +23,9 @@ class SpeedVisitor {
 
   // Times these phases. The first token after a change of settings isn't timed.
   Result<Visit> Measure(Resident& resident, const SpeedSubject& subject, Phases phases);
+
+  // From now on visits tell what cards use, where there is a meter.
+  void WatchEnergy() { meter_ = EnergyMeter::Open(); }
 
   // Seconds since this visitor was made.
   double Now() const;
@@ -32,6 +40,7 @@ class SpeedVisitor {
   SpeedOptions options_;
   Beat& beat_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::optional<EnergyMeter> meter_;
   const Model* words_of_ = nullptr;
   std::vector<Token> words_;
 };

@@ -7,6 +7,7 @@
 #include "base/build_info.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "report/answer_text.h"
 #include "report/compare_text.h"
 #include "report/html.h"
 #include "report/page_parts.h"
@@ -31,7 +32,7 @@ std::string Lines(const std::string& text) {
   std::string html;
   for (const std::string& line : Split(text, '\n')) {
     if (!html.empty()) html += "<br>";
-    html += Html(line);
+    html += Html(WithBlanks(line));
   }
   return html;
 }
@@ -72,8 +73,8 @@ std::string SpeedSection(const Comparison& comparison) {
   std::string html = std::move(table).Finish();
   if (any)
     html += Paragraph(
-        "Medians with the interval that holds the true median with 95 %; all models "
-        "measured in turns.",
+        "Medians of several processes' figures, with the interval that holds the true median with "
+        "95 % (of fewer than six, the range of all); all models measured in turns.",
         "muted");
   return Section("models", any ? "Models and speed" : "Models", html);
 }

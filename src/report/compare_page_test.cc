@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "report/answer_text.h"
 #include "report/compare_text.h"
 
 namespace trimma {
@@ -33,6 +34,14 @@ TEST(ComparePageTest, ForeignTextIsEscaped) {
     EXPECT_EQ(page.find(markup), std::string::npos) << markup;
   EXPECT_NE(page.find("&lt;i&gt;fruit"), std::string::npos);
   EXPECT_NE(page.find("red apples<br>and &lt;script&gt;"), std::string::npos);
+}
+
+TEST(ComparePageTest, TabsOfAnAnswerAreBlanks) {
+  Comparison comparison = TwoModels();
+  comparison.answers[0].answers[1].answer.text = "red\tplums";
+  const std::string page = RenderComparePage(comparison);
+  EXPECT_NE(page.find("red </span><mark>plums"), std::string::npos);
+  EXPECT_EQ(OneLine("a\tb\n\n c\x1b", 100), "a b c?");
 }
 
 TEST(ComparePageTest, WhatPartsIsMarked) {

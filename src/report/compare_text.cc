@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "report/answer_text.h"
 #include "report/table.h"
 
 namespace trimma {
@@ -17,11 +18,6 @@ constexpr size_t kAnswerBytes = 1200;
 constexpr size_t kBranchBytes = 160;  // of what follows where two answers part
 
 // Several lines as one.
-std::string OneLine(std::string text, size_t most) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return SafeText(text, most);
-}
-
 // A path's last part, where no other model's is the same.
 std::string ShortName(const Comparison& comparison, size_t model) {
   const auto last = [&](size_t m) {

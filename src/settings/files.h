@@ -33,6 +33,10 @@ Result<ConfigEdit> EditConfigToml(const std::string& text, const Applied& applie
 // PARAMETER num_batch is the *physical* batch: Ollama passes it to llama-server as both -b and -ub.
 Result<std::string> RenderModelfile(const Applied& applied);
 
+// What of these settings neither a Modelfile nor the environment of `ollama serve` can say, in
+// words; Ollama's own choice stands there instead.
+std::vector<std::string> NotHeldByOllama(const RuntimeSettings& settings);
+
 // A models preset of llama-server (--models-preset FILE). A name that its grammar can't hold, or
 // would change ("gemma3:4b" would become "gemma3:4B"), becomes a plain section name, with the
 // original as alias where an alias can hold it. kInvalid if the model's path can't be written.

@@ -26,6 +26,17 @@ std::string FromPath(const std::string& path) {
 
 }  // namespace
 
+std::vector<std::string> NotHeldByOllama(const RuntimeSettings& settings) {
+  std::vector<std::string> lost;
+  if (settings.load_mode == LoadMode::kMappedLocked)
+    lost.emplace_back("weights locked in memory (load mode mmap+mlock)");
+  if (!settings.repack) lost.emplace_back("weights left as they lie in the file (no repacking)");
+  if (settings.threads_batch && settings.threads_batch != settings.threads)
+    lost.push_back(fmt::format("{} threads for prefill alone", *settings.threads_batch));
+  if (!settings.host_tensors.empty()) lost.emplace_back("tensors kept on the host by name");
+  return lost;
+}
+
 Result<std::string> RenderModelfile(const Applied& applied) {
   TRY_STATUS(CheckApplied(applied));
   if (!KeptByOllama(applied.model_path)) {
@@ -59,6 +70,8 @@ Result<std::string> RenderModelfile(const Applied& applied) {
       "PARAMETER temperature {}\n"
       "PARAMETER top_p {}\n",
       settings.ubatch, FloatText(applied.sampling.temperature), FloatText(applied.sampling.top_p));
+  for (const std::string& lost : NotHeldByOllama(settings))
+    text += fmt::format("# Ollama has no setting for this, so that it is left out: {}\n", lost);
   return text;
 }
 

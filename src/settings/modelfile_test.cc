@@ -55,6 +55,18 @@ TEST(RenderModelfileTest, NoLayersAreNoCardToOllama) {
 }
 
 // Ollama passes num_batch as -b and as -ub: the logical size there would grow the buffers.
+TEST(RenderModelfileTest, WhatOllamaCannotHoldIsSaid) {
+  EXPECT_TRUE(NotHeldByOllama({}).empty());
+  Applied applied = Example();
+  applied.settings.load_mode = LoadMode::kMappedLocked;
+  applied.settings.repack = false;
+  const auto lost = NotHeldByOllama(applied.settings);
+  ASSERT_EQ(lost.size(), 2U);
+  const auto text = RenderModelfile(applied);
+  ASSERT_TRUE(text.ok());
+  for (const std::string& words : lost) EXPECT_NE(text->find(": " + words), std::string::npos);
+}
+
 TEST(RenderModelfileTest, NumBatchIsThePhysicalBatch) {
   EXPECT_TRUE(HasLine(*RenderModelfile(Example()), "PARAMETER num_batch 256"));
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
+#include <span>
 
 namespace trimma {
 namespace {
@@ -34,19 +36,19 @@ std::vector<const TuneTrialResult*> Promising(const std::vector<TuneTrialResult>
 }
 
 // Every choice of one value, or none, for each of these knobs, on top of `base`.
-std::vector<Variation> Product(const RuntimeSettings& base, const std::string& base_what,
-                               const std::vector<TuneTrialResult>& alone,
-                               std::span<const Knob> knobs, Phases phases) {
-  std::vector<Variation> product = {{base_what, base, phases, knobs[0]}};
+std::vector<Combination> Product(const Combination& base, const std::vector<TuneTrialResult>& alone,
+                                 std::span<const Knob> knobs) {
+  std::vector<Combination> product = {base};
   for (const Knob knob : knobs) {
     const size_t before = product.size();
     for (const TuneTrialResult* value : Promising(alone, knob)) {
       for (size_t i = 0; i < before; ++i) {
-        Variation variation = product[i];
-        Apply(knob, value->variation.settings, variation.settings);
-        variation.what +=
-            fmt::format("{}{}", variation.what.empty() ? "" : ", ", value->variation.what);
-        product.push_back(std::move(variation));
+        Combination more = product[i];
+        Apply(knob, value->variation.settings, more.variation.settings);
+        more.variation.what +=
+            fmt::format("{}{}", more.variation.what.empty() ? "" : ", ", value->variation.what);
+        more.promise += std::log(value->gain.mean);
+        product.push_back(std::move(more));
       }
     }
   }
@@ -114,6 +116,18 @@ const char* NameOf(TrialOutcome outcome) {
   return "no difference";
 }
 
+void Hidden::Add(Phases phases, double log_gain) {
+  double& most = phases == Phases::kPrefill ? prefill : phases == Phases::kDecode ? decode : whole;
+  most = std::max(most, log_gain);
+}
+
+double Hidden::largest() const { return std::max({prefill, decode, whole}); }
+
+double MaySave(const Hidden& hidden, const PhaseSeconds& seconds) {
+  const double apart = Whole(seconds, hidden.prefill, hidden.decode);
+  return 1 - std::min(1 / apart, std::exp(-hidden.whole));
+}
+
 TrialOutcome Compare(const MeanInterval& gain) {
   if (gain.low > 1 + kFelt) return TrialOutcome::kFaster;
   if (gain.high < 1 - kFelt) return TrialOutcome::kSlower;
@@ -153,34 +167,55 @@ std::vector<Combination> Combinations(const RuntimeSettings& defaults,
                                       const std::vector<TuneTrialResult>& alone) {
   std::vector<Combination> combinations;
   const std::array decode_knobs = {Knob::kThreads};
-  const auto add = [&](const std::vector<Variation>& variations, bool shared, size_t least) {
-    for (const Variation& variation : variations) {
-      const auto changes =
-          static_cast<size_t>(std::count(variation.what.begin(), variation.what.end(), ',') +
-                              (IsNone(variation) ? 0 : 1));
-      if (changes >= least) combinations.push_back({variation, shared});
+  const auto add = [&](const std::vector<Combination>& product, size_t least) {
+    for (const Combination& combination : product) {
+      const std::string& what = combination.variation.what;
+      const auto changes = static_cast<size_t>(std::count(what.begin(), what.end(), ',') +
+                                               (IsNone(combination.variation) ? 0 : 1));
+      if (changes >= least) combinations.push_back(combination);
     }
   };
+  const auto base = [](const RuntimeSettings& settings, const std::string& what, Phases phases) {
+    Combination plain;
+    plain.variation = {what, settings, phases, kPrefillKnobs[0]};
+    return plain;
+  };
   // Alone they are known already.
-  add(Product(defaults, "", alone, kPrefillKnobs, Phases::kPrefill), false, 2);
+  add(Product(base(defaults, "", Phases::kPrefill), alone, kPrefillKnobs), 2);
   const RuntimeSettings shared = SharedWinners(defaults, alone);
   if (!(shared == defaults)) {
     std::string what;
+    double promise = 0;
     for (const Knob knob : kSharedKnobs) {
       for (const TuneTrialResult* value : Promising(alone, knob)) {
         RuntimeSettings applied = shared;
         Apply(knob, value->variation.settings, applied);
         if (applied == shared) {
           what += fmt::format("{}{}", what.empty() ? "" : " and ", value->variation.what);
+          promise += std::log(value->gain.mean);
           break;
         }
       }
     }
-    add(Product(shared, what, alone, kPrefillKnobs, Phases::kPrefill), true, 1);
-    add(Product(shared, what, alone, decode_knobs, Phases::kDecode), true, 1);
+    for (const Phases phases : {Phases::kPrefill, Phases::kDecode}) {
+      Combination under = base(shared, what, phases);
+      under.shared = true;
+      under.promise = promise;
+      const bool prefill = phases == Phases::kPrefill;
+      add(Product(under, alone, prefill ? std::span<const Knob>(kPrefillKnobs) : decode_knobs), 1);
+    }
   }
-  // Where they are too few for a race of their own, nothing new would be learned.
-  return combinations;
+  // Those that promise alike stay in their order.
+  std::vector<size_t> order(combinations.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    if (combinations[a].promise != combinations[b].promise)
+      return combinations[a].promise > combinations[b].promise;
+    return a < b;
+  });
+  std::vector<Combination> sorted;
+  for (const size_t i : order) sorted.push_back(combinations[i]);
+  return sorted;
 }
 
 std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
@@ -230,6 +265,7 @@ Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& 
     const auto prefill = Within(finalist.prefill_log_gains, error);
     const auto decode = Within(finalist.decode_log_gains, error);
     const auto high = [](const std::optional<Spread>& s) { return s ? s->high : kUnknown; };
+    const auto hide = [&](Phases phases, double log) { decision.may_hide.Add(phases, log); };
     Choice found;
     found.settings = finalist.settings;
     found.finalist = i;
@@ -244,7 +280,7 @@ Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& 
           found.prefill = Ratio(*prefill);
         } else {
           for (const Knob knob : kPrefillKnobs) Apply(knob, defaults, found.settings);
-          decision.may_hide = std::max(decision.may_hide, high(prefill));
+          hide(Phases::kPrefill, high(prefill));
         }
       }
       if (!(without_decode == finalist.settings)) {
@@ -252,13 +288,13 @@ Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& 
           found.decode = Ratio(*decode);
         } else {
           found.settings = Join(found.settings, defaults);
-          decision.may_hide = std::max(decision.may_hide, high(decode));
+          hide(Phases::kDecode, high(decode));
         }
       }
       if (found.decode.mean == 1 && found.prefill.mean == 1) continue;
     } else {
       if (!prefill || !decode) {
-        decision.may_hide = kUnknown;
+        hide(Phases::kBoth, kUnknown);
         continue;
       }
       found.prefill = Ratio(*prefill);
@@ -270,7 +306,7 @@ Choice Decide(const RuntimeSettings& defaults, const std::vector<Confirmation>& 
                   Whole(seconds, log(found.prefill.high), log(found.decode.high))};
     const bool proven = SameShared(finalist.settings, defaults) || found.gain.low > 1 + kFelt;
     if (!proven) {
-      decision.may_hide = std::max(decision.may_hide, log(found.gain.high));
+      hide(Phases::kBoth, log(found.gain.high));
     } else if (found.gain.mean > decision.gain.mean) {
       found.may_hide = decision.may_hide;
       decision = found;

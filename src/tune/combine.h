@@ -33,7 +33,9 @@ TuneTrialResult JudgeTrial(const Variation& variation, const SpeedTrial& trial);
 struct Combination {
   Variation variation;
   bool shared = false;  // under the winners that touch both phases
+  double promise = 0;   // logarithm of the gain that its parts had alone, together
 };
+// What promises most comes first.
 std::vector<Combination> Combinations(const RuntimeSettings& defaults,
                                       const std::vector<TuneTrialResult>& alone);
 
@@ -55,6 +57,17 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
                                        const std::vector<TuneTrialResult>& together,
                                        const PhaseSeconds& seconds);
 
+// How much better what wasn't proven may still be: logarithms of gains, 0 where nothing is open.
+struct Hidden {
+  double prefill = 0;  // in that phase alone
+  double decode = 0;
+  double whole = 0;  // by the exchange's time, of what touches both
+  void Add(Phases phases, double log_gain);
+  double largest() const;
+};
+// The share of the whole exchange's time that they may save together, 0 to 1.
+double MaySave(const Hidden& hidden, const PhaseSeconds& seconds);
+
 // A finalist measured afresh beside the defaults: logarithms of gains, phase by phase.
 struct Confirmation {
   RuntimeSettings settings;
@@ -68,8 +81,7 @@ struct Choice {
   MeanInterval gain = {1, 1, 1};     // time of the default / time of these, by the exchange
   MeanInterval prefill = {1, 1, 1};  // of the prompt alone
   MeanInterval decode = {1, 1, 1};
-  // A finalist may be better by so much (logarithm), though it isn't proven; 0 if none.
-  double may_hide = 0;
+  Hidden may_hide;  // in finalists that weren't proven
 };
 
 // The defaults, unless a finalist is proven faster by more than is felt: its median gain, exact by

@@ -100,6 +100,30 @@ TEST(CombinationsTest, UnderASharedWinnerEverythingIsTriedAgain) {
   }
 }
 
+TEST(CombinationsTest, WhatPromisesMostComesFirst) {
+  const auto found =
+      Combinations({}, {Ubatch(64, 1.2), Ubatch(128, 1.3), PrefillThreads(6, 1.05), FlashOff(1.1)});
+  ASSERT_GE(found.size(), 2U);
+  EXPECT_EQ(found[0].variation.what, "flash attention off, ubatch 128, prefill threads 6");
+  EXPECT_NEAR(found[0].promise, std::log(1.1 * 1.3 * 1.05), 1e-9);
+  for (size_t i = 1; i < found.size(); ++i) EXPECT_GE(found[i - 1].promise, found[i].promise);
+}
+
+TEST(MaySaveTest, IsTheShareOfTheWholeExchange) {
+  Hidden hidden;
+  EXPECT_DOUBLE_EQ(MaySave(hidden, {1, 3}), 0);
+  // A prompt that may take half as long, of a quarter of the time.
+  hidden.Add(Phases::kPrefill, std::log(2.0));
+  hidden.Add(Phases::kPrefill, std::log(1.5));
+  EXPECT_NEAR(MaySave(hidden, {1, 3}), 0.125, 1e-12);
+  hidden.Add(Phases::kBoth, std::log(1.25));
+  EXPECT_NEAR(MaySave(hidden, {1, 3}), 0.2, 1e-12);
+  EXPECT_NEAR(hidden.largest(), std::log(2.0), 1e-12);
+  // Nothing known of decoding: all of it may go.
+  hidden.Add(Phases::kDecode, 1e9);
+  EXPECT_NEAR(MaySave(hidden, {1, 3}), 0.875, 1e-12);
+}
+
 TEST(SharedWinnersTest, AQuantisedCacheNeverMeetsFlashAttentionOff) {
   const RuntimeSettings shared = SharedWinners({}, {FlashOff(1.1), Kv(1.2)});
   EXPECT_EQ(shared.kv_v, "q8_0");
@@ -178,7 +202,8 @@ TEST(DecideTest, WithoutAnIntervalNothingIsProven) {
   const Choice decision = Decide({}, {{WithUbatch(64), {0.2, 0.2, 0.2}, {0, 0, 0}}}, {1, 1});
   EXPECT_EQ(decision.settings, RuntimeSettings());
   EXPECT_EQ(decision.gain.mean, 1);
-  EXPECT_GT(decision.may_hide, 1) << "and nothing excluded";
+  EXPECT_GT(decision.may_hide.prefill, 1) << "and nothing excluded";
+  EXPECT_EQ(decision.may_hide.decode, 0) << "it isn't touched";
 }
 
 TEST(DecideTest, TheConfirmingRoundsSufficeForTwoFinalists) {

@@ -214,25 +214,45 @@ const char* NameOf(TuneFor purpose) {
   return "";
 }
 
+// Of a mixture of experts a token meets a few; the vocabulary's rows but one are left alone where
+// the output has a matrix of its own, which is too little to matter here.
+ActiveWeights ActiveOf(const GgufFile& file) {
+  ActiveWeights active;
+  const auto number = [&](const char* key) {
+    return static_cast<double>(file.metadata.Integer(file.architecture() + key).value_or(0));
+  };
+  const double all = number(".expert_count");
+  const double used = number(".expert_used_count");
+  const double share = all > 0 && used > 0 ? std::min(1.0, used / all) : 1;
+  for (const TensorInfo& tensor : file.tensors) {
+    const bool expert = tensor.shape.size() == 3 && tensor.name.find("_exps") != std::string::npos;
+    const double counted = expert ? share : 1;
+    active.bytes += counted * static_cast<double>(tensor.bytes);
+    active.parameters += counted * static_cast<double>(tensor.elements());
+  }
+  return active;
+}
+
 ModelFacts FactsOf(const GgufFile& file, int prompt_tokens, int depth) {
   ModelFacts facts;
   facts.file_bytes = file.file_bytes;
   // Of f16, f32 and bf16 nothing is saved: 16 bits or more.
   facts.is_quantised = file.bits_per_weight() < 15;
+  const ActiveWeights active = ActiveOf(file);
   if (const auto kv = KvBytesPerToken(file)) {
     const double tokens = depth + prompt_tokens;
     const auto windowed = static_cast<double>(kv->windowed_bytes_per_token);
     const auto whole = static_cast<double>(kv->bytes_per_token) - windowed;
     const double seen = kv->window > 0 ? std::min(tokens, static_cast<double>(kv->window)) : tokens;
     const double cache = whole * tokens + windowed * seen;
-    facts.kv_share = cache / (cache + static_cast<double>(file.file_bytes));
+    facts.kv_share = cache / (cache + active.bytes);
     // A multiply-add with each element of K and V (2 bytes each there) that a token sees, half of
     // the prompt on average, by every query head; against one with each weight. Up to 8 query heads
     // share a KV head, so the share is no larger than this.
     constexpr double kHeadsInGroup = 8;
     const double attended = static_cast<double>(kv->bytes_per_token) / 2 *
                             (depth + prompt_tokens / 2.0) * kHeadsInGroup;
-    facts.attention_share = attended / (attended + static_cast<double>(file.parameters()));
+    facts.attention_share = attended / (attended + active.parameters);
   }
   if (KvTypeFitsHeads(file, tensor_type::kQ8_0)) facts.kv_types = {"q8_0"};
   return facts;

@@ -28,6 +28,12 @@ struct ModelFacts {
   double attention_share = 1;
   std::vector<std::string> kv_types;  // quantised, that its heads allow
 };
+// Weights that a token meets: of experts, those used.
+struct ActiveWeights {
+  double bytes = 0;
+  double parameters = 0;
+};
+ActiveWeights ActiveOf(const GgufFile& file);
 // `depth`: tokens in the cache before a prompt of `prompt_tokens`.
 ModelFacts FactsOf(const GgufFile& file, int prompt_tokens, int depth);
 

@@ -199,7 +199,24 @@ TEST(FactsTest, TheCachesShareGrowsWithDepth) {
   EXPECT_EQ(shallow.kv_types, std::vector<std::string>{"q8_0"});
   // 2 layers x 2 heads x (64 + 64) x 2 bytes a token.
   const double cache = 1024.0 * 16;
-  EXPECT_DOUBLE_EQ(shallow.kv_share, cache / (cache + static_cast<double>(file->file_bytes)));
+  EXPECT_DOUBLE_EQ(shallow.kv_share, cache / (cache + ActiveOf(*file).bytes));
+}
+
+TEST(FactsTest, OfExpertsOnlyThoseThatATokenMeetsCount) {
+  const TempTree tree;
+  TinyModelOptions tiny;
+  tiny.experts = 8;
+  tiny.experts_used = 2;
+  const auto file = ReadGguf(WriteTinyModel(tree / "experts.gguf", tiny));
+  ASSERT_TRUE(file.ok());
+  double experts = 0;
+  double others = 0;
+  for (const TensorInfo& tensor : file->tensors)
+    (tensor.name.find("_exps") != std::string::npos ? experts : others) +=
+        static_cast<double>(tensor.bytes);
+  ASSERT_GT(experts, 0);
+  EXPECT_DOUBLE_EQ(ActiveOf(*file).bytes, others + experts / 4);
+  EXPECT_LT(ActiveOf(*file).parameters, static_cast<double>(file->parameters()));
 }
 
 }  // namespace

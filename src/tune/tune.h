@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/child.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "tune/combine.h"
@@ -41,7 +42,23 @@ struct TuneOptions {
   std::string machine;  // for the journal: whose figures these are
 };
 
+// A former choice measured again (tune/recheck.h).
+struct Recheck {
+  bool holds = false;
+  std::string sentence;  // by what
+  // Of the former choice, where it holds; {1, 1, 1}: the defaults, or not.
+  MeanInterval gain = {1, 1, 1};
+  MeanInterval prefill_gain = {1, 1, 1};
+  MeanInterval decode_gain = {1, 1, 1};
+  Speed default_speed;
+  Speed speed;  // of the former choice
+  double seconds = 0;
+  std::string former_time;           // of the former run,
+  std::vector<std::string> changes;  // and what changed since, one sentence each
+};
+
 struct TuneResult {
+  Json asked;  // the question (tune/stage.h)
   RuntimeSettings default_settings;
   Speed default_speed;
   RuntimeSettings best_settings;
@@ -54,6 +71,7 @@ struct TuneResult {
   std::vector<NotTried> not_tried;
   std::vector<std::string> notes;     // what the reader should know of this run, one sentence each
   std::optional<Quality> kv_quality;  // measured where a quantised KV cache looked faster
+  std::optional<Recheck> recheck;     // where a former result was out of date
   double seconds = 0;
 };
 

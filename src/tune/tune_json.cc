@@ -28,6 +28,14 @@ Json TrialJson(const TuneTrialResult& trial) {
   return item;
 }
 
+Json RecheckJson(const Recheck& recheck) {
+  return {{"of", recheck.former_time},
+          {"changes", recheck.changes},
+          {"holds", recheck.holds},
+          {"sentence", recheck.sentence},
+          {"seconds", recheck.seconds}};
+}
+
 }  // namespace
 
 std::string Difference(const RuntimeSettings& defaults, const RuntimeSettings& settings) {
@@ -63,6 +71,7 @@ Json ToJson(const TuneResult& result) {
     not_tried.push_back({{"what", item.what}, {"why", item.why}});
   return {
       {"schema", "trimma.tune/1"},
+      {"asked", result.asked},
       {"default",
        {{"settings", ToJson(result.default_settings)}, {"speed", ToJson(result.default_speed)}}},
       {"best", {{"settings", ToJson(result.best_settings)}, {"speed", ToJson(result.best_speed)}}},
@@ -74,6 +83,7 @@ Json ToJson(const TuneResult& result) {
       {"decode_gain_ci95", Interval(result.decode_gain)},
       {"verdict", result.verdict},
       {"kv_quality", result.kv_quality ? ToJson(*result.kv_quality) : Json()},
+      {"recheck", result.recheck ? RecheckJson(*result.recheck) : Json()},
       {"trials", trials},
       {"not_tried", not_tried},
       {"notes", result.notes},

@@ -49,9 +49,9 @@ def _pages(pid):
     return [int(values.get(name, "0 kB").split()[0]) << 10 for name in PAGES]
 
 
-def peak_of(command):
+def peak_of(command, **options):
     process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
     said = []
     reader = threading.Thread(target=lambda: said.extend(process.stderr))
     reader.start()

@@ -1,0 +1,96 @@
+#include "tune/confirm.h"
+
+#include <algorithm>
+
+namespace trimma {
+namespace {
+
+constexpr int kMostRounds = 40;
+constexpr double kMostRoundsOfProcess = 4;
+// The first candidate of a process is warm after about three visits' time.
+constexpr double kFirstWarmUpVisits = 3;
+
+struct Cost {
+  double start = 0;  // of a process, before its first round
+  double round = 0;
+};
+
+Cost CostOf(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) {
+  const double visit = VisitSeconds(costs, Phases::kBoth);
+  Cost cost = {costs.load_seconds + costs.fill_seconds + kFirstWarmUpVisits * visit, 0};
+  if (subjects.size() == 1) cost.round = visit;
+  for (size_t i = 1; i < subjects.size(); ++i) {
+    cost.round += RoundSeconds(costs, subjects[0], subjects[i]);
+    // A finalist's two candidates share what is loaded.
+    if (i % 2 == 1) cost.start += PrepareSeconds(costs, subjects[0], subjects[i]);
+    if (i % 2 == 0) cost.start += VisitSeconds(costs, subjects[i].phases);
+  }
+  return cost;
+}
+
+}  // namespace
+
+std::vector<SpeedSubject> ConfirmSubjects(const std::string& path, const RuntimeSettings& defaults,
+                                          const std::vector<RuntimeSettings>& finalists) {
+  std::vector<SpeedSubject> subjects = {{path, defaults, Phases::kBoth}};
+  for (const RuntimeSettings& settings : finalists) {
+    subjects.push_back({path, settings, Phases::kPrefill});
+    subjects.push_back({path, settings, Phases::kDecode});
+  }
+  return subjects;
+}
+
+ConfirmPlan PlanConfirmation(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects,
+                             double seconds) {
+  const Cost cost = CostOf(costs, subjects);
+  const double rounds = (seconds / kConfirmRounds - cost.start) / cost.round;
+  if (rounds >= 1) {
+    const auto each = static_cast<int>(std::min(rounds, kMostRoundsOfProcess));
+    return {kConfirmRounds, kConfirmRounds * each};
+  }
+  // Loading it so often would take too long.
+  const double in_one = (seconds - cost.start) / cost.round;
+  return {1, static_cast<int>(std::clamp(in_one, 1.0 * kConfirmRounds, 1.0 * kMostRounds))};
+}
+
+double ConfirmSeconds(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) {
+  const Cost cost = CostOf(costs, subjects);
+  return cost.start + kConfirmRounds * cost.round;
+}
+
+std::vector<Confirmation> ConfirmationsOf(const std::vector<RuntimeSettings>& finalists,
+                                          const std::vector<SpeedTrial>& trials) {
+  std::vector<Confirmation> confirmations;
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    const SpeedTrial& prefill = trials[1 + 2 * i];
+    const SpeedTrial& decode = trials[2 + 2 * i];
+    // Without samples nothing is proven; what failed in one phase can't be taken for the other.
+    const bool failed = prefill.error || decode.error;
+    confirmations.push_back({finalists[i], failed ? std::vector<double>() : prefill.log_gains,
+                             failed ? std::vector<double>() : decode.log_gains});
+  }
+  return confirmations;
+}
+
+Speed SpeedOfChoice(const Choice& choice, const std::vector<SpeedTrial>& trials) {
+  Speed speed = trials[0].speed;
+  const Speed& prefill = trials[1 + 2 * choice.finalist].speed;
+  const Speed& decode = trials[2 + 2 * choice.finalist].speed;
+  if (choice.prefill.mean == 1 && choice.decode.mean == 1) return speed;
+  speed.sample_seconds.clear();
+  speed.load_ms = prefill.load_ms;
+  if (choice.prefill.mean != 1) {
+    speed.prefill_tps = prefill.prefill_tps;
+    speed.ttft_ms = prefill.ttft_ms;
+    speed.prefill_samples = prefill.prefill_samples;
+    speed.prefill_energy = prefill.prefill_energy;
+  }
+  if (choice.decode.mean != 1) {
+    speed.decode_tps = decode.decode_tps;
+    speed.decode_samples = decode.decode_samples;
+    speed.decode_energy = decode.decode_energy;
+  }
+  return speed;
+}
+
+}  // namespace trimma

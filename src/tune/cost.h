@@ -1,0 +1,38 @@
+// What measuring takes, so that what is begun fits into the budget (pure).
+#pragma once
+
+#include "measure/speed.h"
+#include "tune/space.h"
+
+namespace trimma {
+
+struct TrialCosts {
+  double prefill_seconds = 0;  // of one visit of the defaults
+  double decode_seconds = 0;
+  // What a visit takes besides: the token that isn't timed, and the context filled again to its
+  // depth where the engine can't cut it back.
+  double around_seconds = 0;
+  double load_seconds = 0;
+  double fill_seconds = 0;    // of a new context, to its depth
+  bool one_resident = false;  // other settings in between drop the model or its context
+};
+
+// From the defaults' measured speed; `decode_tokens` of the visits to come.
+TrialCosts CostsOf(const Speed& defaults, int decode_tokens, int parallel, bool one_resident);
+
+double VisitSeconds(const TrialCosts& costs, Phases phases);
+
+// Rounds that a race does of everybody, however little time is left.
+inline constexpr int kFewestRounds = 3;
+
+// Before the first round: loads, a context filled, warming up.
+double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
+                      const SpeedSubject& candidate);
+// One round of it, with its share of the anchor's visits and of what it makes the anchor do anew.
+double RoundSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
+                    const SpeedSubject& candidate);
+// Both, of the fewest rounds.
+double FewestSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
+                     const SpeedSubject& candidate);
+
+}  // namespace trimma

@@ -1,0 +1,181 @@
+// What is pure of planning, reading and repeating a confirmation.
+#include "tune/recheck.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tune/confirm.h"
+#include "tune/cost.h"
+#include "tune/stage.h"
+
+namespace trimma {
+namespace {
+
+RuntimeSettings WithUbatch(uint32_t ubatch) {
+  RuntimeSettings settings;
+  settings.ubatch = ubatch;
+  return settings;
+}
+
+// Half a second a prompt, a second of decoding, two of loading.
+Speed SomeSpeed() {
+  Speed speed;
+  speed.prompt_tokens = 500;
+  speed.decode_tokens = 50;
+  speed.prefill_tps = {1000, 990, 1010, 9};
+  speed.decode_tps = {50, 49, 51, 9};
+  speed.load_ms = {2000, 2000, 2000, 1};
+  speed.prefill_samples = {1000, 1000, 1000};
+  speed.decode_samples = {50, 50, 50};
+  speed.conditions.seconds = 4.5;
+  return speed;
+}
+
+SpeedSubject Subject(const RuntimeSettings& settings, Phases phases = Phases::kBoth) {
+  return {"m.gguf", settings, phases};
+}
+
+TEST(TrialCostsTest, AVisitIsItsPhasesAndWhatIsAroundThem) {
+  Speed speed = SomeSpeed();
+  TrialCosts costs = CostsOf(speed, 50, 1, false);
+  EXPECT_DOUBLE_EQ(VisitSeconds(costs, Phases::kBoth), 1.5);
+  EXPECT_DOUBLE_EQ(VisitSeconds(costs, Phases::kPrefill), 0.5);
+  EXPECT_DOUBLE_EQ(CostsOf(speed, 25, 1, false).decode_seconds, 0.5);
+  // Where the context is filled again each time, visits last longer than their phases.
+  speed.conditions.seconds = 10.5;
+  costs = CostsOf(speed, 50, 1, false);
+  EXPECT_DOUBLE_EQ(VisitSeconds(costs, Phases::kBoth), 3.5);
+  EXPECT_DOUBLE_EQ(VisitSeconds(costs, Phases::kPrefill), 2.5);
+}
+
+TEST(TrialCostsTest, ANewContextIsFilledAndNewWeightsAreLoaded) {
+  Speed speed = SomeSpeed();
+  speed.depth = 4000;
+  const TrialCosts costs = CostsOf(speed, 50, 1, false);
+  EXPECT_DOUBLE_EQ(costs.fill_seconds, 4);
+  const SpeedSubject defaults = Subject({});
+  RuntimeSettings threads;
+  threads.threads = 3;
+  RuntimeSettings unpacked;
+  unpacked.repack = false;
+  const double same = PrepareSeconds(costs, defaults, Subject(threads));
+  EXPECT_DOUBLE_EQ(PrepareSeconds(costs, defaults, Subject(WithUbatch(64))), same + 4);
+  EXPECT_DOUBLE_EQ(PrepareSeconds(costs, defaults, Subject(unpacked)), same + 4 + 2 * 2);
+}
+
+TEST(TrialCostsTest, WhereOneModelIsLoadedEveryVisitOfAnotherLoadsAgain) {
+  const SpeedSubject defaults = Subject({});
+  RuntimeSettings unpacked;
+  unpacked.repack = false;
+  const TrialCosts all = CostsOf(SomeSpeed(), 50, 1, false);
+  const TrialCosts one = CostsOf(SomeSpeed(), 50, 1, true);
+  EXPECT_DOUBLE_EQ(RoundSeconds(one, defaults, defaults), RoundSeconds(all, defaults, defaults));
+  EXPECT_GT(RoundSeconds(one, defaults, Subject(unpacked)),
+            RoundSeconds(all, defaults, Subject(unpacked)) + 2);
+}
+
+TEST(PlanConfirmationTest, TakesAProcessForEachRoundWhereThereIsTime) {
+  const auto subjects = ConfirmSubjects("m.gguf", {}, {WithUbatch(64)});
+  ASSERT_EQ(subjects.size(), 3U);
+  const TrialCosts costs = CostsOf(SomeSpeed(), 50, 1, false);
+  const ConfirmPlan rich = PlanConfirmation(costs, subjects, 1000);
+  EXPECT_EQ(rich.processes, kConfirmRounds);
+  EXPECT_EQ(rich.rounds % kConfirmRounds, 0);
+  const ConfirmPlan poor = PlanConfirmation(costs, subjects, 40);
+  EXPECT_EQ(poor.processes, 1);
+  EXPECT_GE(poor.rounds, kConfirmRounds) << "fewer prove nothing";
+  EXPECT_EQ(PlanConfirmation(costs, subjects, 0).rounds, kConfirmRounds);
+  // The defaults alone, too.
+  EXPECT_GE(PlanConfirmation(costs, ConfirmSubjects("m.gguf", {}, {}), 1000).rounds, 9);
+}
+
+// The defaults, and one finalist with such gains in each phase.
+std::vector<SpeedTrial> Trials(double prefill_gain, double decode_gain) {
+  std::vector<SpeedTrial> trials(3);
+  trials[0].speed = SomeSpeed();
+  trials[0].speed.sample_seconds = {0, 1, 2};
+  trials[1].speed.prefill_tps = {1000 * prefill_gain, 1000, 1500, 9};
+  trials[1].speed.prefill_samples = {1000 * prefill_gain};
+  trials[1].log_gains.assign(kConfirmRounds, std::log(prefill_gain));
+  trials[2].speed.decode_tps = {50 * decode_gain, 40, 60, 9};
+  trials[2].speed.decode_samples = {50 * decode_gain};
+  trials[2].log_gains.assign(kConfirmRounds, std::log(decode_gain));
+  return trials;
+}
+
+TEST(SpeedOfChoiceTest, IsOfTheConfirmationAloneAndOfEachPhaseThatWasProven) {
+  const auto trials = Trials(1.2, 1.0);
+  const Choice choice = Decide({}, ConfirmationsOf({WithUbatch(64)}, trials), {1, 1});
+  const Speed speed = SpeedOfChoice(choice, trials);
+  EXPECT_DOUBLE_EQ(speed.prefill_tps.median, 1200);
+  EXPECT_EQ(speed.prefill_samples, trials[1].speed.prefill_samples);
+  EXPECT_EQ(speed.decode_samples, trials[0].speed.decode_samples) << "the same settings there";
+  EXPECT_TRUE(speed.sample_seconds.empty()) << "phases visited apart have no common times";
+  EXPECT_EQ(ToJson(SpeedOfChoice({}, trials)), ToJson(trials[0].speed));
+}
+
+TEST(SpeedOfChoiceTest, AFinalistThatFailedProvesNothing) {
+  auto trials = Trials(1.2, 1.2);
+  trials[2].error = Error{Code::kNoFit, "out of memory", ""};
+  const Choice choice = Decide({}, ConfirmationsOf({WithUbatch(64)}, trials), {1, 1});
+  EXPECT_EQ(choice.settings, RuntimeSettings());
+}
+
+FormerChoice Former(const RuntimeSettings& settings) { return {settings, SomeSpeed()}; }
+
+TEST(JudgeAgainTest, AChoiceHoldsWhereItIsProvenAgain) {
+  const TuneOptions options;
+  const Recheck again = JudgeAgain(Former(WithUbatch(64)), options, Trials(1.2, 1.0));
+  EXPECT_TRUE(again.holds);
+  EXPECT_GT(again.gain.mean, 1);
+  EXPECT_NE(again.sentence.find("ubatch 64"), std::string::npos);
+  EXPECT_DOUBLE_EQ(again.speed.prefill_tps.median, 1200);
+  const TuneResult result = StillTrue(Former(WithUbatch(64)), options, again);
+  EXPECT_EQ(result.best_settings.ubatch, 64U);
+  EXPECT_NE(result.verdict.find("still holds"), std::string::npos);
+  EXPECT_TRUE(ToJson(result)["recheck"]["holds"].get<bool>());
+}
+
+TEST(JudgeAgainTest, AndNoLongerWhereItIsNot) {
+  const Recheck again = JudgeAgain(Former(WithUbatch(64)), {}, Trials(0.9, 1.0));
+  EXPECT_FALSE(again.holds);
+  EXPECT_EQ(again.gain.mean, 1);
+  RuntimeSettings both = WithUbatch(64);
+  both.threads = 2;
+  both.threads_batch = 1;
+  EXPECT_FALSE(JudgeAgain(Former(both), {}, Trials(1.2, 1.0)).holds) << "a part of it isn't it";
+}
+
+TEST(JudgeAgainTest, ThatTheDefaultsAreBestHoldsWhileTheyRunAsFastAsThen) {
+  FormerChoice former = Former({});
+  EXPECT_TRUE(JudgeAgain(former, {}, {Trials(1, 1)[0]}).holds);
+  former.default_speed.decode_tps = {80, 79, 81, 9};
+  const Recheck again = JudgeAgain(former, {}, {Trials(1, 1)[0]});
+  EXPECT_FALSE(again.holds);
+  EXPECT_NE(again.sentence.find("decode 80.0 tok/s then, 50.0 now"), std::string::npos);
+}
+
+TEST(FormerChoiceTest, OnlyTheSameQuestionIsCheckedAgain) {
+  TuneOptions options;
+  TuneResult result;
+  result.asked = AskedOf(options);
+  result.default_speed = SomeSpeed();
+  result.best_settings = WithUbatch(64);
+  const Json document = ToJson(result);
+  const auto former = FormerChoiceFrom(document, options);
+  ASSERT_TRUE(former.has_value());
+  EXPECT_EQ(former->settings.ubatch, 64U);
+  options.prompt_tokens = 7;
+  EXPECT_FALSE(FormerChoiceFrom(document, options).has_value());
+  options = {};
+  options.defaults.ubatch = 128;
+  EXPECT_FALSE(FormerChoiceFrom(document, options).has_value()) << "other defaults";
+  Json old = document;
+  old.erase("asked");
+  EXPECT_FALSE(FormerChoiceFrom(old, {}).has_value());
+  EXPECT_FALSE(FormerChoiceFrom("nothing", {}).has_value());
+}
+
+}  // namespace
+}  // namespace trimma

@@ -1,0 +1,69 @@
+#include "tune/stage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tune/cost.h"
+
+namespace trimma {
+namespace {
+
+constexpr int kMaxRounds = 400;
+
+}  // namespace
+
+SpeedOptions StageOptions(const TuneOptions& options) {
+  SpeedOptions speed;
+  speed.prompt_tokens = options.prompt_tokens;
+  speed.decode_tokens = options.decode_tokens;
+  speed.depth = options.depth;
+  speed.rounds = kMaxRounds;
+  speed.min_rounds = kFewestRounds;
+  speed.load_repeats = 1;
+  speed.race = true;
+  speed.seed = options.seed;
+  speed.exchange.answer_tokens = options.purpose == TuneFor::kDocuments ? 0 : options.answer_tokens;
+  speed.exchange.users = options.users;
+  // A visit that lasts longer than the whole budget is no trial of it.
+  speed.trial_seconds = std::clamp(options.budget_seconds, 60.0, 600.0);
+  // Contexts of several candidates at once would not fit a card that is well used.
+  if (options.has_gpu && options.defaults.use_gpu) speed.resident = 1;
+  return speed;
+}
+
+PhaseSeconds SecondsOf(const TuneOptions& options, const Speed& defaults) {
+  const Exchange exchange = StageOptions(options).exchange;
+  const int parallel = options.defaults.parallel;
+  const double prefill = defaults.prompt_tokens / defaults.prefill_tps.median;
+  const double decode = defaults.decode_tokens * parallel / defaults.decode_tps.median;
+  return {ExchangeTime(exchange, defaults.decode_tokens, parallel, prefill, 0),
+          ExchangeTime(exchange, defaults.decode_tokens, parallel, 0, decode)};
+}
+
+RuntimeSettings WithPromptThreads(const TuneOptions& options, RuntimeSettings settings) {
+  const RuntimeSettings& defaults = options.defaults;
+  if (settings.threads != defaults.threads && !settings.threads_batch)
+    settings.threads_batch =
+        defaults.threads_batch.value_or(defaults.threads.value_or(options.cores));
+  return settings;
+}
+
+std::string ExchangeText(const TuneOptions& options) {
+  if (options.purpose == TuneFor::kDocuments)
+    return fmt::format("a prompt of {} tokens", options.prompt_tokens);
+  const std::string users =
+      options.users > 1 ? fmt::format("{} users, each with ", options.users) : "";
+  return fmt::format("{}a prompt of {} and an answer of {} tokens", users, options.prompt_tokens,
+                     options.answer_tokens);
+}
+
+Json AskedOf(const TuneOptions& options) {
+  return {{"for", NameOf(options.purpose)},
+          {"users", options.users},
+          {"prompt_tokens", options.prompt_tokens},
+          {"answer_tokens", options.answer_tokens},
+          {"depth", options.depth}};
+}
+
+}  // namespace trimma
