@@ -10,7 +10,7 @@ constexpr size_t kFewestChunks = 160;
 constexpr size_t kMostChunks = 320;
 constexpr size_t kFewestToSelect = 8;
 constexpr size_t kMostToSelect = 40;
-constexpr double kChunkTokens = 512;
+constexpr double kTokensOfAChunk = 512;
 // Operations that more text than the fewest chunks may cost: some minutes of two cores.
 constexpr double kMomentOperations = 3e13;
 constexpr double kSensitivityOperations = 1e14;
@@ -28,7 +28,7 @@ size_t Between(size_t fewest, double affordable, size_t most) {
 }  // namespace
 
 size_t ChunksForMoments(uint64_t weights) {
-  return Between(kFewestChunks, kMomentOperations / Operations(weights, kChunkTokens), kMostChunks);
+  return Between(kFewestChunks, kMomentOperations / Operations(weights, kTokensOfAChunk), kMostChunks);
 }
 
 size_t ChunksForSensitivity(uint64_t weights, size_t trials, size_t chunk_tokens) {

@@ -52,9 +52,9 @@ Result<Json> SensitivityJob(const Json& request, const Emit& emit) {
   TRY(const std::vector<TensorWorth> worths,
       MeasureWorth(source, tensors, moments, probe, options,
                    [&](double share) { emit({{"progress", share}}); }));
-  Json tensors = Json::array();
-  for (const TensorWorth& worth : worths) tensors.push_back(ToJson(worth));
-  return Json{{"positions", probe.positions()}, {"tensors", tensors}};
+  Json measured = Json::array();
+  for (const TensorWorth& worth : worths) measured.push_back(ToJson(worth));
+  return Json{{"positions", probe.positions()}, {"tensors", measured}};
 }
 
 }  // namespace trimma
