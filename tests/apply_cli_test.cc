@@ -61,10 +61,29 @@ TEST_F(ApplyCli, EditsItsKeysAndKeepsEverythingElse) {
     EXPECT_NE(config.find(kept), std::string::npos) << kept << "in\n" << config;
   }
   for (const char* written :
-       {"name = \"gemma3:270m\"  #", "context_length = 8192\n", "top_p = 0.75", "[runtime]"}) {
+       {"name = \"gemma3:270m\"  #", "context_length = 8192\n", "top_p = 0.75"}) {
     EXPECT_NE(config.find(written), std::string::npos) << written << "in\n" << config;
   }
+  EXPECT_EQ(config.find("[runtime]"), std::string::npos) << "an application may not know it";
   EXPECT_EQ(box_.Read("config.toml.bak"), kConfig);
+}
+
+TEST_F(ApplyCli, AnApplicationsOwnKeysAreNamedByAMap) {
+  box_.Write("app.toml", "[llm] # mine\nmodel_id = 'x'\n");
+  ExpectDocument(
+      box_, {"apply", "record.json", "--config", "app.toml", "--map", "model.name=llm.model_id",
+             "--map", "model.context_length=llm.window", "--map", "model.temperature=", "--map",
+             "model.top_p=", "--map", "runtime.threads=llm.threads"});
+  EXPECT_EQ(box_.Read("app.toml"),
+            "[llm] # mine\nmodel_id = \"gemma3:270m\"\nwindow = 8192\nthreads = 3\n");
+  ExpectRefused(box_, {"apply", "record.json", "--config", "app.toml", "--map", "model.nam=a"},
+                Code::kUsage, "there is no setting");
+}
+
+TEST_F(ApplyCli, AReadOnlyFileIsNotReplaced) {
+  fs::permissions(box_ / "config.toml", fs::perms::owner_read);
+  ExpectRefused(box_, {"apply", "record.json", "--config", "config.toml"}, Code::kPermission,
+                "is read-only");
 }
 
 TEST_F(ApplyCli, ADryRunShowsTheChangeAndWritesNothing) {

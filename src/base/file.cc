@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -142,6 +143,10 @@ Result<OutputFile> OutputFile::Create(const std::string& path, const Options& op
   if (named && !options.resume) flags |= O_TRUNC;
   const int fd = open(part.c_str(), flags, static_cast<mode_t>(options.mode.value_or(0644)));
   if (fd < 0) return ErrnoError("create a file in", DirectoryOf(path), errno);
+  if (options.owner && fchown(fd, options.owner->first, options.owner->second) != 0 &&
+      fchown(fd, static_cast<uid_t>(-1), options.owner->second) != 0) {
+    // Only the superuser may give files away; the group is kept where we are in it.
+  }
   // A mode that was asked for is meant as it is; the umask cuts only the default.
   if (options.mode) fchmod(fd, static_cast<mode_t>(*options.mode));
   OutputFile file(path, part, fd, options);
@@ -178,6 +183,35 @@ Status OutputFile::WriteAt(uint64_t offset, const void* from, uint64_t bytes) {
     at += n;
     offset += static_cast<uint64_t>(n);
     bytes -= static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+Status OutputFile::CopyAt(uint64_t offset, const InputFile& from, uint64_t from_offset,
+                          uint64_t bytes) {
+  while (bytes > 0) {
+    auto in = static_cast<off64_t>(from_offset);
+    auto out = static_cast<off64_t>(offset);
+    const ssize_t n = copy_file_range(from.fd_, &in, fd_, &out, bytes, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO))
+      return ErrnoError("write", part_path_, errno);
+    if (n <= 0) return CopyThroughMemory(offset, from, from_offset, bytes);
+    offset += static_cast<uint64_t>(n);
+    from_offset += static_cast<uint64_t>(n);
+    bytes -= static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+Status OutputFile::CopyThroughMemory(uint64_t offset, const InputFile& from, uint64_t from_offset,
+                                     uint64_t bytes) {
+  constexpr uint64_t kBufferBytes = 1 << 20;
+  std::vector<char> buffer;
+  for (uint64_t done = 0; done < bytes; done += buffer.size()) {
+    buffer.resize(std::min(kBufferBytes, bytes - done));
+    TRY_STATUS(from.ReadAt(from_offset + done, buffer.data(), buffer.size()));
+    TRY_STATUS(WriteAt(offset + done, buffer.data(), buffer.size()));
   }
   return {};
 }
@@ -245,7 +279,10 @@ Status WriteFileAtomically(const std::string& path, const std::string& content,
                            const std::string& like) {
   OutputFile::Options options;
   struct stat st{};
-  if (!like.empty() && stat(like.c_str(), &st) == 0) options.mode = st.st_mode & 0777;
+  if (!like.empty() && stat(like.c_str(), &st) == 0) {
+    options.mode = st.st_mode & 0777;
+    options.owner = {st.st_uid, st.st_gid};
+  }
   TRY(OutputFile file, OutputFile::Create(path, options));
   TRY_STATUS(file.WriteAt(0, content.data(), content.size()));
   return file.Publish();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -39,6 +40,7 @@ class InputFile {
   Status ReadAt(uint64_t offset, void* to, uint64_t bytes) const;
 
  private:
+  friend class OutputFile;
   InputFile(std::string path, int fd, FileStamp stamp)
       : path_(std::move(path)), fd_(fd), stamp_(stamp) {}
   std::string path_;
@@ -60,6 +62,8 @@ class OutputFile {
                                    // else this name, kept for resuming
     bool resume = false;           // open an existing part_path instead of truncating it
     std::optional<uint32_t> mode;  // permissions, exactly; nullopt: 0644 less the umask
+    // User and group, as far as we may give it to them; nullopt: ours.
+    std::optional<std::pair<uint32_t, uint32_t>> owner;
   };
   static Result<OutputFile> Create(const std::string& path, const Options& options);
   OutputFile(OutputFile&& other) noexcept;
@@ -70,6 +74,9 @@ class OutputFile {
 
   const std::string& part_path() const { return part_path_; }
   Status WriteAt(uint64_t offset, const void* from, uint64_t bytes);
+  // Bytes of another file. Where both lie on a filesystem that can, whole blocks are shared with
+  // it.
+  Status CopyAt(uint64_t offset, const InputFile& from, uint64_t from_offset, uint64_t bytes);
   Status Sync();     // data on disk
   Status Publish();  // sync, rename, sync the directory
   Status Discard();  // remove the part; the destination is untouched
@@ -77,6 +84,9 @@ class OutputFile {
  private:
   OutputFile(std::string path, std::string part_path, int fd, const Options& options)
       : path_(std::move(path)), part_path_(std::move(part_path)), fd_(fd), options_(options) {}
+  // Where the kernel can't copy from file to file.
+  Status CopyThroughMemory(uint64_t offset, const InputFile& from, uint64_t from_offset,
+                           uint64_t bytes);
   std::string path_;
   std::string part_path_;
   int fd_ = -1;
@@ -89,7 +99,8 @@ Result<std::string> ReadSmallFile(const std::string& path, uint64_t max_bytes = 
 // The same for /proc and /sys, whose files report size 0.
 Result<std::string> ReadPseudoFile(const std::string& path);
 
-// Publishes `content` atomically, with the permissions of `like` where that file exists.
+// Publishes `content` atomically, with the owner and the permissions of `like` where that file
+// exists.
 Status WriteFileAtomically(const std::string& path, const std::string& content,
                            const std::string& like = "");
 

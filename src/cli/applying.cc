@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/settings_target.h"
 #include "report/json_document.h"
 #include "settings/files.h"
 
@@ -18,16 +19,6 @@ constexpr uint64_t kMaxSettingsBytes = 16ULL << 20;
 
 std::string UndoPath() { return StateDirectory() + "/last-apply.json"; }
 
-// The file a path leads to: a symbolic link is followed, so that the link stays and its target
-// changes.
-std::string RealPath(const std::string& path) {
-  std::error_code error;
-  const auto absolute = std::filesystem::absolute(path, error);
-  if (error) return path;
-  const auto real = std::filesystem::weakly_canonical(absolute, error);
-  return error ? absolute.string() : real.string();
-}
-
 Result<std::optional<std::string>> ReadIfThere(const std::string& path) {
   auto text = ReadSmallFile(path, kMaxSettingsBytes);
   if (text.ok()) return std::optional(*std::move(text));
@@ -35,11 +26,12 @@ Result<std::optional<std::string>> ReadIfThere(const std::string& path) {
   return text.error();
 }
 
-Result<FileChange> PlanConfig(const Applied& applied, const std::string& path) {
+Result<FileChange> PlanConfig(const Applied& applied, const std::string& path,
+                              const ConfigMap& map) {
   FileChange change;
-  change.target = RealPath(path);
+  TRY(change.target, SettingsTarget(path));
   TRY(change.before, ReadIfThere(change.target));
-  auto edit = EditConfigToml(change.before.value_or(""), applied);
+  auto edit = EditConfigToml(change.before.value_or(""), applied, map);
   if (!edit.ok())
     return Error{edit.error().code, fmt::format("{}: {}", path, edit.error().what),
                  edit.error().hint};
@@ -54,7 +46,7 @@ Result<FileChange> PlanConfig(const Applied& applied, const std::string& path) {
 
 Result<FileChange> PlanWhole(const std::string& path, std::string text) {
   FileChange change;
-  change.target = RealPath(path);
+  TRY(change.target, SettingsTarget(path));
   TRY(change.before, ReadIfThere(change.target));
   change.after = std::move(text);
   return change;
@@ -90,7 +82,7 @@ bool IsUndoDocument(const Json& json) {
 Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyTargets& targets) {
   std::vector<FileChange> changes;
   if (!targets.config.empty()) {
-    TRY(FileChange change, PlanConfig(applied, targets.config));
+    TRY(FileChange change, PlanConfig(applied, targets.config, targets.config_map));
     changes.push_back(std::move(change));
   }
   if (!targets.modelfile.empty()) {

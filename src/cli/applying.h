@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "settings/applied.h"
+#include "settings/files.h"
 
 namespace trimma {
 
@@ -16,6 +17,7 @@ struct ApplyTargets {
   std::string modelfile;
   std::string env;
   std::string llama_server;
+  ConfigMap config_map = OwnConfigMap();  // which keys of `config`
 };
 
 struct FileChange {

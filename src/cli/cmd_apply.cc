@@ -15,6 +15,7 @@ namespace {
 struct Options {
   std::string record;
   std::string config, env, modelfile, llama_server;
+  std::vector<std::string> map;
   bool dry_run = false;
   bool undo = false;
 };
@@ -67,8 +68,10 @@ Status RunApply(const Options& options, const Shared& shared) {
     TRY(record, NewestRecord());
   }
   TRY(const Applied applied, AppliedFromRecord(record));
+  TRY(const ConfigMap map, ParseConfigMap(options.map));
   TRY(const std::vector<FileChange> changes,
-      PlanChanges(applied, {options.config, options.modelfile, options.env, options.llama_server}));
+      PlanChanges(applied,
+                  {options.config, options.modelfile, options.env, options.llama_server, map}));
   if (changes.empty()) {
     return Error{Code::kUsage, "nowhere to apply the settings to is named",
                  "add --config FILE, --modelfile FILE, --env FILE or --llama-server FILE"};
@@ -86,7 +89,15 @@ Action DefineApply(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("RECORD", o->record, "A record.json (default: the newest of this machine)");
   app.add_option("--config", o->config,
-                 "An application's config.toml: [model] and [runtime] keys, all else kept");
+                 "An application's config.toml: [model] name, context_length, temperature and "
+                 "top_p; every other byte is kept");
+  app.add_option(
+         "--map", o->map,
+         "With --config: SETTING=KEY, repeatable: the key that the application has for a "
+         "setting (model.name=llm.model_id, runtime.threads=llm.threads); without a KEY the "
+         "setting is left out")
+      ->allow_extra_args(false)
+      ->needs("--config");
   app.add_option("--modelfile", o->modelfile, "An Ollama Modelfile to write");
   app.add_option("--env", o->env, "An environment file for `ollama serve` to write");
   app.add_option("--llama-server", o->llama_server, "A models preset of llama-server to write");

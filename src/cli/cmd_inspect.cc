@@ -34,10 +34,46 @@ std::string TypesText(const GgufFile& file) {
   return RenderTable(table);
 }
 
+// What the user has, whatever of it the engine reads.
+const GgufFile& Stored(const OpenedModel& model) {
+  return model.stored ? model.stored->file : model.file;
+}
+
+// How the engine reads a file of Ollama's.
+std::string ViewText(const OpenedModel& model) {
+  if (!model.stored) return "";
+  const EngineView& view = model.stored->view;
+  std::string text =
+      fmt::format("read as          {} of {} parameters, {}\n", SafeText(model.file.architecture()),
+                  FormatCount(model.file.parameters()), FormatBytes(model.file.file_bytes));
+  for (const std::string& change : view.text.changes)
+    text += fmt::format("                 {}\n", SafeText(change, 300));
+  if (view.projector_bytes == 0) return text;
+  text += fmt::format("projector        {} in the same file{}\n", FormatBytes(view.projector_bytes),
+                      view.projector ? "" : ", not read: " + view.no_projector);
+  if (!view.projector) return text;
+  for (const std::string& change : view.projector->changes)
+    text += fmt::format("                 {}\n", SafeText(change, 300));
+  return text;
+}
+
+Json ViewDocument(const OpenedModel& model) {
+  if (!model.stored) return {};
+  const EngineView& view = model.stored->view;
+  return {{"architecture", model.file.architecture()},
+          {"parameters", model.file.parameters()},
+          {"bits_per_weight", model.file.bits_per_weight()},
+          {"file_bytes", model.file.file_bytes},
+          {"changes", view.text.changes},
+          {"projector_bytes", view.projector_bytes},
+          {"projector_changes", view.projector ? Json(view.projector->changes) : Json()},
+          {"no_projector", view.no_projector.empty() ? Json() : Json(view.no_projector)}};
+}
+
 std::string Describe(const OpenedModel& model, bool tensors) {
-  const GgufFile& file = model.file;
+  const GgufFile& file = Stored(model);
   std::string text = fmt::format(
-      "{}\n{}{}\n\n", DisplayName(model), SafeText(model.local.path, 500),
+      "{}\n{}{}\n\n", DisplayName(model), SafeText(StoredPath(model), 500),
       file.paths.size() > 1 ? fmt::format(" and {} more shards", file.paths.size() - 1) : "");
   text += fmt::format("architecture     {}\n", SafeText(file.architecture()));
   text += fmt::format("type             {}, {:.2f} bits per weight\n", TypeLabel(file),
@@ -46,14 +82,15 @@ std::string Describe(const OpenedModel& model, bool tensors) {
   text += fmt::format("file             {} ({} bytes), GGUF version {}, {} metadata keys\n",
                       FormatBytes(file.file_bytes), file.file_bytes, file.version,
                       file.metadata.entries().size());
-  text += fmt::format("trained context  {}\n", TrainedContext(file));
-  if (const auto kv = KvBytesPerToken(file)) {
+  text += fmt::format("trained context  {}\n", TrainedContext(model.file));
+  if (const auto kv = KvBytesPerToken(model.file)) {
     text += fmt::format(
         "KV cache         {} per token in f16{}\n", FormatBytes(kv->bytes_per_token),
         kv->window > 0 ? fmt::format(", of which {} only for the last {} tokens (sliding window)",
                                      FormatBytes(kv->windowed_bytes_per_token), kv->window)
                        : "");
   }
+  text += ViewText(model);
   if (const auto method = file.metadata.String("quantize.trimma.method")) {
     text += fmt::format("made by          trimma {}: {}\n",
                         SafeText(file.metadata.String("quantize.trimma.version").value_or("?")),
@@ -82,13 +119,13 @@ Json TextOrNull(const GgufFile& file, const char* key) {
 }
 
 Json ToDocument(const OpenedModel& model) {
-  const GgufFile& file = model.file;
+  const GgufFile& file = Stored(model);
   Json tensors = Json::array();
   for (const TensorInfo& t : file.tensors) {
     tensors.push_back(
         {{"name", t.name}, {"type", NameOf(t.type)}, {"shape", t.shape}, {"bytes", t.bytes}});
   }
-  const auto kv = KvBytesPerToken(file);
+  const auto kv = KvBytesPerToken(model.file);
   return {{"schema", "trimma.inspect/1"},
           {"name", DisplayName(model)},
           {"paths", file.paths},
@@ -98,13 +135,14 @@ Json ToDocument(const OpenedModel& model) {
           {"type", TypeLabel(file)},
           {"parameters", file.parameters()},
           {"bits_per_weight", file.bits_per_weight()},
-          {"trained_context", TrainedContext(file)},
+          {"trained_context", TrainedContext(model.file)},
           {"kv_bytes_per_token", kv ? Json(kv->bytes_per_token) : Json()},
           {"made_by", TextOrNull(file, "quantize.trimma.method")},
           {"source_sha256", TextOrNull(file, "quantize.trimma.source_sha256")},
           {"calibration", TextOrNull(file, "quantize.imatrix.dataset")},
           {"calibration_languages", TextOrNull(file, kLanguages)},
           {"kv_window", kv && kv->window > 0 ? Json(kv->window) : Json()},
+          {"read_as", ViewDocument(model)},
           {"tensors", tensors}};
 }
 
@@ -119,7 +157,7 @@ Action DefineInspect(CLI::App& app, const Shared& shared) {
   app.add_option("MODEL", options->model, "A model file or name")->required();
   app.add_flag("--tensors", options->tensors, "List every tensor");
   return [options, &shared]() -> Status {
-    TRY(const OpenedModel model, OpenModel(options->model));
+    TRY(const OpenedModel model, OpenModel(options->model, OpenFor::kHeader));
     return shared.json ? PrintDocument(ToDocument(model))
                        : PrintText(Describe(model, options->tensors));
   };

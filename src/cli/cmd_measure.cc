@@ -179,7 +179,7 @@ Json CacheDocument(const NamedJudgement& named, const Options& options,
       cells.push_back(std::move(cell));
     }
   }
-  return {{"model", models[0].local.path},
+  return {{"model", StoredPath(models[0])},
           {"depth", chunk - 1 - options.last},
           {"scored_per_chunk", options.last},
           {"cells", cells}};
@@ -226,14 +226,14 @@ Status RunMeasure(const Options& options, const Shared& shared) {
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   Progress progress(shared.quiet);
   Json document = {{"schema", "trimma.measure/1"},
-                   {"model", models[0].local.path},
+                   {"model", StoredPath(models[0])},
                    {"settings", ToJson(settings)},
                    {"speed", nullptr},
                    {"quality", nullptr}};
   Json all = Json::array();
   std::string text;
   for (size_t i = 0; i < models.size(); ++i) {
-    all.push_back({{"name", options.models[i]}, {"path", models[i].local.path}});
+    all.push_back({{"name", options.models[i]}, {"path", StoredPath(models[i])}});
     text += fmt::format("{} ({}, {})\n", DisplayName(models[i]), TypeLabel(models[i].file),
                         FormatBytes(models[i].file.file_bytes));
   }
@@ -279,7 +279,7 @@ Status RunMeasure(const Options& options, const Shared& shared) {
   }
   document["models"] = std::move(all);
   progress.Done();
-  TRY_STATUS(PrintAndRemember(document, text + quality_text, shared.json, models[0].local.path));
+  TRY_STATUS(PrintAndRemember(document, text + quality_text, shared.json, StoredPath(models[0])));
   return status;
 }
 

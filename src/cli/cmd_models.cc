@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "gguf/file_type.h"
+#include "models/engine_view.h"
 #include "models/models.h"
 #include "report/table.h"
 
@@ -21,16 +22,17 @@ Status Models(const Shared& shared) {
       notes.push_back(fmt::format("{}: {}", model.name, file.error().what));
       continue;
     }
+    const bool has_projector = !model.projector_path.empty() || HoldsProjector(*file);
     items.push_back({{"name", model.name},
                      {"path", model.path},
                      {"source", NameOf(model.source)},
                      {"type", TypeLabel(*file)},
                      {"bits_per_weight", file->bits_per_weight()},
                      {"file_bytes", file->file_bytes},
-                     {"has_projector", !model.projector_path.empty()}});
-    table.rows.push_back(
-        {SafeText(model.name, 60), TypeLabel(*file), fmt::format("{:.2f}", file->bits_per_weight()),
-         FormatBytes(file->file_bytes), model.projector_path.empty() ? "" : "yes"});
+                     {"has_projector", has_projector}});
+    table.rows.push_back({SafeText(model.name, 60), TypeLabel(*file),
+                          fmt::format("{:.2f}", file->bits_per_weight()),
+                          FormatBytes(file->file_bytes), has_projector ? "yes" : ""});
   }
   if (shared.json)
     return PrintDocument({{"schema", "trimma.models/1"}, {"items", items}, {"notes", notes}});

@@ -28,11 +28,13 @@ Status RunPlan(Options& options, const Shared& shared) {
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
   // It loads the engine while the header is read: each takes longer than the pricing itself.
   TRY(Child child, Child::Start(kPricingJob));
-  TRY(const OpenedModel model, OpenModel(options.model));
+  TRY(const OpenedModel model, OpenModel(options.model, OpenFor::kHeader));
   const MachineScan scan = ScanMachine();
   TRY(PlanTarget target, ChooseTarget(scan.machine, options.target));
   TRY(target.pricing.projector, OpenProjector(model, options.projector));
-  TRY(const Planned planned, MakePlanFor(model.file, scan, target, options.plan, std::move(child)));
+  TRY(Planned planned, MakePlanFor(model.file, scan, target, options.plan, std::move(child)));
+  const std::vector<std::string> view = ViewNotes(model);
+  planned.plan.notes.insert(planned.plan.notes.begin(), view.begin(), view.end());
   const Plan& plan = planned.plan;
   if (shared.json) {
     Json document = ToJson(plan);

@@ -194,7 +194,7 @@ Json Document(const OpenedModel& model, const RuntimeSettings& settings, const O
   Json document = ToJson(report);
   document["schema"] = "trimma.prompt/1";
   document["prompt"] = options.file;
-  document["model"] = model.local.path;
+  document["model"] = StoredPath(model);
   document["settings"] = ToJson(settings);
   document["conversation"] = ConversationJson(report, report.prompt, options.conversation);
   document["advice"] = AdviceFor(report);
@@ -244,7 +244,7 @@ Status RunPrompt(const Options& options, const Shared& shared) {
   text += "\n";
   for (const std::string& sentence : AdviceFor(*report)) text += sentence + "\n";
   for (const std::string& note : notes) text += fmt::format("note: {}\n", note);
-  return PrintAndRemember(document, text, shared.json, model.local.path);
+  return PrintAndRemember(document, text, shared.json, StoredPath(model));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "cli/planning.h"
 #include "cli/quantize_text.h"
 #include "cli/remember.h"
+#include "quantize/as_stored.h"
 #include "quantize/craft_plan.h"
 #include "quantize/quantize.h"
 
@@ -39,6 +40,7 @@ struct Options {
   int exchanges = QuantizeOptions{}.exchanges;
   bool force = false;
   bool dry_run = false;
+  bool text_only = false;
 };
 
 // What requantising costs, told before it is done.
@@ -86,7 +88,9 @@ Status CheckCombination(const Options& options, bool replays) {
   return {};
 }
 
-Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions& quantize) {
+// `around`: bytes of the output besides the model in `file`.
+Status ChooseGoal(const Options& options, const GgufFile& file, uint64_t around,
+                  QuantizeOptions& quantize) {
   const bool replays = !options.recipe.empty() && access(options.recipe.c_str(), F_OK) == 0;
   TRY_STATUS(CheckCombination(options, replays));
   if (!options.recipe.empty()) quantize.recipe_file = options.recipe;
@@ -110,7 +114,7 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
   if (options.bits) {
     quantize.size_bytes =
         static_cast<uint64_t>(static_cast<double>(file.parameters()) * *options.bits / 8) +
-        file.data_offset;
+        file.data_offset + around;
   }
   if (!options.size.empty()) {
     const FileType* like = FindFileType(options.size);
@@ -122,7 +126,7 @@ Status ChooseGoal(const Options& options, const GgufFile& file, QuantizeOptions&
       of_the_recipe.compensate = false;
       of_the_recipe.forced_types.clear();
       TRY(const QuantizeReport made, PlanQuantize(of_the_recipe));
-      quantize.size_bytes = made.file_bytes;
+      quantize.size_bytes = made.file_bytes + around;
     }
   }
   return {};
@@ -172,10 +176,16 @@ Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::opt
 
 Status RunQuantize(const Options& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model));
+  const StoredModel* stored = model.stored ? &*model.stored : nullptr;
+  const bool as_stored = stored != nullptr && !options.text_only;
   QuantizeOptions quantize;
   quantize.source = model.local.path;
   quantize.output = options.output;
-  TRY_STATUS(ChooseGoal(options, model.file, quantize));
+  uint64_t around = 0;
+  if (as_stored) {
+    TRY(around, BytesAroundText(stored->file, stored->view));
+  }
+  TRY_STATUS(ChooseGoal(options, model.file, around, quantize));
   TRY(quantize.memory_bytes, ParseBytes(options.memory));
   if (!options.imatrix.empty()) quantize.importance_file = options.imatrix;
   if (!options.calibration.empty()) quantize.calibration_text = options.calibration;
@@ -201,26 +211,34 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   }
   const auto tell = [&](const std::string& stage, double share) { progress.Update(stage, share); };
   if (options.dry_run && (quantize.recipe == nullptr || quantize.compensate)) {
+    if (quantize.size_bytes) *quantize.size_bytes -= std::min(*quantize.size_bytes, around);
     Result<CraftPlan> plan = PlanCraft(quantize, tell);
     progress.Done();
     if (!plan.ok()) return plan.error();
     WarnIfQuantised(model, plan->notes);
     if (!blind.empty()) plan->notes.push_back(blind);
+    for (const std::string& note : ViewNotes(model)) plan->notes.push_back(note);
     Said said = {ToJson(*plan), Describe(*plan, quantize.output)};
     if (fit && plan->report) TRY_STATUS(AddFit(*fit, fit->PriceMix(TypesOf(*plan->report)), said));
     return said.Print(shared.json);
   }
-  auto report = options.dry_run ? PlanQuantize(quantize) : Quantize(quantize, tell);
+  const auto make = [&]() -> Result<QuantizeReport> {
+    if (!as_stored) return options.dry_run ? PlanQuantize(quantize) : Quantize(quantize, tell);
+    return options.dry_run ? PlanAsStored(stored->file, stored->view, quantize)
+                           : QuantizeAsStored(stored->file, stored->view, quantize, tell);
+  };
+  auto report = make();
   progress.Done();
   if (!report.ok()) return report.error();
+  for (const std::string& note : ViewNotes(model)) report->notes.push_back(note);
   WarnIfQuantised(model, report->notes);
   Said said = {ToJson(*report), Describe(*report, options.dry_run)};
   if (fit) {
-    TRY(const GgufFile made, ReadGguf(report->output));
-    TRY_STATUS(AddFit(*fit, fit->Price(made), said));
+    TRY(const OpenedModel made, OpenModel(report->output, OpenFor::kHeader));
+    TRY_STATUS(AddFit(*fit, fit->Price(made.file), said));
   }
   const Status printed = said.Print(shared.json);
-  if (!options.dry_run) Remember(said.document, model.local.path);
+  if (!options.dry_run) Remember(said.document, StoredPath(model));
   return printed;
 }
 
@@ -298,6 +316,10 @@ Action DefineQuantize(CLI::App& app, const Shared& shared) {
   app.add_option("--threads", o->threads, "0: all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+  app.add_flag(
+      "--text-only", o->text_only,
+      "Of a model that Ollama stores with its vision encoder: the language model alone, as "
+      "llama.cpp reads it (default: as stored, the encoder kept byte for byte)");
   app.add_flag("--force", o->force, "Replace an existing output");
   app.add_flag("--dry-run", o->dry_run,
                "Say what would be made, as far as it is known without measuring; write nothing");

@@ -122,7 +122,7 @@ Status RunSampling(const Options& options, const Shared& shared) {
   const size_t cheapest = CheapestEqual(cost->orders);
   Json document = ToJson(*cost);
   document["schema"] = "trimma.sampling/1";
-  document["model"] = model.local.path;
+  document["model"] = StoredPath(model);
   document["settings"] = ToJson(settings);
   document["profile"] = sampling.profile;
   document["sampling"] = ToJson(question.samplers);
@@ -137,7 +137,7 @@ Status RunSampling(const Options& options, const Shared& shared) {
                       sampling.profile, s.temperature, s.top_p, s.top_k, s.min_p);
   text += RecommendedText(recommended) + "\n";
   return PrintAndRemember(document, text + Describe(*cost, cheapest), shared.json,
-                          model.local.path);
+                          StoredPath(model));
 }
 
 }  // namespace

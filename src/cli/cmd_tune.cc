@@ -143,11 +143,12 @@ std::optional<std::pair<FormerChoice, Recheck>> CheckEarlier(const EarlierRun& e
 }
 
 // The earlier result where it still holds; else a search, which keeps what was found of it.
-Result<TuneResult> TuneOrRecheck(const std::string& path, const TuneOptions& options, bool fresh,
+Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& options, bool fresh,
                                  bool quiet) {
+  const std::string& path = model.local.path;
   Progress progress(quiet);
   std::optional<Recheck> recheck;
-  const auto earlier = fresh ? std::nullopt : FindEarlierRun("tune", path);
+  const auto earlier = fresh ? std::nullopt : FindEarlierRun("tune", StoredPath(model));
   if (earlier && !quiet) fmt::print(stderr, "{}\n", earlier->Text());
   if (earlier && earlier->staleness.stale()) {
     auto checked = CheckEarlier(*earlier, path, options, progress);
@@ -208,9 +209,9 @@ Status RunTune(Options options, const Shared& shared) {
   for (const Gpu& gpu : scan.machine.gpus) tune.machine += ", " + gpu.name;
   TRY_STATUS(PlaceAsPlanned(options, model, scan));
   if (!StateDirectory().empty()) tune.journal_directory = StateDirectory() + "/tune";
-  TRY(const TuneResult result, TuneOrRecheck(model.local.path, tune, options.fresh, shared.quiet));
+  TRY(const TuneResult result, TuneOrRecheck(model, tune, options.fresh, shared.quiet));
   const Json document = ToJson(result);
-  return PrintAndRemember(document, Describe(result), shared.json, model.local.path);
+  return PrintAndRemember(document, Describe(result), shared.json, StoredPath(model));
 }
 
 }  // namespace

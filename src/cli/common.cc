@@ -1,25 +1,92 @@
 #include "cli/common.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "gguf/soundness.h"
+#include "models/view_cache.h"
 #include "plan/plan.h"
 
 namespace trimma {
 
-Result<OpenedModel> OpenModel(const std::string& name) {
+namespace {
+
+// The text view's file in place of the stored one, written where it is missing and will be loaded.
+Status ReadByView(OpenedModel& model, EngineView view, OpenFor purpose) {
+  StoredModel stored{model.local.path, std::move(model.file), std::move(view)};
+  if (auto there = FindTextView(stored.file, stored.view)) {
+    model.file = *std::move(there);
+  } else if (purpose == OpenFor::kHeader) {
+    TRY(model.file, HeaderOf(stored.view.text));
+  } else {
+    TRY(const GgufFile header, HeaderOf(stored.view.text));
+    TRY(const std::string path, TextViewPath(stored.file));
+    fmt::print(stderr,
+               "llama.cpp doesn't read {} as Ollama stores it: writing the text-only copy that it "
+               "loads ({}) to {}\n",
+               SafeText(model.local.name, 200), FormatBytes(header.file_bytes),
+               SafeText(path, 500));
+    TRY(model.file, WriteTextView(stored.file, stored.view));
+  }
+  TRY_STATUS(CheckModel(model.file));
+  model.local.path = model.file.paths[0];
+  model.stored = std::move(stored);
+  return {};
+}
+
+}  // namespace
+
+Result<OpenedModel> OpenModel(const std::string& name, OpenFor purpose) {
   OpenedModel model;
   TRY(model.local, ResolveModel(name, DefaultModelRoots()));
   TRY(model.file, ReadGguf(model.local.path));
   TRY_STATUS(CheckModel(model.file));
+  TRY(auto view, EngineViewOf(model.file));
+  if (view) TRY_STATUS(ReadByView(model, *std::move(view), purpose));
   return model;
+}
+
+const std::string& StoredPath(const OpenedModel& model) {
+  return model.stored ? model.stored->path : model.local.path;
+}
+
+std::vector<std::string> ViewNotes(const OpenedModel& model) {
+  if (!model.stored) return {};
+  const EngineView& view = model.stored->view;
+  std::vector<std::string> notes = {fmt::format("read as: {}", fmt::join(view.text.changes, "; "))};
+  if (view.projector) {
+    for (const std::string& change : view.projector->changes) {
+      if (change.starts_with("the ")) notes.push_back("of the projector: " + change);
+    }
+  } else if (!view.no_projector.empty()) {
+    notes.push_back(fmt::format("the encoder in the file ({}) is in none of these figures: {}",
+                                FormatBytes(view.projector_bytes), view.no_projector));
+  }
+  return notes;
+}
+
+std::string StemOf(const OpenedModel& model) {
+  constexpr std::string_view kOllama = "ollama:";
+  std::string stem = std::filesystem::path(StoredPath(model)).stem().string();
+  if (model.local.source != ModelSource::kOllama || !model.local.name.starts_with(kOllama))
+    return stem;
+  stem = model.local.name.substr(kOllama.size());
+  std::replace_if(stem.begin(), stem.end(), [](char c) { return c == '/' || c == ':'; }, '-');
+  return stem;
 }
 
 Result<std::optional<GgufFile>> OpenProjector(const OpenedModel& model,
                                               const std::optional<std::string>& wish) {
+  const bool has_inline = model.stored && model.stored->view.projector;
+  if (!wish && model.local.projector_path.empty() && has_inline) {
+    TRY(GgufFile projector, HeaderOf(*model.stored->view.projector));
+    return std::optional<GgufFile>(std::move(projector));
+  }
   const std::string path = wish.value_or(model.local.projector_path);
   if (path.empty() || ToLower(path) == "none") return std::optional<GgufFile>();
   TRY(GgufFile projector, ReadGguf(path));
@@ -64,7 +131,7 @@ Status CheckContexts(const std::vector<uint32_t>& contexts, const GgufFile& file
 std::string DisplayName(const OpenedModel& model) {
   const auto name = model.file.metadata.String("general.name");
   if (name && !Trim(*name).empty()) return SafeText(*name, 80);
-  return SafeText(std::filesystem::path(model.local.path).filename().string(), 80);
+  return SafeText(std::filesystem::path(StoredPath(model)).filename().string(), 80);
 }
 
 }  // namespace trimma

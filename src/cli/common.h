@@ -7,17 +7,39 @@
 
 #include "gguf/file_type.h"
 #include "gguf/reader.h"
+#include "models/engine_view.h"
 #include "models/models.h"
 
 namespace trimma {
 
-struct OpenedModel {
-  LocalModel local;
+// A file of Ollama's that the engine reads by a view.
+struct StoredModel {
+  std::string path;
   GgufFile file;
+  EngineView view;
 };
 
-// Finds MODEL, reads its header and checks that it is a sound language model.
-Result<OpenedModel> OpenModel(const std::string& name);
+struct OpenedModel {
+  LocalModel local;  // local.path: what the engine loads
+  GgufFile file;     // its header
+  std::optional<StoredModel> stored;
+};
+
+// kHeader: nothing will be loaded, so a view's file isn't written where it is missing; local.path
+// is then the stored one.
+enum class OpenFor { kLoading, kHeader };
+
+// Finds MODEL, reads its header and checks that it is a sound language model. What Ollama stores
+// otherwise than the engine reads it comes as its text view, and says so on standard error.
+Result<OpenedModel> OpenModel(const std::string& name, OpenFor purpose = OpenFor::kLoading);
+
+// The file that the user has, whatever the engine loads.
+const std::string& StoredPath(const OpenedModel& model);
+// "read as: ...", and what of it is not read; none where the engine reads the file as it is.
+std::vector<std::string> ViewNotes(const OpenedModel& model);
+// What files made of it are called: "gemma3-4b" of Ollama's gemma3:4b, else the file's name without
+// its extension.
+std::string StemOf(const OpenedModel& model);
 
 // The projector to plan for: the file that `wish` names, none for "none"; nullopt: what the
 // model's store has with it, for the applications that own the store load it.

@@ -19,6 +19,7 @@
 #include "cli/records.h"
 #include "cli/remember.h"
 #include "cli/steps.h"
+#include "cli/stored_outputs.h"
 #include "cli/tune_or_keep.h"
 #include "plan/pricing.h"
 #include "quantize/quantize.h"
@@ -61,17 +62,16 @@ Status Open(Run& run) {
     TRY(run.source, OpenModel(run.options.source));
   }
   std::error_code error;
-  const std::string absolute = std::filesystem::absolute(run.model.local.path, error).string();
-  run.directory = run.options.output.empty()
-                      ? std::filesystem::path(absolute).stem().string() + "-trimma"
-                      : run.options.output;
+  const std::string absolute = std::filesystem::absolute(StoredPath(run.model), error).string();
+  run.directory = run.options.output.empty() ? StemOf(run.model) + "-trimma" : run.options.output;
   run.directory = std::filesystem::absolute(run.directory, error).string();
   run.work = run.directory + "/.work";
   TRY_STATUS(MakeDirectories(run.directory));
   if (access(run.directory.c_str(), W_OK) != 0)
     return ErrnoError("write into", run.directory, errno);
   TRY(run.projector, OpenProjector(run.model, run.options.projector));
-  if (run.projector) {
+  // One in the model's own file is written later.
+  if (run.projector && run.projector->paths[0] != StoredPath(run.model)) {
     const std::filesystem::path path = run.projector->paths[0];
     run.record.files.projector = std::filesystem::absolute(path, error).string();
   }
@@ -195,9 +195,7 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
                  "raise --max-kld, or keep the model as it is"};
   }
   const Candidate& best = candidates[*chosen];
-  const std::string name =
-      fmt::format("{}-{}.gguf", std::filesystem::path(run.source.local.path).stem().string(),
-                  best.recipe->name);
+  const std::string name = fmt::format("{}-{}.gguf", StemOf(run.source), best.recipe->name);
   run.record.files.model = run.directory + "/" + name;
   if (rename(best.path.c_str(), run.record.files.model.c_str()) != 0)
     return ErrnoError("publish", run.record.files.model, errno);
@@ -231,8 +229,7 @@ Status KeepOrLower(Run& run, Steps& steps) {
   quantize.calibration_text = run.options.calibration;
   quantize.generate_text = !run.options.calibration;
   quantize.output =
-      fmt::format("{}/{}-{}.gguf", run.directory,
-                  std::filesystem::path(run.source.local.path).stem().string(), mix.recipe->name);
+      fmt::format("{}/{}-{}.gguf", run.directory, StemOf(run.source), mix.recipe->name);
   TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) {
         run.progress.Update(stage, share);
       }));
@@ -266,7 +263,7 @@ TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
 }
 
 Status MeasureAndTune(Run& run, Steps& steps) {
-  const bool same_weights = run.record.files.model == run.record.model_path;
+  const bool same_weights = run.record.weights_kept();
   TRY(const GgufFile after_file, ReadGguf(run.record.files.model));
   TuneOptions tune;
   tune.defaults = run.defaults;
@@ -336,10 +333,9 @@ Status JudgeSettings(Run& run, Steps& steps) {
                      [&](double share) { run.progress.Update("measuring quality", share); }));
   run.record.after.quality = measured[0];
   const RuntimeSettings& after = run.record.after.settings;
-  if (run.record.files.model != run.record.model_path ||
-      !(after.kv_k == "f16" && after.kv_v == "f16")) {
+  if (!run.record.weights_kept() || !(after.kv_k == "f16" && after.kv_v == "f16")) {
     TRY(const GgufFile judged, ReadGguf(run.record.files.model));
-    const bool lowered = run.record.files.model != run.record.model_path;
+    const bool lowered = !run.record.weights_kept();
     KeepQuality(run.model.file, {judged, after, lowered}, measured[0], run.progress);
   }
   run.record.quality_text = measured[0].text;
@@ -410,6 +406,7 @@ Status RunSteps(Run& run) {
   steps.End("scan and plan");
   TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps)
                                             : KeepOrLower(run, steps));
+  TRY_STATUS(WriteStoredForms(run.source, run.directory, run.record, run.progress));
   TRY_STATUS(PlanAgainIfMemoryWent(run));
   TRY_STATUS(MeasureAndTune(run, steps));
   TRY_STATUS(JudgeSettings(run, steps));

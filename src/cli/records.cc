@@ -65,9 +65,11 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
     applied.model_path = json.at("files").at("model");
     const Json projector = json["files"].value("projector", Json());
     if (projector.is_string()) applied.projector_path = projector;
-    applied.name =
-        ServedName(json.at("model").at("argument"),
-                   json.at("model").at("path") == applied.model_path, applied.model_path);
+    const Json ollama = json["files"].value("ollama_model", Json());
+    if (ollama.is_string()) applied.ollama_path = ollama;
+    const std::string original = json.at("model").at("path");
+    const bool kept = original == applied.model_path || original == applied.ollama_path;
+    applied.name = ServedName(json.at("model").at("argument"), kept, applied.model_path);
     TRY(applied.settings, RuntimeSettingsFromJson(json.at("after").at("settings")));
     applied.sampling = {json.at("sampling").at("temperature"), json.at("sampling").at("top_p"),
                         json.at("sampling").at("profile")};
@@ -80,14 +82,14 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
 }
 
 Applied AppliedFrom(const OptimizeRecord& record) {
-  const bool kept = record.files.model == record.model_path;
-  return {ServedName(record.model_argument, kept, record.files.model),
+  return {ServedName(record.model_argument, record.weights_kept(), record.files.model),
           record.files.model,
           record.files.projector,
           record.after.settings,
           record.sampling,
           record.trimma_version,
-          EngineText()};
+          EngineText(),
+          record.files.ollama_model};
 }
 
 std::string ServedName(const std::string& argument, bool weights_kept,

@@ -5,7 +5,6 @@
 namespace trimma {
 namespace {
 
-constexpr double kFewestSeconds = 1;
 
 template <typename Function>
 void Find(void* library, const char* name, Function& function) {
@@ -59,7 +58,7 @@ void EnergyUse::Add(const EnergyUse& more) {
 }
 
 std::optional<double> JoulesPerToken(const EnergyUse& use) {
-  if (use.seconds < kFewestSeconds || use.tokens <= 0 || use.joules < 0) return std::nullopt;
+  if (use.seconds < kShortestEnergySpan || use.tokens <= 0 || use.joules < 0) return std::nullopt;
   return use.joules / use.tokens;
 }
 

@@ -36,8 +36,11 @@ struct EnergyUse {
   void Add(const EnergyUse& more);
 };
 
-// nullopt where the spans are shorter together than the driver's counter resolves: it moves on
-// every 0.1 s at the latest, so that a second is known within a tenth.
+// Seconds. The driver's counter moves on every 0.1 s at the latest, so that this is known within a
+// tenth; of a span of 0.04 s, as a prompt takes on a large card, it told none at all.
+inline constexpr double kShortestEnergySpan = 1;
+
+// nullopt where the spans together are shorter than that.
 std::optional<double> JoulesPerToken(const EnergyUse& use);
 
 }  // namespace trimma

@@ -42,7 +42,8 @@ bool WasInterrupted(const Error& error) {
 
 void AddEnergy(std::optional<EnergyUse>& to, const std::optional<double>& joules, double seconds,
                int tokens) {
-  if (!joules) return;
+  // The counter lags behind: of a short span it tells what the work before it used.
+  if (!joules || seconds < kShortestEnergySpan) return;
   if (!to) to.emplace();
   to->Add({*joules, seconds, static_cast<double>(tokens)});
 }

@@ -7,6 +7,7 @@
 
 #include "base/build_info.h"
 #include "base/text.h"
+#include "gguf/view_file.h"
 
 namespace trimma {
 namespace {
@@ -77,7 +78,8 @@ Result<GgufLayout> LayOutOutput(const GgufFile& source, const Assignment& assign
   for (const auto& [key, value] : source.metadata.entries()) {
     // What was said of the source's own making is not true of what is made of it.
     const bool outlived = assignment.changes && key.starts_with("quantize.");
-    if (!key.starts_with("split.") && !outlived) metadata.Set(key, value);
+    const bool padding = key == kViewPaddingKey;  // of a source that is a view's file
+    if (!key.starts_with("split.") && !outlived && !padding) metadata.Set(key, value);
   }
   if (assignment.changes) {
     metadata.Set("general.file_type", recipe.id);

@@ -164,6 +164,16 @@ std::optional<MadeBy> MadePlainly(const QuantizeOptions& options, const Importan
   return made;
 }
 
+Result<GgufLayout> LayOutPlan(const Prepared& prepared, const QuantizeOptions& options) {
+  CHECK(options.recipe != nullptr);
+  Importance importance;
+  if (options.importance_file) {
+    TRY(importance, ReadImportance(*options.importance_file));
+  }
+  return LayOutOutput(prepared.source, prepared.assignment, *options.recipe,
+                      MadePlainly(options, importance));
+}
+
 }  // namespace
 
 QuantizeReport ReportOf(const GgufFile& source, const Assignment& assignment,
@@ -205,15 +215,15 @@ Result<std::string> CollectImportance(const QuantizeOptions& options, const std:
 }
 
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options) {
-  CHECK(options.recipe != nullptr);
   TRY(const Prepared prepared, Prepare(options));
-  Importance importance;
-  if (options.importance_file) {
-    TRY(importance, ReadImportance(*options.importance_file));
-  }
-  TRY(const GgufLayout layout, LayOutOutput(prepared.source, prepared.assignment, *options.recipe,
-                                            MadePlainly(options, importance)));
+  TRY(const GgufLayout layout, LayOutPlan(prepared, options));
   return ReportOf(prepared.source, prepared.assignment, layout, options.output);
+}
+
+Result<GgufFile> PlanHeader(const QuantizeOptions& options) {
+  TRY(const Prepared prepared, Prepare(options));
+  TRY(const GgufLayout layout, LayOutPlan(prepared, options));
+  return ParseGguf(layout.header, layout.file_bytes, options.output);
 }
 
 Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizeProgress& progress) {

@@ -93,6 +93,9 @@ using QuantizeProgress = std::function<void(const std::string& stage, double sha
 // measure: craft_plan.h.
 Result<QuantizeReport> PlanQuantize(const QuantizeOptions& options);
 
+// The header of the file that PlanQuantize tells of.
+Result<GgufFile> PlanHeader(const QuantizeOptions& options);
+
 // What a file will be, from its layout.
 QuantizeReport ReportOf(const GgufFile& source, const Assignment& assignment,
                         const GgufLayout& layout, const std::string& output);

@@ -116,6 +116,7 @@ std::string FilesSection(const OptimizeRecord& record) {
   const WrittenFiles& files = record.files;
   Facts facts;
   facts.AddCode("Model", files.model);
+  if (!files.ollama_model.empty()) facts.AddCode("Model for Ollama", files.ollama_model);
   facts.AddCode("Application's config.toml", files.config);
   facts.AddCode("Ollama Modelfile", files.modelfile);
   facts.AddCode("Environment of Ollama", files.env);

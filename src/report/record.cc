@@ -65,6 +65,7 @@ Json TrialJson(const TuneTrial& trial) {
 Json FilesJson(const WrittenFiles& files) {
   return {{"model", TextOrNull(files.model)},
           {"projector", TextOrNull(files.projector)},
+          {"ollama_model", TextOrNull(files.ollama_model)},
           {"config", TextOrNull(files.config)},
           {"modelfile", TextOrNull(files.modelfile)},
           {"env", TextOrNull(files.env)},

@@ -60,7 +60,8 @@ struct TuneTrial {
 struct WrittenFiles {
   std::string model, config, modelfile, env, llama_server, report, record;
   std::vector<std::string> undo;  // one shell command a line
-  std::string projector;          // beside the model; not written, "" if there is none
+  std::string projector;          // beside the model; "" if there is none
+  std::string ollama_model;       // where Ollama reads another file than `model`; else ""
 };
 
 struct Step {
@@ -89,6 +90,10 @@ struct OptimizeRecord {
   WrittenFiles files;
   std::vector<Step> steps;  // where the time went
   double seconds = 0;
+
+  bool weights_kept() const {
+    return files.model == model_path || files.ollama_model == model_path;
+  }
 };
 
 Json ToJson(const OptimizeRecord& record);

@@ -17,6 +17,7 @@ struct Applied {
   Sampling sampling;
   std::string trimma_version;
   std::string engine_version;  // "llama.cpp v0.5.0 (de3ff815ea7d)"
+  std::string ollama_path;     // absolute; where Ollama reads another file than model_path, else ""
 };
 
 }  // namespace trimma

@@ -18,13 +18,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((choice & 2) != 0) applied.settings.threads = 8;
   if ((choice & 4) != 0) applied.settings.gpu_layers = 35;
 
-  const Result<ConfigEdit> edit = EditConfigToml(text, applied);
+  ConfigMap map = OwnConfigMap();
+  if ((choice & 8) != 0) {
+    map = {{"model.name", {"a"}}, {"model.top_p", {"b", "c", "d e"}}, {"model.path", {"b", "x"}}};
+  }
+
+  const Result<ConfigEdit> edit = EditConfigToml(text, applied, map);
   if (!edit) {
     CHECK(edit.error().code == Code::kInvalid);
     return 0;
   }
   CHECK(edit->changes.empty() == (edit->text == text));
-  const Result<ConfigEdit> again = EditConfigToml(edit->text, applied);
+  const Result<ConfigEdit> again = EditConfigToml(edit->text, applied, map);
   CHECK(again.ok() && again->changes.empty() && again->text == edit->text);
   return 0;
 }

@@ -20,13 +20,32 @@ struct ConfigEdit {
   std::vector<ConfigChange> changes;
 };
 
-// An application's config.toml: sets [model] name, context_length, temperature, top_p and the
-// [runtime] keys; every other byte, comment and order is kept. `text` "" makes a new file.
+// Which setting stands under which key: "model.name" at {"llm", "model_id"}.
+struct ConfigPlace {
+  std::string setting;
+  std::vector<std::string> path;  // of the key, one part at least
+};
+using ConfigMap = std::vector<ConfigPlace>;
+
+// [model] name, context_length, temperature and top_p: what an application's file usually has.
+ConfigMap UsualConfigMap();
+// These and [runtime], for a file of our own.
+ConfigMap OwnConfigMap();
+// UsualConfigMap() with other places: "model.name=llm.model_id", or with nothing after the sign,
+// where the setting is not to be written. kUsage for what is no setting, no key, or two settings in
+// one place.
+Result<ConfigMap> ParseConfigMap(const std::vector<std::string>& options);
+// Names of the settings that a map may hold.
+std::vector<std::string> ConfigSettings();
+
+// An application's config.toml: sets the keys of the map that have a value; every other byte,
+// comment and order is kept. `text` "" makes a new file.
 // New keys follow the last one of their table, new tables the last line of the file.
 // kInvalid (with the line) if it is no valid TOML, or if a key to be changed is of a kind that
 // can't be edited in place: in an inline table, or holding a table or an array.
 // kInternal if the result, parsed again, is not the original with just these keys changed.
-Result<ConfigEdit> EditConfigToml(const std::string& text, const Applied& applied);
+Result<ConfigEdit> EditConfigToml(const std::string& text, const Applied& applied,
+                                  const ConfigMap& map = OwnConfigMap());
 
 // An Ollama Modelfile, for `ollama create NAME -f Modelfile`. kInvalid if the path has characters
 // that Ollama's parser drops (control, invisible) or ends in one it can't keep.

@@ -39,9 +39,10 @@ std::vector<std::string> NotHeldByOllama(const RuntimeSettings& settings) {
 
 Result<std::string> RenderModelfile(const Applied& applied) {
   TRY_STATUS(CheckApplied(applied));
-  if (!KeptByOllama(applied.model_path)) {
+  const std::string& path = applied.ollama_path.empty() ? applied.model_path : applied.ollama_path;
+  if (!KeptByOllama(path)) {
     return Error{Code::kInvalid,
-                 fmt::format("a Modelfile can't name this path: {}", SafeText(applied.model_path)),
+                 fmt::format("a Modelfile can't name this path: {}", SafeText(path)),
                  "move or link the model to a path without invisible characters"};
   }
   const RuntimeSettings& settings = applied.settings;
@@ -51,8 +52,7 @@ Result<std::string> RenderModelfile(const Applied& applied) {
       "# KV-cache type and flash attention can't stand here: see the environment file.\n"
       "FROM {}\n"
       "PARAMETER num_ctx {}\n",
-      SafeText(applied.trimma_version), SafeText(applied.name), FromPath(applied.model_path),
-      settings.context);
+      SafeText(applied.trimma_version), SafeText(applied.name), FromPath(path), settings.context);
   if (!settings.use_gpu) {
     text +=
         "# To a model with num_gpu 0 Ollama gives no graphics card at all, as llama-server's\n"

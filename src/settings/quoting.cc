@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -80,6 +82,17 @@ std::string TomlString(std::string_view text) {
     }
   }
   return quoted + "\"";
+}
+
+std::string TomlKey(std::span<const std::string> path) {
+  std::string key;
+  for (const std::string& part : path) {
+    const bool bare = !part.empty() && std::all_of(part.begin(), part.end(), [](unsigned char c) {
+      return c < 0x80 && (std::isalnum(c) != 0 || c == '_' || c == '-');
+    });
+    key += (key.empty() ? "" : ".") + (bare ? part : TomlString(part));
+  }
+  return key;
 }
 
 std::string ShellWord(std::string_view text) {

@@ -1,6 +1,7 @@
 // How a value is written in each grammar: TOML, bash, systemd's environment files.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ std::string FloatText(double value);
 // A TOML basic string, quotes included. Control characters and those that hide or reorder text
 // (bidirectional, zero width) are escaped. `text` is UTF-8.
 std::string TomlString(std::string_view text);
+
+// A key of TOML, its parts joined by dots and quoted where they must be: llm."model id".
+std::string TomlKey(std::span<const std::string> path);
 
 // One word of a bash command line. Bytes that a terminal would act on or hide become $'\xNN'.
 std::string ShellWord(std::string_view text);

@@ -1,0 +1,205 @@
+// A model as Ollama stores it (a gemma3 with its vision encoder inline), from its header to a new
+// model in a real Ollama.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "engine/ghost.h"
+#include "engine/projector.h"
+#include "gguf/view_file.h"
+#include "hardware/temp_tree.h"
+#include "models/engine_view.h"
+#include "support/program.h"
+#include "support/real_ollama.h"
+#include "support/stored_model.h"
+
+namespace trimma {
+namespace {
+
+namespace fs = std::filesystem;
+
+class StoredModelCli : public testing::Test {
+ protected:
+  void SetUp() override {
+    blob_ = WriteOllamaStore(box_ / "store", "seeing", Assemble(StoredGemma3()));
+    options_.environment["OLLAMA_MODELS"] = box_ / "store";
+  }
+
+  Json Document(std::vector<std::string> call) {
+    return ExpectDocument(box_, std::move(call), options_);
+  }
+  // One view's file in the cache; "" if there is none.
+  std::string CachedView() const {
+    std::string found;
+    for (const auto& entry : fs::recursive_directory_iterator(box_.home())) {
+      if (entry.path().parent_path().filename() == "views") found = entry.path().string();
+    }
+    return found;
+  }
+
+  Sandbox box_;
+  RunOptions options_;
+  std::string blob_;
+};
+
+bool Mentions(const Json& notes, const std::string& words) {
+  return std::any_of(notes.begin(), notes.end(), [&](const Json& note) {
+    return note.get<std::string>().find(words) != std::string::npos;
+  });
+}
+
+std::string BytesOf(const std::string& path, const TensorInfo& tensor) {
+  const auto file = InputFile::Open(path);
+  std::string bytes(tensor.bytes, '\0');
+  EXPECT_TRUE(file.ok() && file->ReadAt(tensor.offset, bytes.data(), bytes.size()).ok());
+  return bytes;
+}
+
+TEST_F(StoredModelCli, ItsHeaderIsEnoughToInspectAndPlan) {
+  const Json inspect = Document({"inspect", "ollama:seeing"});
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(inspect["file_bytes"], fs::file_size(blob_));
+  EXPECT_TRUE(Mentions(inspect["read_as"]["changes"], "vision encoder left out"));
+  EXPECT_GT(inspect["read_as"]["projector_bytes"], 0);
+  EXPECT_LT(inspect["read_as"]["parameters"], inspect["parameters"]);
+  const ProgramEnd text = box_.Run({"inspect", "ollama:seeing"}, options_);
+  EXPECT_NE(text.out.find("read as "), std::string::npos) << text.out;
+
+  const std::vector<std::string> plan = {"plan",    "ollama:seeing", "--gpu",     "none",
+                                         "--types", "Q8_0",          "--context", "256"};
+  const Json with = Document(plan);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_TRUE(Mentions(with["notes"], "read as: "));
+  EXPECT_GT(with["cells"][0]["devices"][0]["projector_bytes"], 0);
+  std::vector<std::string> call = plan;
+  call.insert(call.end(), {"--mmproj", "none"});
+  EXPECT_EQ(Document(call)["cells"][0]["devices"][0]["projector_bytes"], 0);
+  EXPECT_EQ(CachedView(), "") << "nothing is written to know this";
+  const Json models = Document({"models"});
+  EXPECT_EQ(models["items"][0]["has_projector"], true);
+}
+
+TEST_F(StoredModelCli, ItIsMeasuredByACopyThatIsMadeOnce) {
+  const std::vector<std::string> call = {"measure", "ollama:seeing", "--speed", "--rounds",
+                                         "3",       "--json"};
+  const ProgramEnd first = box_.Run(call, options_);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_NE(first.err.find("writing the text-only copy"), std::string::npos) << first.err;
+  EXPECT_EQ(first.document()["model"], blob_);
+  const std::string view = CachedView();
+  ASSERT_NE(view, "");
+  const auto text = ReadGguf(view);
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(text->FindTensor("v.patch_embedding.weight"), nullptr);
+  const ProgramEnd second = box_.Run(call, options_);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(second.err.find("writing"), std::string::npos) << second.err;
+}
+
+TEST_F(StoredModelCli, QuantisingKeepsTheEncoderByteForByte) {
+  const Json made = Document({"quantize", "ollama:seeing", "-o", "q8.gguf", "--type", "Q8_0"});
+  ASSERT_FALSE(HasFailure());
+  const auto before = ReadGguf(blob_);
+  const auto after = ReadGguf(box_ / "q8.gguf");
+  ASSERT_TRUE(before.ok() && after.ok());
+  EXPECT_EQ(made["file_bytes"], after->file_bytes);
+  ASSERT_EQ(before->tensors.size(), after->tensors.size());
+  for (size_t i = 0; i < before->tensors.size(); ++i) {
+    const TensorInfo& was = before->tensors[i];
+    const TensorInfo& is = after->tensors[i];
+    EXPECT_EQ(was.name, is.name);
+    if (was.name.starts_with("v.") || was.name.starts_with("mm.")) {
+      EXPECT_EQ(was.type, is.type);
+      EXPECT_EQ(BytesOf(blob_, was), BytesOf(box_ / "q8.gguf", is)) << was.name;
+    } else if (was.shape.size() == 2) {
+      EXPECT_EQ(is.type, tensor_type::kQ8_0) << was.name;
+    }
+  }
+  for (const auto& [key, value] : before->metadata.entries()) {
+    if (key == "general.file_type") continue;
+    EXPECT_EQ(*after->metadata.Find(key), value) << key;
+  }
+  for (const auto& [key, value] : after->metadata.entries())
+    EXPECT_FALSE(key.starts_with("trimma.view.")) << key;
+  const Json dry =
+      Document({"quantize", "ollama:seeing", "-o", "x.gguf", "--type", "Q8_0", "--dry-run"});
+  EXPECT_EQ(dry["file_bytes"], made["file_bytes"]);
+  EXPECT_EQ(dry["tensors"].size(), made["tensors"].size());
+  // A size is of the whole file.
+  const auto room = after->file_bytes;
+  Document({"quantize", "ollama:seeing", "-o", "sized.gguf", "--size", std::to_string(room),
+            "--mode", "plain", "--generate", "0.5"});
+  EXPECT_LE(fs::file_size(box_ / "sized.gguf"), room);
+
+  Document({"quantize", "ollama:seeing", "-o", "text.gguf", "--type", "Q8_0", "--text-only"});
+  const auto text = ReadGguf(box_ / "text.gguf");
+  ASSERT_TRUE(text.ok());
+  const auto view = EngineViewOf(*text);
+  EXPECT_TRUE(view.ok() && !view->has_value()) << "llama.cpp reads it as it is";
+  EXPECT_TRUE(Model::Load(*text, {}).ok());
+  for (const auto& entry : fs::directory_iterator(box_ / ".")) {
+    EXPECT_EQ(entry.path().string().find(".trimma-"), std::string::npos) << entry.path();
+  }
+}
+
+TEST_F(StoredModelCli, OptimizeEndsWithFilesForBothAndARealOllamaLoadsThem) {
+  const Json result =
+      Document({"optimize", "ollama:seeing", "-o", "result", "--seconds", "2", "--max-kld", "100"});
+  ASSERT_FALSE(HasFailure());
+  const std::string for_ollama = result["files"]["ollama_model"];
+  const std::string projector = result["files"]["projector"];
+  EXPECT_TRUE(for_ollama.ends_with("-ollama.gguf")) << for_ollama;
+  EXPECT_NE(box_.Read("result/Modelfile").find("FROM " + for_ollama + "\n"), std::string::npos);
+  const std::string preset = box_.Read("result/llama-server.ini");
+  EXPECT_NE(preset.find(result["files"]["model"].get<std::string>()), std::string::npos) << preset;
+  EXPECT_NE(preset.find(projector), std::string::npos) << preset;
+  const auto mmproj = ReadGguf(projector);
+  ASSERT_TRUE(mmproj.ok()) << projector;
+  EXPECT_TRUE(PriceProjector(*mmproj, {std::vector<ggml_backend_device*>{}}).ok());
+  EXPECT_TRUE(Mentions(result["notes"], "read as: "));
+
+  const auto program = RealOllama::Program();
+  if (!program) GTEST_SKIP() << "no Ollama here ($TRIMMA_TEST_OLLAMA, or in PATH)";
+  const RealOllama server(*program);
+  ASSERT_TRUE(server.ok());
+  for (const auto& [name, path] :
+       {std::pair<std::string, std::string>{"before", blob_}, {"after", for_ollama}}) {
+    ASSERT_EQ(server.Create(name, path), "");
+    const Json shown = server.Post("/api/show", {{"model", name}});
+    EXPECT_TRUE(Mentions(shown["capabilities"], "vision")) << shown["capabilities"];
+    const Json answer = server.Post("/api/generate", {{"model", name},
+                                                      {"prompt", "hello"},
+                                                      {"stream", false},
+                                                      {"options", {{"num_predict", 4}}}});
+    EXPECT_EQ(answer.value("eval_count", 0), 4) << answer;
+  }
+}
+
+// The engine itself says that a view is what it reads, and the stored file is not.
+TEST(EngineViewOfTheEngine, LoadsEveryTextViewAndPricesItsProjector) {
+  const TempTree tree;
+  for (const std::string architecture :
+       {"gemma3", "gemma3n", "gptoss", "mistral3", "qwen25vl", "qwen3vl", "llama4"}) {
+    SCOPED_TRACE(architecture);
+    const GgufFile stored =
+        HeaderOf(architecture == "gemma3" ? StoredGemma3() : StoredShape(architecture));
+    EXPECT_FALSE(LoadGhost(stored, {}).ok());
+    const auto view = EngineViewOf(stored);
+    ASSERT_TRUE(view.ok() && view->has_value());
+    const auto text = HeaderOf((*view)->text);
+    ASSERT_TRUE(text.ok());
+    const auto ghost = LoadGhost(*text, {});
+    EXPECT_TRUE(ghost.ok()) << ghost.error().what;
+    if (!HoldsProjector(stored)) continue;
+    ASSERT_TRUE((*view)->projector.has_value()) << (*view)->no_projector;
+    const auto projector = HeaderOf(*(*view)->projector);
+    ASSERT_TRUE(projector.ok());
+    const auto price = PriceProjector(*projector, {std::vector<ggml_backend_device*>{}});
+    EXPECT_TRUE(price.ok()) << price.error().what;
+  }
+}
+
+}  // namespace
+}  // namespace trimma
