@@ -22,7 +22,7 @@ double Seconds(std::chrono::steady_clock::time_point since) {
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
 Progress::~Progress() { Done(); }
 
-void Progress::Update(const std::string& stage, double share) {
+void Progress::Update(const std::string& stage, double share, const std::string& detail) {
   if (quiet_) return;
   const bool is_new = stage != stage_;
   if (is_new) {
@@ -33,10 +33,11 @@ void Progress::Update(const std::string& stage, double share) {
   }
   share = std::clamp(share, 0.0, 1.0);
   const double spent = Seconds(stage_start_);
+  const std::string more = detail.empty() ? "" : ", " + detail;
   const std::string left =
-      share > 0.02 && spent > 1
-          ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share)))
-          : "";
+      more + (share > 0.02 && spent > 1
+                  ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share)))
+                  : "");
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}: {:3.0f} %{}", stage, share * 100, left);
     std::fflush(stderr);

@@ -15,8 +15,9 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void Update(const std::string& stage, double share);  // share in [0, 1]
-  void Done();                                          // ends the line of the current stage
+  // share in [0, 1]; `detail` (a rate) may change from call to call within a stage.
+  void Update(const std::string& stage, double share, const std::string& detail = "");
+  void Done();  // ends the line of the current stage
 
  private:
   using Clock = std::chrono::steady_clock;

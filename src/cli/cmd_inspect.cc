@@ -70,10 +70,15 @@ Json ViewDocument(const OpenedModel& model) {
           {"no_projector", view.no_projector.empty() ? Json() : Json(view.no_projector)}};
 }
 
+std::string Where(const OpenedModel& model) {
+  if (model.remote_host.empty()) return SafeText(StoredPath(model), 500);
+  return fmt::format("not here: the header was read from {}", SafeText(model.remote_host));
+}
+
 std::string Describe(const OpenedModel& model, bool tensors) {
   const GgufFile& file = Stored(model);
   std::string text = fmt::format(
-      "{}\n{}{}\n\n", DisplayName(model), SafeText(StoredPath(model), 500),
+      "{}\n{}{}\n\n", DisplayName(model), Where(model),
       file.paths.size() > 1 ? fmt::format(" and {} more shards", file.paths.size() - 1) : "");
   text += fmt::format("architecture     {}\n", SafeText(file.architecture()));
   text += fmt::format("type             {}, {:.2f} bits per weight\n", TypeLabel(file),
@@ -128,7 +133,8 @@ Json ToDocument(const OpenedModel& model) {
   const auto kv = KvBytesPerToken(model.file);
   return {{"schema", "trimma.inspect/1"},
           {"name", DisplayName(model)},
-          {"paths", file.paths},
+          {"paths", model.remote_host.empty() ? Json(file.paths) : Json::array()},
+          {"header_from", model.remote_host.empty() ? Json() : Json(model.remote_host)},
           {"file_bytes", file.file_bytes},
           {"gguf_version", file.version},
           {"architecture", file.architecture()},
@@ -157,7 +163,7 @@ Action DefineInspect(CLI::App& app, const Shared& shared) {
   app.add_option("MODEL", options->model, "A model file or name")->required();
   app.add_flag("--tensors", options->tensors, "List every tensor");
   return [options, &shared]() -> Status {
-    TRY(const OpenedModel model, OpenModel(options->model, OpenFor::kHeader));
+    TRY(const OpenedModel model, OpenModelOrHeader(options->model));
     return shared.json ? PrintDocument(ToDocument(model))
                        : PrintText(Describe(model, options->tensors));
   };

@@ -28,7 +28,7 @@ Status RunPlan(Options& options, const Shared& shared) {
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
   // It loads the engine while the header is read: each takes longer than the pricing itself.
   TRY(Child child, Child::Start(kPricingJob));
-  TRY(const OpenedModel model, OpenModel(options.model, OpenFor::kHeader));
+  TRY(const OpenedModel model, OpenModelOrHeader(options.model));
   const MachineScan scan = ScanMachine();
   TRY(PlanTarget target, ChooseTarget(scan.machine, options.target));
   TRY(target.pricing.projector, OpenProjector(model, options.projector));
@@ -40,6 +40,7 @@ Status RunPlan(Options& options, const Shared& shared) {
     Json document = ToJson(plan);
     document["machine"] = ToJson(target.machine);
     document["imagined"] = target.imagined;
+    document["header_from"] = model.remote_host.empty() ? Json() : Json(model.remote_host);
     document["checked_cells"] = planned.pricing.checked;
     if (plan.refusal) document["error"] = ErrorToJson(*plan.refusal);
     TRY_STATUS(PrintDocument(document));
@@ -51,6 +52,11 @@ Status RunPlan(Options& options, const Shared& shared) {
     text.all = options.all;
     text.colour = StandardOutputIsTerminal();
     TRY_STATUS(PrintText(RenderPlan(plan, target.machine, text)));
+    if (!model.remote_host.empty()) {
+      TRY_STATUS(PrintText(
+          fmt::format("note: the model is not here; its header was read from {}: trimma pull {}\n",
+                      SafeText(model.remote_host), SafeText(model.local.name))));
+    }
   }
   if (plan.refusal) return *plan.refusal;
   return {};

@@ -28,6 +28,7 @@ struct Command {
 
 Action DefineScan(CLI::App& app, const Shared& shared);
 Action DefineModels(CLI::App& app, const Shared& shared);
+Action DefinePull(CLI::App& app, const Shared& shared);
 Action DefineInspect(CLI::App& app, const Shared& shared);
 Action DefinePlan(CLI::App& app, const Shared& shared);
 Action DefineQuantize(CLI::App& app, const Shared& shared);

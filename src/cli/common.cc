@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "gguf/soundness.h"
+#include "models/online_name.h"
+#include "models/remote.h"
 #include "models/view_cache.h"
 #include "plan/plan.h"
 
@@ -80,12 +82,48 @@ std::string StemOf(const OpenedModel& model) {
   return stem;
 }
 
+Result<OpenedModel> OpenModelOrHeader(const std::string& name) {
+  Result<OpenedModel> local = OpenModel(name, OpenFor::kHeader);
+  if (local.ok() || local.error().code != Code::kNotFound || !MayAskNetwork(name)) return local;
+  TRY(const OnlineName online, ParseOnlineName(name));
+  Result<RemoteModel> remote = Error{Code::kInternal, "", ""};
+  if (online.source == ModelSource::kOllama) {
+    remote = OpenInRegistry(online.ollama, {});
+  } else {
+    TRY(const HubOptions hub, HubFromEnvironment());
+    remote = OpenInHub(online.hub, hub, {});
+  }
+  if (!remote.ok()) {
+    Error error = remote.error();
+    if (error.code == Code::kNetwork) error.what = local.error().what + "; " + error.what;
+    return error;
+  }
+  OpenedModel model;
+  model.local.name = remote->name;
+  model.local.source = online.source;
+  model.file = std::move(remote->file);
+  model.remote_host = remote->where;
+  model.remote_projector = std::move(remote->projector);
+  TRY_STATUS(CheckModel(model.file));
+  TRY(auto view, EngineViewOf(model.file));
+  if (!view) return model;
+  StoredModel stored{"", std::move(model.file), *std::move(view)};
+  TRY(model.file, HeaderOf(stored.view.text));
+  TRY_STATUS(CheckModel(model.file));
+  model.stored = std::move(stored);
+  return model;
+}
+
 Result<std::optional<GgufFile>> OpenProjector(const OpenedModel& model,
                                               const std::optional<std::string>& wish) {
   const bool has_inline = model.stored && model.stored->view.projector;
   if (!wish && model.local.projector_path.empty() && has_inline) {
     TRY(GgufFile projector, HeaderOf(*model.stored->view.projector));
     return std::optional<GgufFile>(std::move(projector));
+  }
+  if (!wish && model.remote_projector) {
+    TRY_STATUS(CheckProjector(*model.remote_projector));
+    return model.remote_projector;
   }
   const std::string path = wish.value_or(model.local.projector_path);
   if (path.empty() || ToLower(path) == "none") return std::optional<GgufFile>();
@@ -131,7 +169,9 @@ Status CheckContexts(const std::vector<uint32_t>& contexts, const GgufFile& file
 std::string DisplayName(const OpenedModel& model) {
   const auto name = model.file.metadata.String("general.name");
   if (name && !Trim(*name).empty()) return SafeText(*name, 80);
-  return SafeText(std::filesystem::path(StoredPath(model)).filename().string(), 80);
+  const std::string& path = StoredPath(model);
+  if (path.empty()) return SafeText(model.local.name, 80);
+  return SafeText(std::filesystem::path(path).filename().string(), 80);
 }
 
 }  // namespace trimma

@@ -23,6 +23,9 @@ struct OpenedModel {
   LocalModel local;  // local.path: what the engine loads
   GgufFile file;     // its header
   std::optional<StoredModel> stored;
+  // The host that the header came from: the model isn't here, only planned or looked at.
+  std::string remote_host;
+  std::optional<GgufFile> remote_projector;
 };
 
 // kHeader: nothing will be loaded, so a view's file isn't written where it is missing; local.path
@@ -40,6 +43,10 @@ std::vector<std::string> ViewNotes(const OpenedModel& model);
 // What files made of it are called: "gemma3-4b" of Ollama's gemma3:4b, else the file's name without
 // its extension.
 std::string StemOf(const OpenedModel& model);
+
+// The same for commands that need no weights: a name with its source ("ollama:", "hf:") that isn't
+// on this machine is looked for on the network, and its header alone is read.
+Result<OpenedModel> OpenModelOrHeader(const std::string& name);
 
 // The projector to plan for: the file that `wish` names, none for "none"; nullopt: what the
 // model's store has with it, for the applications that own the store load it.

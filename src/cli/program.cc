@@ -22,7 +22,10 @@ constexpr std::array kCommands = {
             "trimma optimize ollama:gemma3:4b", DefineOptimize},
     Command{"scan", "What this machine has: processor, memory, GPUs, engine", "trimma scan --bench",
             DefineScan},
-    Command{"models", "Every local model with its type and size", "trimma models", DefineModels},
+    Command{"models", "Every local model with its type and size, and what a registry has of one",
+            "trimma models gemma3:4b --online", DefineModels},
+    Command{"pull", "A model from an Ollama registry or Hugging Face, verified and resumable",
+            "trimma pull hf:ggml-org/gemma-3-4b-it-GGUF:Q4_K_M", DefinePull},
     Command{"inspect", "What a model file is, tensor by tensor, and whether it is sound",
             "trimma inspect model.gguf --tensors", DefineInspect},
     Command{"plan", "Memory of every type, context and KV-cache type, and what to take",
@@ -89,9 +92,9 @@ Error UsageError(const CLI::ParseError& e, int argc, char** argv) {
 
 constexpr const char* kFooter =
     "MODEL is a path to a GGUF, ollama:NAME, hf:USER/REPO[:QUANT], lmstudio:PATH, or a bare name.\n"
-    "Exit codes: 0 done, 1 failure, 2 usage, 3 invalid input, 4 does not fit, 5 a gate failed, 7 "
-    "not found,\n"
-    "8 busy, 70 internal, 74 I/O, 77 permission, 130/143 interrupted.";
+    "Exit codes: 0 done, 1 failure, 2 usage, 3 invalid input, 4 does not fit, 5 a gate failed, "
+    "6 network,\n"
+    "7 not found, 8 busy, 70 internal, 74 I/O, 77 permission, 130/143 interrupted.";
 
 int ParseAndRun(int argc, char** argv) {
   Shared shared;

@@ -40,6 +40,7 @@ Status HeaderCursor::Fill(uint64_t bytes, const char* what) {
                    fmt::format("the header is longer than {} bytes", format::kMaxHeaderBytes));
   }
   if (file_ == nullptr) {
+    wants_more_ = true;
     return Invalid(position_, fmt::format("{} lies beyond the first {} bytes that were given", what,
                                           piece_.size()));
   }

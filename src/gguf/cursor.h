@@ -50,6 +50,9 @@ class HeaderCursor {
     return value;
   }
 
+  // The last error was for want of bytes that the file has, but that were not given.
+  bool wants_more() const { return wants_more_; }
+
   // "m.gguf, byte 24: SENTENCE".
   Error Invalid(uint64_t at, std::string_view sentence, std::string_view hint = "") const;
   // The same, with the hint for a file that is shorter than it says.
@@ -65,6 +68,7 @@ class HeaderCursor {
   uint64_t piece_at_ = 0;   // where it begins in the file
   uint64_t file_bytes_ = 0;
   uint64_t position_ = 0;
+  bool wants_more_ = false;
 };
 
 }  // namespace trimma

@@ -61,4 +61,15 @@ Result<GgufFile> ParseGguf(std::string_view head, uint64_t file_bytes, const std
   return file;
 }
 
+Result<std::optional<GgufFile>> ParseGrowingGguf(std::string_view head, uint64_t file_bytes,
+                                                 const std::string& name) {
+  HeaderCursor cursor(name, head, file_bytes);
+  Result<GgufFile> file = ParseHeader(cursor);
+  if (!file.ok() && cursor.wants_more()) return std::optional<GgufFile>();
+  if (!file.ok()) return file.error();
+  file->paths = {name};
+  TRY_STATUS(SplitCount(*file));
+  return std::optional<GgufFile>(*std::move(file));
+}
+
 }  // namespace trimma

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,5 +54,9 @@ Result<GgufFile> ReadGguf(const std::string& path);
 // The same from bytes in memory: the head of a file of `file_bytes` in all. For fuzzing, and for
 // headers fetched over a network; kInvalid if the head is too short to hold the whole header.
 Result<GgufFile> ParseGguf(std::string_view head, uint64_t file_bytes, const std::string& name);
+
+// The same while the head still grows: nullopt where more of it is needed.
+Result<std::optional<GgufFile>> ParseGrowingGguf(std::string_view head, uint64_t file_bytes,
+                                                 const std::string& name);
 
 }  // namespace trimma

@@ -94,7 +94,7 @@ Result<uint32_t> SplitCount(const GgufFile& file) {
   return uint32_t{*count};
 }
 
-Result<GgufFile> ReadShards(GgufFile one) {
+Result<GgufFile> ReadShards(GgufFile one, const ReadShard& read) {
   TRY(const uint32_t count, SplitCount(one));
   const std::optional<ShardName> name = ParseShardName(one.paths[0]);
   if (!name || name->count != count) {
@@ -107,7 +107,7 @@ Result<GgufFile> ReadShards(GgufFile one) {
   GgufFile whole;
   std::unordered_set<std::string> names;
   for (uint32_t i = 0; i < count; ++i) {
-    Result<GgufFile> shard = i == name->index ? Result<GgufFile>(one) : ReadOneFile(name->Path(i));
+    Result<GgufFile> shard = i == name->index ? Result<GgufFile>(one) : read(name->Path(i));
     if (!shard.ok() && shard.error().code == Code::kNotFound) {
       return Error{Code::kInvalid,
                    fmt::format("{}, shard {} of {}, is missing", SafeText(name->Path(i), 4096),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -24,11 +25,12 @@ std::optional<ShardName> ParseShardName(const std::string& path);
 // types (ggml aborts on those) or contradict each other.
 Result<uint32_t> SplitCount(const GgufFile& file);
 
-// Reads the other shards of the model that `one` (at one.paths[0], split.count above 1)
-// is part of, checks them against each other and joins them in order.
-Result<GgufFile> ReadShards(GgufFile one);
-
 // One file, split or not, without looking for others (reader.cc).
 Result<GgufFile> ReadOneFile(const std::string& path);
+
+// Reads the other shards of the model that `one` (at one.paths[0], split.count above 1)
+// is part of, checks them against each other and joins them in order.
+using ReadShard = std::function<Result<GgufFile>(const std::string& path)>;
+Result<GgufFile> ReadShards(GgufFile one, const ReadShard& read = ReadOneFile);
 
 }  // namespace trimma

@@ -58,12 +58,7 @@ std::vector<HuggingFaceFile> ListRepo(const std::string& folder, const std::stri
       found.push_back({repo, file, QuantTag(file), std::move(model)});
     }
   }
-  std::map<std::string, int> uses;
-  for (const HuggingFaceFile& file : found) ++uses[file.quant];
-  for (HuggingFaceFile& file : found) {
-    const bool unique = !file.quant.empty() && uses[file.quant] == 1;
-    file.model.name = fmt::format("hf:{}:{}", repo, unique ? file.quant : file.file);
-  }
+  NameByQuant(found);
   return found;
 }
 
@@ -111,6 +106,15 @@ Files ChooseDefault(const Files& files) {
 }
 
 }  // namespace
+
+void NameByQuant(std::vector<HuggingFaceFile>& files) {
+  std::map<std::string, int> uses;
+  for (const HuggingFaceFile& file : files) ++uses[file.quant];
+  for (HuggingFaceFile& file : files) {
+    const bool unique = !file.quant.empty() && uses[file.quant] == 1;
+    file.model.name = fmt::format("hf:{}:{}", file.repo, unique ? file.quant : file.file);
+  }
+}
 
 bool IsHuggingFaceRepo(std::string_view repo) {
   if (repo.empty() || repo.size() > 256) return false;

@@ -19,6 +19,9 @@ struct HuggingFaceFile {
   LocalModel model;   // named "hf:user/repo:QUANT"; with the file instead where QUANT is not unique
 };
 
+// Names the models of one repository: "hf:user/repo:QUANT", or with the file.
+void NameByQuant(std::vector<HuggingFaceFile>& files);
+
 // Every model of the cache; of a file in several snapshots the one of refs/main.
 std::vector<HuggingFaceFile> ListHuggingFace(const std::string& root, Walk& walk);
 

@@ -11,6 +11,7 @@
 #include "models/lm_studio.h"
 #include "models/models.h"
 #include "models/ollama_store.h"
+#include "models/online_name.h"
 #include "models/walk.h"
 
 namespace trimma {
@@ -118,6 +119,16 @@ std::vector<std::string> Forms(const std::string& name) {
   return forms;
 }
 
+// Other tags and types of the model that was meant.
+std::vector<std::string> Family(const std::string& word, const ModelRoots& roots) {
+  constexpr size_t kMostNames = 8;
+  std::vector<std::string> names;
+  for (const LocalModel& model : ListModels(roots).items) {
+    if (names.size() < kMostNames && IsOfFamily(model.name, word)) names.push_back(model.name);
+  }
+  return names;
+}
+
 std::string NearestHint(const std::string& word, const ModelRoots& roots) {
   constexpr size_t kMostNames = 3;
   std::vector<std::pair<std::string, std::string>> forms;  // form, name
@@ -135,7 +146,13 @@ std::string NearestHint(const std::string& word, const ModelRoots& roots) {
     near.push_back(name);
     std::erase_if(forms, [&](const auto& entry) { return entry.second == name; });
   }
-  if (near.empty()) return "trimma models lists what is here";
+  if (near.empty()) {
+    const std::vector<std::string> family = Family(word, roots);
+    if (family.empty()) return "trimma models lists what is here";
+    return fmt::format(
+        "of this model there {} {} here; trimma models {} --online asks the registry",
+        family.size() == 1 ? "is" : "are", fmt::join(family, ", "), SafeText(FamilyOf(word)));
+  }
   return fmt::format("did you mean {}?", fmt::join(near, " or "));
 }
 

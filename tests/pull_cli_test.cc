@@ -1,0 +1,111 @@
+// `trimma pull`, `models --online`, and planning what isn't here, as a user runs them, against a
+// server on loopback.
+#include <gtest/gtest.h>
+
+#include "net/raw_server.h"
+#include "net/sha256.h"
+#include "support/program.h"
+#include "support/tiny_model.h"
+
+namespace trimma {
+namespace {
+
+class PullCliTest : public testing::Test {
+ protected:
+  PullCliTest()
+      : model_(Assemble(MakeTinyModel())),
+        server_([this](const RawRequest& request, const RawSend& send) {
+          return send(Answer(request));
+        }) {
+    // Nobody listens at port 1: no Ollama answers.
+    options_.environment = {{"OLLAMA_HOST", "127.0.0.1:1"},
+                            {"HF_ENDPOINT", "http://" + server_.host()},
+                            {"HF_TOKEN", "hf_x"}};
+  }
+  std::string Answer(const RawRequest& request) const {
+    const std::string path = request.path();
+    const std::string sum = Sha256Hex(model_);
+    if (path == "/v2/library/tiny/manifests/1b") {
+      return RawAnswer(
+          "200 OK", "",
+          fmt::format(R"({{"config":{{"digest":"sha256:{}","size":2}},"layers":[{{"mediaType":)"
+                      R"("application/vnd.ollama.image.model","digest":"sha256:{}","size":{}}}]}})",
+                      Sha256Hex("{}"), sum, model_.size()));
+    }
+    if (path.ends_with(Sha256Hex("{}"))) return RawFile(request, "{}");
+    if (path.ends_with(sum) || path.find("/resolve/") != std::string::npos)
+      return RawFile(request, model_);
+    if (path == "/v2/library/tiny/tags/list") return RawAnswer("200 OK", "", R"({"tags":["1b"]})");
+    const std::string commit(40, 'c');
+    if (path == "/api/models/u/tiny/refs")
+      return RawAnswer("200 OK", "",
+                       R"({"branches":[{"name":"main","targetCommit":")" + commit + "\"}]}");
+    if (path.starts_with("/api/models/u/tiny/tree/" + commit)) {
+      return RawAnswer("200 OK", "",
+                       fmt::format(R"([{{"type":"file","path":"tiny-F16.gguf","size":{},)"
+                                   R"("lfs":{{"oid":"{}"}}}}])",
+                                   model_.size(), sum));
+    }
+    return RawAnswer("404 Not Found", "", "");
+  }
+  std::string Name(const std::string& tag) const {
+    return fmt::format("ollama:{}/library/tiny:{}", server_.host(), tag);
+  }
+
+  std::string model_;
+  RawServer server_;
+  Sandbox box_;
+  RunOptions options_;
+};
+
+TEST_F(PullCliTest, WhatWasPulledIsThereForEveryCommand) {
+  const Json pulled = ExpectDocument(box_, {"pull", Name("1b")}, options_);
+  EXPECT_EQ(pulled["source"], "ollama");
+  EXPECT_EQ(pulled["by"], "trimma");
+  EXPECT_EQ(pulled["fetched_bytes"], model_.size() + 2);
+  const Json hub = ExpectDocument(box_, {"pull", "hf:u/tiny"}, options_);
+  EXPECT_EQ(hub["name"], "hf:u/tiny:F16");
+  const Json models = ExpectDocument(box_, {"models"}, options_);
+  EXPECT_EQ(models["items"].size(), 2U);
+  const Json inspected = ExpectDocument(box_, {"inspect", "hf:u/tiny"}, options_);
+  EXPECT_TRUE(inspected["header_from"].is_null());
+  EXPECT_EQ(inspected["file_bytes"], model_.size());
+  const Json online = ExpectDocument(box_, {"models", Name("1b"), "--online"}, options_);
+  ASSERT_EQ(online["online"].size(), 1U);
+  EXPECT_EQ(online["online"][0]["projector"], "none");
+  EXPECT_EQ(online["online"][0]["here"], true);
+}
+
+TEST_F(PullCliTest, WhatIsNotHereIsPlannedFromItsHeader) {
+  const auto before = box_.Snapshot();
+  for (const std::string& name : {Name("1b"), std::string("hf:u/tiny")}) {
+    const Json inspected = ExpectDocument(box_, {"inspect", name}, options_);
+    EXPECT_EQ(inspected["header_from"], server_.host());
+    EXPECT_EQ(inspected["file_bytes"], model_.size());
+  }
+  EXPECT_EQ(box_.Snapshot(), before);
+}
+
+TEST_F(PullCliTest, WhatDoesNotExistIsSaidInOneSentence) {
+  ExpectRefused(box_, {"pull", Name("1b-q4_0")}, Code::kNotFound, "does not exist", options_);
+  ExpectRefused(box_, {"inspect", Name("1b-q4_0")}, Code::kNotFound, "does not exist", options_);
+  ExpectRefused(box_, {"models", Name("1b-q4_0"), "--online"}, Code::kNotFound, "does not exist",
+                options_);
+  ExpectRefused(box_, {"pull", "hf:u/tiny:Q4_0"}, Code::kNotFound, "has no model", options_);
+  ExpectRefused(box_, {"pull", "hf:u/other"}, Code::kNotFound, "no repository", options_);
+  ExpectRefused(box_, {"pull", "u/tiny"}, Code::kUsage, "Ollama or of Hugging Face", options_);
+  ExpectRefused(box_, {"pull", "lmstudio:u/tiny"}, Code::kUsage, "no registry", options_);
+  ExpectRefused(box_, {"pull", "hf:../../etc"}, Code::kUsage, "no repository", options_);
+  ExpectRefused(box_, {"pull", "ollama:http.example.invalid/a/b"}, Code::kNetwork, "can't be asked",
+                options_);
+}
+
+TEST_F(PullCliTest, ABareNameNeverAsksTheNetwork) {
+  const std::string bare = Name("1b").substr(std::string("ollama:").size());
+  ExpectRefused(box_, {"inspect", bare}, Code::kNotFound, "no model", options_);
+  ExpectRefused(box_, {"plan", "u/tiny"}, Code::kNotFound, "no model", options_);
+  EXPECT_TRUE(server_.requests().empty());
+}
+
+}  // namespace
+}  // namespace trimma
