@@ -230,5 +230,68 @@ TEST_F(ApplyCli, ADamagedUndoNoteIsSaid) {
   ExpectRefused(box_, {"apply", "--undo"}, Code::kInvalid, "last-apply.json");
 }
 
+// No Ollama answers here: what needs one says so, the rest works.
+TEST_F(ApplyCli, WithoutARunningOllamaTheFilesAreStillWritten) {
+  RunOptions nobody;
+  nobody.environment["OLLAMA_HOST"] = "127.0.0.1:9";
+  ExpectRefused(box_, {"apply", "record.json", "--ollama", "tuned"}, Code::kNetwork, "ollama serve",
+                nobody);
+  ExpectRefused(box_, {"optimize", "record.json", "--ollama", "tuned"}, Code::kNetwork,
+                "ollama serve", nobody);
+  ExpectDocument(box_, {"apply", "record.json", "--modelfile", "Modelfile"}, nobody);
+  EXPECT_TRUE(box_.Exists("Modelfile"));
+}
+
+TEST_F(ApplyCli, ADropInIsWrittenWhereOllamaIsAService) {
+  RunOptions nobody;
+  nobody.environment["OLLAMA_HOST"] = "127.0.0.1:9";
+  const std::string root = box_ / "image";
+  const std::vector<std::string> call = {"apply", "record.json",  "--systemd", "--root",
+                                         root,    "--keep-alive", "30m"};
+  ExpectRefused(box_, call, Code::kNotFound, "no systemd unit", nobody);
+  box_.Write("image/etc/systemd/system/ollama.service", "[Service]\nExecStart=ollama serve\n");
+  std::vector<std::string> dry = call;
+  dry.emplace_back("--dry-run");
+  ExpectDocument(box_, dry, nobody);
+  EXPECT_FALSE(box_.Exists("image/etc/systemd/system/ollama.service.d"));
+  const Json apply = ExpectDocument(box_, call, nobody);
+  ASSERT_FALSE(HasFailure());
+  const std::string text = box_.Read("image/etc/systemd/system/ollama.service.d/trimma.conf");
+  EXPECT_NE(text.find("Environment=\"OLLAMA_CONTEXT_LENGTH=8192\"\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("OLLAMA_KEEP_ALIVE=30m"), std::string::npos);
+  EXPECT_NE(apply["activate"][0].get<std::string>().find("daemon-reload"), std::string::npos);
+  ExpectDocument(box_, {"apply", "--undo"}, nobody);
+  EXPECT_FALSE(box_.Exists("image/etc/systemd/system/ollama.service.d/trimma.conf"));
+}
+
+TEST_F(ApplyCli, LlamaServersVariablesAreWritten) {
+  ExpectDocument(box_, {"apply", "record.json", "--llama-env", "server.env"});
+  EXPECT_NE(box_.Read("server.env").find("\nLLAMA_ARG_CTX_SIZE=8192\n"), std::string::npos);
+}
+
+// A program that says with what it was started.
+TEST_F(ApplyCli, RunStartsLlamaServerWithTheTunedSettings) {
+  const std::string model = box_.Write("gemma.gguf", "weights");
+  Json record = Json::parse(box_.Read("record.json"));
+  record["files"]["model"] = model;
+  box_.Write("../home/.local/state/trimma/records/2025-01-01T00-00-00Z.json", record.dump());
+  const std::string server = box_.Write("llama-server", "#!/bin/sh\necho \"$@\"\nexit 7\n");
+  ASSERT_EQ(chmod(server.c_str(), 0700), 0);
+  const std::vector<std::string> call = {"run", "ollama:gemma3:270m", "--server", server};
+  std::vector<std::string> dry = call;
+  dry.emplace_back("--dry-run");
+  const Json shown = ExpectDocument(box_, dry);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(shown["command"][0], server);
+  EXPECT_NE(shown["line"].get<std::string>().find("--ctx-size 8192"), std::string::npos);
+  std::vector<std::string> more = call;
+  more.insert(more.end(), {"--", "--port", "9000"});
+  const ProgramEnd end = box_.Run(more);
+  EXPECT_EQ(end.exit_code, 7) << "it is that program now: " << end.err;
+  EXPECT_NE(end.out.find("--threads 3"), std::string::npos) << end.out;
+  EXPECT_TRUE(end.out.ends_with("--port 9000\n")) << end.out;
+  ExpectRefused(box_, {"run", "absent.gguf"}, Code::kNotFound, "no record about");
+}
+
 }  // namespace
 }  // namespace trimma

@@ -37,9 +37,9 @@ TEST(Cli, HelpListsTheCommandsThatExistAndNoOthers) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
   const std::vector<std::string> listed = ListedCommands(help.out);
-  const std::set<std::string> expected = {"optimize", "scan",    "models", "inspect", "plan",
-                                          "quantize", "measure", "tune",   "prompt",  "sampling",
-                                          "history",  "apply",   "compare"};
+  const std::set<std::string> expected = {"optimize", "scan",    "models",  "inspect", "plan",
+                                          "quantize", "measure", "tune",    "prompt",  "sampling",
+                                          "history",  "apply",   "compare", "run"};
   // Of the contract, and one that came later.
   const std::set<std::string> contract = {
       "sampling", "scan", "models", "pull",  "inspect", "plan", "quantize", "measure",

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/settings_target.h"
-#include "report/json_document.h"
+#include "cli/undo_note.h"
 #include "settings/files.h"
 
 namespace trimma {
@@ -17,7 +16,6 @@ namespace {
 
 constexpr uint64_t kMaxSettingsBytes = 16ULL << 20;
 
-std::string UndoPath() { return StateDirectory() + "/last-apply.json"; }
 
 Result<std::optional<std::string>> ReadIfThere(const std::string& path) {
   auto text = ReadSmallFile(path, kMaxSettingsBytes);
@@ -67,14 +65,12 @@ Status WriteOne(const FileChange& change) {
   return WriteFileAtomically(change.target, change.after, change.target);
 }
 
-bool IsUndoDocument(const Json& json) {
-  if (!json.is_object() || !json.contains("changes") || !json["changes"].is_array()) return false;
-  return std::all_of(json["changes"].begin(), json["changes"].end(), [](const Json& change) {
-    return change.is_object() && change.contains("target") && change["target"].is_string() &&
-           change.contains("before") &&
-           (change["before"].is_null() || change["before"].is_string()) &&
-           change.contains("after") && change["after"].is_string();
-  });
+UndoNote NoteOf(const std::vector<FileChange>& changes) {
+  UndoNote note;
+  for (const FileChange& change : changes)
+    if (change.before != change.after)
+      note.files.push_back({change.target, change.before, change.after});
+  return note;
 }
 
 }  // namespace
@@ -91,7 +87,16 @@ Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyT
     changes.push_back(std::move(change));
   }
   if (!targets.env.empty()) {
-    TRY(FileChange change, PlanWhole(targets.env, RenderEnvironment(applied)));
+    TRY(FileChange change, PlanWhole(targets.env, RenderEnvironment(applied, targets.ollama)));
+    changes.push_back(std::move(change));
+  }
+  if (!targets.drop_in.empty()) {
+    TRY(FileChange change,
+        PlanWhole(targets.drop_in, RenderSystemdDropIn(applied, targets.ollama)));
+    changes.push_back(std::move(change));
+  }
+  if (!targets.llama_env.empty()) {
+    TRY(FileChange change, PlanWhole(targets.llama_env, RenderLlamaServerEnvironment(applied)));
     changes.push_back(std::move(change));
   }
   if (!targets.llama_server.empty()) {
@@ -111,57 +116,74 @@ std::vector<std::string> NotesOnOllama(const RuntimeSettings& settings) {
 
 Status MakeChanges(const std::vector<FileChange>& changes) {
   for (const FileChange& change : changes) TRY_STATUS(CheckUnchanged(change));
-  Json undo = Json::array();
-  for (const FileChange& change : changes) {
-    if (change.before == change.after) continue;
-    undo.push_back({{"target", change.target},
-                    {"before", change.before ? Json(*change.before) : Json()},
-                    {"after", change.after}});
-  }
-  if (undo.empty()) return {};
+  const UndoNote note = NoteOf(changes);
+  if (note.files.empty()) return {};
+  const auto former = ReadUndoNote();
   // Noted first: whatever happens while writing, it can be taken back.
-  TRY_STATUS(MakeDirectories(StateDirectory()));
-  TRY_STATUS(WriteFileAtomically(UndoPath(),
-                                 DumpDocument({{"schema", "trimma.undo/1"}, {"changes", undo}})));
+  TRY_STATUS(WriteUndoNote(note));
   for (const FileChange& change : changes) TRY_STATUS(WriteOne(change));
+  if (former.ok() && former->model) ForgetKept(*former->model, "");
   return {};
 }
 
-Result<std::vector<std::string>> UndoLastApply(bool dry_run) {
-  const auto text = ReadSmallFile(UndoPath(), 4 * kMaxSettingsBytes);
-  if (!text.ok()) return Error{Code::kNotFound, "there is no apply to take back", ""};
-  const Json json = Json::parse(*text, nullptr, false);
-  if (!IsUndoDocument(json)) {
-    return Error{Code::kInvalid, fmt::format("{} is damaged", UndoPath()),
-                 "restore FILE.bak by hand"};
-  }
-  // All are looked at before one is touched.
-  std::vector<const Json*> to_restore;
-  for (const Json& change : json["changes"]) {
-    const std::string target = change["target"];
-    TRY(const auto now, ReadIfThere(target));
-    const bool existed = change["before"].is_string();
-    const bool already = existed ? now == change["before"].get<std::string>() : !now;
-    if (already) continue;
-    if (now != change["after"].get<std::string>()) {
-      return Error{Code::kBusy, fmt::format("{} was edited since; nothing is taken back", target),
-                   existed ? fmt::format("the former file is {}.bak", target) : ""};
+Result<MadeModel> MakeChanges(const std::vector<FileChange>& changes, OllamaClient& client,
+                              const OllamaChange& model, const MakeOptions& options) {
+  for (const FileChange& change : changes) TRY_STATUS(CheckUnchanged(change));
+  const auto former = ReadUndoNote();
+  UndoNote note = NoteOf(changes);
+  note.model = model.undo;
+  TRY_STATUS(WriteUndoNote(note));
+  auto made = MakeOllamaModel(client, model, options);
+  if (!made.ok()) {
+    if (!IsAsBefore(client, model.undo)) {
+      Error error = made.error();
+      error.hint = "once Ollama answers: trimma apply --undo";
+      return error;
     }
-    to_restore.push_back(&change);
+    // Nothing has changed: what could be taken back before still can.
+    if (former.ok()) {
+      TRY_STATUS(WriteUndoNote(*former));
+    } else {
+      RemoveUndoNote();
+    }
+    return made.error();
+  }
+  note.model->digest_after = made->digest;
+  TRY_STATUS(WriteUndoNote(note));
+  for (const FileChange& change : changes) TRY_STATUS(WriteOne(change));
+  if (former.ok() && former->model) ForgetKept(*former->model, model.undo.kept);
+  return made;
+}
+
+Result<std::vector<std::string>> UndoLastApply(bool dry_run) {
+  TRY(const UndoNote note, ReadUndoNote());
+  // All are looked at before one is touched.
+  std::vector<const FileUndo*> to_restore;
+  for (const FileUndo& file : note.files) {
+    TRY(const auto now, ReadIfThere(file.target));
+    if (now == file.before) continue;
+    if (now != file.after) {
+      return Error{Code::kBusy,
+                   fmt::format("{} was edited since; nothing is taken back", file.target),
+                   file.before ? fmt::format("the former file is {}.bak", file.target) : ""};
+    }
+    to_restore.push_back(&file);
   }
   std::vector<std::string> done;
-  for (const Json* change : to_restore) {
-    const std::string target = (*change)["target"];
-    if ((*change)["before"].is_string()) {
-      const std::string before = (*change)["before"];
-      if (!dry_run) TRY_STATUS(WriteFileAtomically(target, before, target));
-      done.push_back(fmt::format("restored {}", target));
+  if (note.model) {
+    TRY(done, UndoOllamaModel(*note.model, dry_run));
+  }
+  for (const FileUndo* file : to_restore) {
+    if (file->before) {
+      if (!dry_run) TRY_STATUS(WriteFileAtomically(file->target, *file->before, file->target));
+      done.push_back(fmt::format("restored {}", file->target));
     } else {
-      if (!dry_run && unlink(target.c_str()) != 0) return ErrnoError("remove", target, errno);
-      done.push_back(fmt::format("removed {}", target));
+      if (!dry_run && unlink(file->target.c_str()) != 0)
+        return ErrnoError("remove", file->target, errno);
+      done.push_back(fmt::format("removed {}", file->target));
     }
   }
-  if (!dry_run) unlink(UndoPath().c_str());
+  if (!dry_run) RemoveUndoNote();
   return done;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/apply_ollama.h"
 #include "settings/applied.h"
 #include "settings/files.h"
 
@@ -18,6 +19,9 @@ struct ApplyTargets {
   std::string env;
   std::string llama_server;
   ConfigMap config_map = OwnConfigMap();  // which keys of `config`
+  std::string llama_env;                  // LLAMA_ARG_* variables
+  std::string drop_in;                    // of the systemd unit ollama.service
+  EnvironmentTarget ollama;               // for whom env and drop_in are written
 };
 
 struct FileChange {
@@ -34,8 +38,13 @@ Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyT
 // that changed since PlanChanges read it is kBusy, and nothing is written.
 Status MakeChanges(const std::vector<FileChange>& changes);
 
+// The same with a model that is made in a running Ollama, before any file is written. Returns what
+// was seen while making it.
+Result<MadeModel> MakeChanges(const std::vector<FileChange>& changes, OllamaClient& client,
+                              const OllamaChange& model, const MakeOptions& options);
+
 // Restores what the last MakeChanges replaced, and removes what it created, unless it was edited
-// since (kBusy). Returns what was done, a line each.
+// since (kBusy), in files and in Ollama. Returns what was done, a line each.
 Result<std::vector<std::string>> UndoLastApply(bool dry_run);
 
 // What Ollama's files can't hold of these settings, one sentence each.

@@ -4,83 +4,110 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/progress.h"
 #include "base/text.h"
+#include "base/units.h"
+#include "cli/apply_text.h"
 #include "cli/applying.h"
 #include "cli/command.h"
+#include "cli/ollama_service.h"
 #include "cli/records.h"
+#include "settings/quoting.h"
 
 namespace trimma {
 namespace {
 
 struct Options {
   std::string record;
-  std::string config, env, modelfile, llama_server;
+  std::string config, env, modelfile, llama_server, llama_env;
   std::vector<std::string> map;
+  std::string ollama;
+  bool systemd = false;
+  std::string root;
+  std::string keep_alive;
+  std::optional<uint64_t> fit_margin_mib;
+  double seconds = 6;
   bool dry_run = false;
   bool undo = false;
 };
 
-std::string Describe(const std::vector<FileChange>& changes, const std::string& record,
-                     const std::vector<std::string>& notes, bool dry_run) {
-  std::string text = fmt::format("from {}\n", SafeText(record, 500));
-  for (const FileChange& change : changes) {
-    if (change.before == change.after) {
-      text += fmt::format("{}: nothing to change\n", SafeText(change.target, 500));
-      continue;
-    }
-    text += fmt::format("{}{}{}\n", dry_run ? "would write " : "wrote ",
-                        SafeText(change.target, 500), change.before ? "" : " (new)");
-    for (const std::string& line : change.summary)
-      text += fmt::format("  {}\n", SafeText(line, 300));
-  }
-  for (const std::string& note : notes) text += fmt::format("note: {}\n", note);
-  if (!dry_run) text += "undo: trimma apply --undo\n";
-  return text;
+Status Undo(const Options& options, const Shared& shared) {
+  TRY(const std::vector<std::string> lines, UndoLastApply(options.dry_run));
+  std::string text;
+  for (const std::string& line : lines) text += SafeText(line, 500) + "\n";
+  return shared.json
+             ? PrintDocument(
+                   {{"schema", "trimma.apply/1"}, {"changes", Json::array()}, {"undo", lines}})
+             : PrintText(text);
 }
 
-Json ToDocument(const std::vector<FileChange>& changes, const std::string& record,
-                const std::vector<std::string>& notes) {
-  Json list = Json::array();
-  for (const FileChange& change : changes) {
-    list.push_back({{"target", change.target},
-                    {"before", change.before ? Json(*change.before) : Json()},
-                    {"after", change.after}});
+// For whom an environment is written: the Ollama that runs, if one does.
+EnvironmentTarget TargetOf(const Options& options) {
+  EnvironmentTarget target;
+  if (const auto info = FindOllama()) target.ollama_version = info->version;
+  target.keep_alive = options.keep_alive;
+  target.fit_margin_mib = options.fit_margin_mib;
+  return target;
+}
+
+Result<ApplyTargets> TargetsOf(const Options& options, const std::string& record) {
+  ApplyTargets targets;
+  targets.config = options.config;
+  TRY(targets.config_map, ParseConfigMap(options.map));
+  targets.modelfile = options.modelfile;
+  targets.env = options.env;
+  targets.llama_server = options.llama_server;
+  targets.llama_env = options.llama_env;
+  if (!options.env.empty() || options.systemd) targets.ollama = TargetOf(options);
+  if (options.systemd) {
+    std::error_code error;
+    const std::string absolute = std::filesystem::absolute(record, error).string();
+    TRY(targets.drop_in,
+        OllamaDropInPath(options.root, fmt::format("apply {} --systemd", ShellWord(absolute))));
   }
-  return {{"schema", "trimma.apply/1"},
-          {"record", record},
-          {"changes", list},
-          {"notes", notes},
-          {"undo", "trimma apply --undo"}};
+  return targets;
 }
 
 Status RunApply(const Options& options, const Shared& shared) {
-  if (options.undo) {
-    TRY(const std::vector<std::string> lines, UndoLastApply(options.dry_run));
-    std::string text;
-    for (const std::string& line : lines) text += SafeText(line, 500) + "\n";
-    return shared.json
-               ? PrintDocument(
-                     {{"schema", "trimma.apply/1"}, {"changes", Json::array()}, {"undo", lines}})
-               : PrintText(text);
+  if (options.undo) return Undo(options, shared);
+  AppliedText shown;
+  shown.dry_run = options.dry_run;
+  shown.record = options.record;
+  if (shown.record.empty()) {
+    TRY(shown.record, NewestRecord());
   }
-  std::string record = options.record;
-  if (record.empty()) {
-    TRY(record, NewestRecord());
-  }
-  TRY(const Applied applied, AppliedFromRecord(record));
-  TRY(const ConfigMap map, ParseConfigMap(options.map));
-  TRY(const std::vector<FileChange> changes,
-      PlanChanges(applied,
-                  {options.config, options.modelfile, options.env, options.llama_server, map}));
-  if (changes.empty()) {
+  TRY(const Applied applied, AppliedFromRecord(shown.record));
+  TRY(const ApplyTargets targets, TargetsOf(options, shown.record));
+  TRY(shown.files, PlanChanges(applied, targets));
+  if (shown.files.empty() && options.ollama.empty()) {
     return Error{Code::kUsage, "nowhere to apply the settings to is named",
-                 "add --config FILE, --modelfile FILE, --env FILE or --llama-server FILE"};
+                 "add --ollama NAME, --config FILE, --modelfile FILE, --env FILE, --systemd, "
+                 "--llama-server FILE or --llama-env FILE"};
   }
-  if (!options.dry_run) TRY_STATUS(MakeChanges(changes));
-  std::vector<std::string> notes;
-  if (!options.modelfile.empty() || !options.env.empty()) notes = NotesOnOllama(applied.settings);
-  return shared.json ? PrintDocument(ToDocument(changes, record, notes))
-                     : PrintText(Describe(changes, record, notes, options.dry_run));
+  if (!targets.env.empty()) shown.activate.push_back(ActivateEnvironment(targets.env));
+  if (!targets.drop_in.empty()) shown.activate.emplace_back(kActivateDropIn);
+  if (!targets.drop_in.empty() && !options.dry_run) TRY_STATUS(MakeDropInFolder(targets.drop_in));
+  if (options.ollama.empty()) {
+    if (!options.dry_run) TRY_STATUS(MakeChanges(shown.files));
+  } else {
+    TRY(OllamaClient client, OllamaClient::Connect());
+    TRY(shown.model, PlanOllamaModel(client, applied, options.ollama));
+    if (!options.dry_run && shown.model->nothing_to_do()) {
+      TRY_STATUS(MakeChanges(shown.files));
+    } else if (!options.dry_run) {
+      Progress progress(shared.quiet);
+      MakeOptions make;
+      make.measure_seconds = options.seconds;
+      make.progress = [&](const std::string& stage, double share) {
+        progress.Update(stage, share);
+      };
+      TRY(shown.made, MakeChanges(shown.files, client, *shown.model, make));
+      progress.Done();
+    }
+  }
+  if (!options.modelfile.empty() || !options.env.empty() || !options.ollama.empty())
+    shown.notes = NotesOnOllama(applied.settings);
+  return shared.json ? PrintDocument(ToDocument(shown)) : PrintText(Describe(shown));
 }
 
 }  // namespace
@@ -88,6 +115,9 @@ Status RunApply(const Options& options, const Shared& shared) {
 Action DefineApply(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("RECORD", o->record, "A record.json (default: the newest of this machine)");
+  app.add_option("--ollama", o->ollama,
+                 "A model to make in the running Ollama (OLLAMA_HOST), checked by loading it and "
+                 "measured against what was there");
   app.add_option("--config", o->config,
                  "An application's config.toml: [model] name, context_length, temperature and "
                  "top_p; every other byte is kept");
@@ -100,7 +130,20 @@ Action DefineApply(CLI::App& app, const Shared& shared) {
       ->needs("--config");
   app.add_option("--modelfile", o->modelfile, "An Ollama Modelfile to write");
   app.add_option("--env", o->env, "An environment file for `ollama serve` to write");
+  app.add_flag("--systemd", o->systemd, "The same as a drop-in of the systemd unit ollama.service");
+  app.add_option("--root", o->root, "With --systemd: the folder that stands for / (an image)");
+  app.add_option("--keep-alive", o->keep_alive,
+                 "With --env or --systemd: how long a model stays loaded (30m, -1 for ever)");
+  app.add_option("--fit-margin", o->fit_margin_mib,
+                 "With --env or --systemd: MiB of each graphics card that stay free (Ollama 0.30 "
+                 "and later)")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 20));
   app.add_option("--llama-server", o->llama_server, "A models preset of llama-server to write");
+  app.add_option("--llama-env", o->llama_env, "A file of LLAMA_ARG_* variables to write");
+  app.add_option("--seconds", o->seconds,
+                 "With --ollama: time for measuring before and after; 0 leaves it out")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 86400.0));
   app.add_flag("--dry-run", o->dry_run, "Show the change; write nothing");
   app.add_flag("--undo", o->undo, "Take the last apply back");
   return [o, &shared] { return RunApply(*o, shared); };

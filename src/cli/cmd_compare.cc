@@ -10,6 +10,7 @@
 #include "cli/keep_quality.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
+#include "cli/through_ollama.h"
 #include "measure/compare.h"
 #include "measure/quality_prompts.h"
 #include "plan/plan.h"
@@ -32,10 +33,23 @@ struct Options {
   std::string report;
   SpeedOptions speed_options;
   RuntimeOptions runtime;
+  std::string through;
   bool Skips(const char* part) const {
     return std::find(skip.begin(), skip.end(), part) != skip.end();
   }
 };
+
+Result<std::vector<std::string>> Questions(const Options& options) {
+  std::vector<JudgingPrompt> prompts = JudgingPrompts(UserLanguage());
+  if (options.prompts.empty()) {
+    prompts.resize(kOwnPrompts);
+  } else {
+    TRY(prompts, ReadPrompts(options.prompts));
+  }
+  std::vector<std::string> texts;
+  for (const JudgingPrompt& prompt : prompts) texts.push_back(prompt.text);
+  return texts;
+}
 
 class Comparing {
  public:
@@ -76,13 +90,7 @@ class Comparing {
   }
 
   Status ReadQuestions() {
-    std::vector<JudgingPrompt> prompts = JudgingPrompts(UserLanguage());
-    if (options_.prompts.empty()) {
-      prompts.resize(kOwnPrompts);
-    } else {
-      TRY(prompts, ReadPrompts(options_.prompts));
-    }
-    for (const JudgingPrompt& prompt : prompts) prompts_.push_back(prompt.text);
+    TRY(prompts_, Questions(options_));
     return {};
   }
 
@@ -196,9 +204,29 @@ class Comparing {
   Comparison comparison_;
 };
 
+Result<Comparison> ThroughARunningOllama(const Options& options, bool quiet) {
+  OllamaComparison wish;
+  wish.speed.models = options.models;
+  wish.speed.runtime = options.runtime;
+  wish.speed.prompt_tokens = options.speed_options.prompt_tokens;
+  wish.speed.answer_tokens = options.speed_options.decode_tokens;
+  wish.speed.rounds = options.speed_options.rounds;
+  wish.speed.seconds = options.speed_options.budget_seconds;
+  wish.with_speed = !options.Skips("speed");
+  wish.with_answers = !options.Skips("answers");
+  wish.most_tokens = options.answer_tokens;
+  TRY(wish.prompts, Questions(options));
+  Progress progress(quiet);
+  auto comparison = CompareThroughOllama(wish, progress);
+  progress.Done();
+  return comparison;
+}
+
 Status RunCompare(const Options& options, const Shared& shared) {
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
-  TRY(const Comparison comparison, Comparing(options, settings, shared.quiet).Run());
+  TRY(const Comparison comparison, options.through.empty()
+                                       ? Comparing(options, settings, shared.quiet).Run()
+                                       : ThroughARunningOllama(options, shared.quiet));
   if (!options.report.empty()) {
     TRY_STATUS(WriteFileAtomically(options.report, RenderComparePage(comparison)));
   }
@@ -246,6 +274,7 @@ Action DefineCompare(CLI::App& app, const Shared& shared) {
       ->capture_default_str()
       ->check(CLI::Range(3, 10000));
   AddRuntimeOptions(app, o->runtime);
+  AddThroughOption(app, o->through);
   return [o, &shared] { return RunCompare(*o, shared); };
 }
 

@@ -11,6 +11,7 @@
 #include "cli/quality_output.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
+#include "cli/through_ollama.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "plan/plan.h"
@@ -41,6 +42,7 @@ struct Options {
   SpeedOptions speed_options;
   int processes = kSpeedProcesses;
   RuntimeOptions runtime;
+  std::string through;
 };
 
 std::string SpreadText(const Spread& s, const char* unit) {
@@ -213,7 +215,24 @@ Status CheckWish(const Options& options, bool quality) {
   return {};
 }
 
+Status RunThroughOllama(const Options& options, const Shared& shared) {
+  if (options.quality || !options.against.empty() || !options.kv_quality.empty()) {
+    return Error{Code::kUsage, "Ollama gives no logits: quality can't be measured through it",
+                 "leave out --through for that"};
+  }
+  ThroughOllama wish{options.models, options.runtime};
+  wish.prompt_tokens = options.speed_options.prompt_tokens;
+  wish.answer_tokens = options.speed_options.decode_tokens;
+  wish.rounds = options.speed_options.rounds;
+  wish.seconds = options.speed_options.budget_seconds;
+  Progress progress(shared.quiet);
+  TRY(const Json document, MeasureThroughOllama(wish, progress));
+  return PrintAndRemember(document, DescribeMeasured(document), shared.json,
+                          PathInStore(document["model"]));
+}
+
 Status RunMeasure(const Options& options, const Shared& shared) {
+  if (!options.through.empty()) return RunThroughOllama(options, shared);
   const bool about_quality = !options.against.empty() || !options.kv_quality.empty();
   const bool quality = options.quality || (!options.speed && about_quality);
   const bool speed = options.speed || (!options.quality && options.kv_quality.empty());
@@ -346,6 +365,7 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
       ->capture_default_str()
       ->check(CLI::Range(3, 10000));
   AddRuntimeOptions(app, o->runtime);
+  AddThroughOption(app, o->through);
   return [o, &shared] { return RunMeasure(*o, shared); };
 }
 

@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/optimize.h"
+#include "cli/optimize_ollama.h"
+#include "cli/records.h"
 #include "cli/remember.h"
 #include "report/json_document.h"
 #include "report/page.h"
@@ -10,18 +14,41 @@
 namespace trimma {
 namespace {
 
-Status RunOptimize(const OptimizeOptions& options, const Shared& shared) {
+struct Options : OptimizeOptions {
+  std::optional<std::string> ollama;
+};
+
+// The record in its two places, with what became of it in Ollama.
+Status KeepWithOllama(const OptimizeRecord& record, const AppliedText& shown, Json& document) {
+  document["ollama"] = ModelJson(shown);
+  TRY_STATUS(WriteFileAtomically(record.files.record, DumpDocument(document)));
+  TRY_STATUS(KeepRecord(document, record.created));
+  return {};
+}
+
+Status RunOptimize(const Options& options, const Shared& shared) {
+  TRY(const OllamaGoal goal, ChooseOllamaGoal(options.model, options.ollama));
   Progress progress(shared.quiet);
   TRY(const OptimizeRecord record, Optimize(options, progress));
   TRY(const std::string text, ReadSmallFile(record.files.record));
-  const Json document = Json::parse(text);
-  return PrintAndRemember(document, RenderSummary(record), shared.json, record.model_path);
+  Json document = Json::parse(text);
+  std::string in_ollama = goal.note.empty() ? "" : goal.note + "\n";
+  Status status;
+  if (goal.any()) {
+    // The work that was done is shown, whatever Ollama says.
+    const auto made = MakeOllamaGoal(record, goal, std::max(6.0, options.seconds / 4), progress);
+    status = made.ok() ? KeepWithOllama(record, *made, document) : Status(made.error());
+    if (made.ok()) in_ollama = DescribeModel(*made) + "undo     trimma apply --undo\n";
+  }
+  TRY_STATUS(PrintAndRemember(document, RenderSummary(record) + in_ollama, shared.json,
+                              record.model_path));
+  return status;
 }
 
 }  // namespace
 
 Action DefineOptimize(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<OptimizeOptions>();
+  const auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("--source", o->source,
                  "A better original of the same model to quantise from (F16 or BF16)");
@@ -47,6 +74,9 @@ Action DefineOptimize(CLI::App& app, const Shared& shared) {
   app.add_option("--seconds", o->seconds, "Time for measuring; more gives narrower intervals")
       ->capture_default_str()
       ->check(CLI::Range(1.0, 86400.0));
+  app.add_option("--ollama", o->ollama,
+                 "The model to make in the running Ollama, or none (default: NAME-trimma beside a "
+                 "model of Ollama's)");
   return [o, &shared] { return RunOptimize(*o, shared); };
 }
 

@@ -14,6 +14,7 @@
 #include "cli/planning.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
+#include "cli/through_ollama.h"
 #include "report/table.h"
 #include "tune/recheck.h"
 #include "tune/tune.h"
@@ -30,6 +31,7 @@ struct Options {
   bool fresh = false;
   RuntimeOptions runtime;
   TuneOptions tune;
+  std::string through;
 };
 
 // "90", "90s", "3m", "1h".
@@ -172,9 +174,30 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
   return result;
 }
 
+Status TuneThroughARunningOllama(const Options& options, const Shared& shared) {
+  OllamaTuning wish;
+  wish.speed.models = {options.model};
+  wish.speed.runtime = options.runtime;
+  wish.speed.runtime.context = options.context;
+  wish.speed.prompt_tokens = options.tune.prompt_tokens;
+  wish.speed.answer_tokens = options.tune.decode_tokens;
+  wish.speed.seconds = options.tune.budget_seconds;
+  wish.answer_tokens = options.tune.answer_tokens;
+  const Machine machine = Probe();
+  wish.cores = machine.cpu.cores;
+  wish.threads = machine.cpu.threads;
+  Progress progress(shared.quiet);
+  TRY(const TuneResult result, TuneThroughOllama(wish, progress));
+  Json document = ToJson(result);
+  document["through"] = "ollama";
+  return PrintAndRemember(document, Describe(result), shared.json,
+                          PathInStore(NameInOllamaOf(options.model)));
+}
+
 Status RunTune(Options options, const Shared& shared) {
   TuneOptions& tune = options.tune;
   TRY(tune.budget_seconds, ParseBudget(options.budget));
+  if (!options.through.empty()) return TuneThroughARunningOllama(options, shared);
   tune.purpose = options.purpose == "documents" ? TuneFor::kDocuments
                  : options.purpose == "batch"   ? TuneFor::kBatch
                                                 : TuneFor::kChat;
@@ -248,6 +271,7 @@ Action DefineTune(CLI::App& app, const Shared& shared) {
   app.add_option("--seed", o->tune.seed, "Of the order in which settings are measured")
       ->capture_default_str();
   AddRuntimeOptions(app, o->runtime);
+  AddThroughOption(app, o->through);
   return [o, &shared] { return RunTune(*o, shared); };
 }
 

@@ -40,6 +40,7 @@ Action DefineSampling(CLI::App& app, const Shared& shared);
 Action DefineHistory(CLI::App& app, const Shared& shared);
 Action DefineDoctor(CLI::App& app, const Shared& shared);
 Action DefineApply(CLI::App& app, const Shared& shared);
+Action DefineRun(CLI::App& app, const Shared& shared);
 Action DefineOptimize(CLI::App& app, const Shared& shared);
 
 // Parses and runs; returns the exit code.

@@ -45,7 +45,9 @@ constexpr std::array kCommands = {
     Command{"history", "What was measured on this machine, when, with what",
             "trimma history --command measure", DefineHistory},
     Command{"apply", "Write a record's settings where they take effect",
-            "trimma apply --config ~/app/config.toml", DefineApply},
+            "trimma apply --ollama gemma3-trimma --config ~/app/config.toml", DefineApply},
+    Command{"run", "Start an installed llama-server or Ollama with the tuned settings",
+            "trimma run model.gguf -- --port 9000", DefineRun},
     Command{"doctor", "What in this machine's Ollama and settings does nothing, or harm",
             "trimma doctor --fix", DefineDoctor},
 };
@@ -92,8 +94,8 @@ Error UsageError(const CLI::ParseError& e, int argc, char** argv) {
 
 constexpr const char* kFooter =
     "MODEL is a path to a GGUF, ollama:NAME, hf:USER/REPO[:QUANT], lmstudio:PATH, or a bare name.\n"
-    "Exit codes: 0 done, 1 failure, 2 usage, 3 invalid input, 4 does not fit, 5 a gate failed, "
-    "6 network,\n"
+    "Exit codes: 0 done, 1 failure, 2 usage, 3 invalid input, 4 does not fit, 5 a gate failed, 6 "
+    "network,\n"
     "7 not found, 8 busy, 70 internal, 74 I/O, 77 permission, 130/143 interrupted.";
 
 int ParseAndRun(int argc, char** argv) {

@@ -9,6 +9,8 @@
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "models/ollama_name.h"
+#include "plan/file_hash.h"
 #include "report/json_document.h"
 
 namespace trimma {
@@ -52,6 +54,48 @@ Result<std::string> NewestRecord() {
   return newest;
 }
 
+namespace {
+
+// "" where a field is missing or no text.
+std::string At(const Json& json, const char* object, const char* field) {
+  const Json inner = json.is_object() ? json.value(object, Json()) : Json();
+  const Json value = inner.is_object() ? inner.value(field, Json()) : Json();
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+bool IsAbout(const Json& record, const std::string& model) {
+  if (At(record, "model", "argument") == model || At(record, "ollama", "name") == model ||
+      "ollama:" + At(record, "ollama", "name") == model) {
+    return true;
+  }
+  const std::string before = At(record, "model", "path");
+  const std::string after = At(record, "files", "model");
+  const std::string in_ollama = At(record, "files", "ollama_model");
+  return SameFile(before, model) || SameFile(after, model) || SameFile(in_ollama, model);
+}
+
+}  // namespace
+
+std::string OllamaMadeFrom(const std::string& record_path) {
+  const auto text = ReadSmallFile(record_path);
+  return text.ok() ? At(Json::parse(*text, nullptr, false), "ollama", "name") : "";
+}
+
+Result<std::string> RecordFor(const std::string& model) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(RecordDirectory(), error))
+    if (entry.path().extension() == ".json") paths.push_back(entry.path().string());
+  std::sort(paths.rbegin(), paths.rend());  // names begin with the time
+  for (const std::string& path : paths) {
+    const auto text = ReadSmallFile(path);
+    if (text.ok() && IsAbout(Json::parse(*text, nullptr, false), model)) return path;
+  }
+  return Error{Code::kNotFound,
+               fmt::format("there is no record about {} on this machine", SafeText(model)),
+               fmt::format("run `trimma optimize {}` first", SafeText(model))};
+}
+
 Result<Applied> AppliedFromRecord(const std::string& path) {
   TRY(const std::string text, ReadSmallFile(path));
   const Json json = Json::parse(text, nullptr, false);
@@ -72,7 +116,9 @@ Result<Applied> AppliedFromRecord(const std::string& path) {
     applied.name = ServedName(json.at("model").at("argument"), kept, applied.model_path);
     TRY(applied.settings, RuntimeSettingsFromJson(json.at("after").at("settings")));
     applied.sampling = {json.at("sampling").at("temperature"), json.at("sampling").at("top_p"),
-                        json.at("sampling").at("profile")};
+                        json.at("sampling").at("profile"), json["sampling"].value("chosen", false)};
+    applied.ollama_original =
+        OllamaOriginal(json.at("model").at("argument"), json.at("model").at("path"));
     applied.trimma_version = build_info::kVersion;
     applied.engine_version = EngineText();
     return applied;
@@ -89,7 +135,17 @@ Applied AppliedFrom(const OptimizeRecord& record) {
           record.sampling,
           record.trimma_version,
           EngineText(),
-          record.files.ollama_model};
+          record.files.ollama_model,
+          OllamaOriginal(record.model_argument, record.model_path)};
+}
+
+std::string OllamaOriginal(const std::string& argument, const std::string& model_path) {
+  constexpr std::string_view kOllama = "ollama:";
+  if (argument.starts_with(kOllama)) return argument.substr(kOllama.size());
+  // A bare name that led into Ollama's store.
+  return HashFromName(model_path) && argument != model_path && ParseOllamaName(argument).ok()
+             ? argument
+             : "";
 }
 
 std::string ServedName(const std::string& argument, bool weights_kept,
@@ -105,10 +161,10 @@ std::string ServedName(const std::string& argument, bool weights_kept,
 Result<Sampling> ChooseSampling(const GgufFile& file, const std::string& profile) {
   const RecommendedSampling own = RecommendedBy(file);
   if (profile == "model" && own.temperature && own.top_p)
-    return Sampling{*own.temperature, *own.top_p, "model"};
+    return Sampling{*own.temperature, *own.top_p, "model", false};
   const std::string wanted = profile == "model" ? "balanced" : profile;
   for (const Profile& p : kProfiles) {
-    if (wanted == p.name) return Sampling{p.temperature, p.top_p, p.name};
+    if (wanted == p.name) return Sampling{p.temperature, p.top_p, p.name, profile != "model"};
   }
   return Error{Code::kUsage,
                fmt::format("there is no sampling profile \"{}\"", SafeText(profile, 40)),

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "gguf/reader.h"
+#include "models/models.h"
 #include "report/record.h"
 #include "settings/applied.h"
 
@@ -18,6 +19,13 @@ Result<std::string> KeepRecord(const Json& document, const std::string& created)
 // The newest record of this machine. kNotFound if there is none.
 Result<std::string> NewestRecord();
 
+// The newest record about this model: named so when it was optimised, or at this path before or
+// after. kNotFound if there is none.
+Result<std::string> RecordFor(const std::string& model);
+
+// The model in Ollama that `optimize` made with this record; "" if it made none.
+std::string OllamaMadeFrom(const std::string& record_path);
+
 // What a record says should be written. kInvalid if the document is none of ours.
 Result<Applied> AppliedFromRecord(const std::string& path);
 
@@ -27,6 +35,10 @@ Applied AppliedFrom(const OptimizeRecord& record);
 // the file's name without ".gguf", in lower case, as it would be given to `ollama create`.
 std::string ServedName(const std::string& argument, bool weights_kept,
                        const std::string& model_path);
+
+// Ollama's name of the model that a user named so and that lies at this path; "" if it isn't
+// Ollama's.
+std::string OllamaOriginal(const std::string& argument, const std::string& model_path);
 
 // The temperature and top_p to write. "model" takes the model's own recommendation from its
 // metadata, where it has one; else the named profile.

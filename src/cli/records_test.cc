@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "cli/optimize_ollama.h"
 #include "hardware/temp_tree.h"
 #include "report/test_record.h"
 
@@ -117,10 +118,17 @@ TEST(ServedNameTest, AFileIsCalledByItsNameInLowerCase) {
   EXPECT_EQ(ServedName("./Tiny.gguf", false, "/out/Tiny-Q4_0.gguf"), "tiny-q4_0");
 }
 
+TEST(TrimmedNameTest, StandsBesideTheOriginalAndNamesItsOwnType) {
+  EXPECT_EQ(TrimmedName("gemma3:4b", "Q4_K_M", "Q4_K_M"), "gemma3-trimma:4b");
+  EXPECT_EQ(TrimmedName("gemma3", "F16", "Q8_0"), "gemma3-trimma:latest");
+  EXPECT_EQ(TrimmedName("hf.co/me/m:1b-F16", "F16", "Q8_0"), "m-trimma:1b-q8_0");
+  EXPECT_EQ(TrimmedName("../etc", "F16", "Q8_0"), "");
+}
+
 TEST(ChooseSamplingTest, ProfilesHaveTheirPairs) {
   const auto precise = ChooseSampling(GgufFile(), "precise");
   ASSERT_TRUE(precise.ok());
-  EXPECT_EQ(*precise, (Sampling{0.3, 0.8, "precise"})) << "the guide's own";
+  EXPECT_EQ(*precise, (Sampling{0.3, 0.8, "precise", true})) << "the guide's own";
   EXPECT_EQ(ChooseSampling(GgufFile(), "balanced")->profile, "balanced");
   EXPECT_EQ(ChooseSampling(GgufFile(), "creative")->profile, "creative");
 }

@@ -51,6 +51,8 @@ struct Sampling {
   double top_p = 0.9;
   std::string
       profile;  // "precise", "balanced", "creative", "model" (its own recommendation), "user"
+  // The user named the profile. Else it may give way to what the model's owner has set.
+  bool chosen = false;
   bool operator==(const Sampling&) const = default;
 };
 

@@ -113,7 +113,8 @@ Json ToJson(const OptimizeRecord& record) {
           {"sampling",
            {{"temperature", record.sampling.temperature},
             {"top_p", record.sampling.top_p},
-            {"profile", record.sampling.profile}}},
+            {"profile", record.sampling.profile},
+            {"chosen", record.sampling.chosen}}},
           {"files", FilesJson(record.files)},
           {"steps", ArrayOf(record.steps, StepJson)},
           {"seconds", record.seconds}};

@@ -1,6 +1,8 @@
-// The four settings files. Each function is pure: text in, text out; publishing is the caller's.
+// The settings files. Each function is pure: text in, text out; publishing is the caller's.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,8 +66,33 @@ Result<std::string> RenderLlamaServerPreset(const Applied& applied);
 // The same as one command line for bash: "llama-server --model ... --top-p 0.9".
 std::string LlamaServerCommand(const Applied& applied);
 
-// An environment file for `ollama serve` (systemd EnvironmentFile syntax): what a Modelfile can't
-// hold.
-std::string RenderEnvironment(const Applied& applied);
+// For whom an environment is written.
+struct EnvironmentTarget {
+  std::string ollama_version;  // "" or "0.0.0": not known, so only what every version reads
+  std::string keep_alive;  // how long a model stays loaded, as Ollama writes it; "": its default
+  // MiB of each graphics card that stay free; nullopt: Ollama's own margin.
+  std::optional<uint64_t> fit_margin_mib;
+};
+
+struct EnvironmentVariable {
+  std::string name, value;
+};
+// What that version of Ollama reads of the settings that a Modelfile can't hold.
+std::vector<EnvironmentVariable> EnvironmentVariables(const Applied& applied,
+                                                      const EnvironmentTarget& target);
+
+// The same as an environment file for `ollama serve` (systemd EnvironmentFile syntax); what that
+// version does not read is named in a comment.
+std::string RenderEnvironment(const Applied& applied, const EnvironmentTarget& target = {});
+
+// The same as a drop-in of the systemd unit ollama.service.
+std::string RenderSystemdDropIn(const Applied& applied, const EnvironmentTarget& target);
+
+// The LLAMA_ARG_* variables of a llama-server started without options; what no variable can say
+// is named in a comment.
+std::string RenderLlamaServerEnvironment(const Applied& applied);
+
+// The words after "llama-server" of LlamaServerCommand, unquoted.
+std::vector<std::string> LlamaServerArguments(const Applied& applied);
 
 }  // namespace trimma

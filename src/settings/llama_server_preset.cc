@@ -55,6 +55,32 @@ std::vector<std::pair<const char*, std::string>> Options(const Applied& applied)
   return options;
 }
 
+// The variable that says the same as an option (common/arg.cpp, set_env); "" where there is none.
+const char* VariableOf(std::string_view option) {
+  constexpr std::pair<std::string_view, const char*> kVariables[] = {
+      {"model", "LLAMA_ARG_MODEL"},
+      {"ctx-size", "LLAMA_ARG_CTX_SIZE"},
+      {"parallel", "LLAMA_ARG_N_PARALLEL"},
+      {"batch-size", "LLAMA_ARG_BATCH"},
+      {"ubatch-size", "LLAMA_ARG_UBATCH"},
+      {"mmproj", "LLAMA_ARG_MMPROJ"},
+      {"threads", "LLAMA_ARG_THREADS"},
+      {"flash-attn", "LLAMA_ARG_FLASH_ATTN"},
+      {"cache-type-k", "LLAMA_ARG_CACHE_TYPE_K"},
+      {"cache-type-v", "LLAMA_ARG_CACHE_TYPE_V"},
+      {"n-gpu-layers", "LLAMA_ARG_N_GPU_LAYERS"},
+      {"device", "LLAMA_ARG_DEVICE"},
+      {"override-tensor", "LLAMA_ARG_OVERRIDE_TENSOR"},
+      {"load-mode", "LLAMA_ARG_LOAD_MODE"},
+      {"no-repack", "LLAMA_ARG_NO_REPACK"},
+      {"temp", "LLAMA_ARG_TEMPERATURE"},
+      {"top-p", "LLAMA_ARG_TOP_P"},
+  };
+  for (const auto& [name, variable] : kVariables)
+    if (name == option) return variable;
+  return "";
+}
+
 // True when the preset's parser reads `value` back as it is.
 bool FitsPreset(const std::string& value) {
   for (const char c : value) {
@@ -107,13 +133,35 @@ Result<std::string> RenderLlamaServerPreset(const Applied& applied) {
   return text;
 }
 
+std::vector<std::string> LlamaServerArguments(const Applied& applied) {
+  std::vector<std::string> words;
+  for (const auto& [key, value] : Options(applied)) {
+    words.push_back(fmt::format("--{}", key));
+    if (!value.empty()) words.push_back(value);
+  }
+  return words;
+}
+
 std::string LlamaServerCommand(const Applied& applied) {
   std::string command = "llama-server";
-  for (const auto& [key, value] : Options(applied)) {
-    command +=
-        value.empty() ? fmt::format(" --{}", key) : fmt::format(" --{} {}", key, ShellWord(value));
-  }
+  for (const std::string& word : LlamaServerArguments(applied)) command += " " + ShellWord(word);
   return command;
+}
+
+std::string RenderLlamaServerEnvironment(const Applied& applied) {
+  std::string text = fmt::format(
+      "# Written by trimma {} for {}.\n"
+      "# Checked against {}: llama-server without options reads these.\n"
+      "# With systemd: EnvironmentFile=/path/to/this/file; in a shell: set -a; . FILE; set +a\n",
+      SafeText(applied.trimma_version), SafeText(applied.name), SafeText(applied.engine_version));
+  for (const auto& [key, value] : Options(applied)) {
+    const std::string variable = VariableOf(key);
+    text += variable.empty()
+                ? fmt::format("# no variable says --{} {}\n", key, SafeText(value))
+                : fmt::format("{}={}\n", variable,
+                              EnvironmentValue(value.empty() ? "true" : std::string_view(value)));
+  }
+  return text;
 }
 
 }  // namespace trimma

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "settings/files.h"
 
 namespace trimma {
@@ -135,6 +137,57 @@ TEST(RenderLlamaServerPresetTest, LoadsTheProjectorThatBelongsToTheModel) {
             std::string::npos);
   applied.projector_path = "/models/a;b.gguf";
   EXPECT_EQ(RenderLlamaServerPreset(applied).error().code, Code::kInvalid);
+}
+
+Applied WithEverything() {
+  Applied applied = Example();
+  applied.projector_path = "/models/p.gguf";
+  applied.settings.threads = 6;
+  applied.settings.threads_batch = 12;
+  applied.settings.gpu_layers = 35;
+  applied.settings.use_gpu = false;
+  applied.settings.host_tensors = {"blk\\.1\\."};
+  applied.settings.load_mode = LoadMode::kRead;
+  applied.settings.repack = false;
+  return applied;
+}
+
+// An unknown key ends llama-server, and an unknown variable is ignored without a word.
+TEST(RenderLlamaServerPresetTest, ThePinnedVersionKnowsEveryKeyAndVariable) {
+  const auto known = ReadSmallFile(TRIMMA_ENGINE_SOURCE "/common/arg.cpp");
+  ASSERT_TRUE(known.ok()) << known.error().what;
+  const std::string preset = *RenderLlamaServerPreset(WithEverything());
+  int keys = 0;
+  for (const std::string& line : Split(preset.substr(preset.find(']')), '\n')) {
+    const size_t equals = line.find(" = ");
+    if (equals == std::string::npos) continue;
+    ++keys;
+    const std::string option = "\"--" + line.substr(0, equals) + "\"";
+    EXPECT_NE(known->find(option), std::string::npos) << option;
+  }
+  EXPECT_EQ(keys, 18);
+  int variables = 0;
+  for (const std::string& line : Split(RenderLlamaServerEnvironment(WithEverything()), '\n')) {
+    if (line.empty() || line.starts_with('#')) continue;
+    ++variables;
+    std::string name = line.substr(0, line.find('='));
+    // A switch's "no" is read for every switch that has one.
+    if (const size_t no = name.find("_NO_"); no != std::string::npos) name.erase(no, 3);
+    EXPECT_NE(known->find("set_env(\"" + name + "\")"), std::string::npos) << name;
+  }
+  EXPECT_EQ(variables, 17) << "all but threads-batch";
+}
+
+TEST(RenderLlamaServerPresetTest, TheVariablesSayWhatTheCommandSays) {
+  const std::string text = RenderLlamaServerEnvironment(WithEverything());
+  for (const char* line : {"\nLLAMA_ARG_CTX_SIZE=4096\n", "\nLLAMA_ARG_NO_REPACK=true\n",
+                           "\nLLAMA_ARG_OVERRIDE_TENSOR=\"blk\\\\.1\\\\.=CPU\"\n",
+                           "\n# no variable says --threads-batch 12\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "in" << text;
+  }
+  const std::vector<std::string> words = LlamaServerArguments(WithEverything());
+  EXPECT_EQ(words[0], "--model");
+  EXPECT_EQ(words[1], "/models/g.gguf");
 }
 
 }  // namespace

@@ -124,4 +124,18 @@ std::string EnvironmentValue(std::string_view text) {
   return value + "\"";
 }
 
+std::string UnitWord(std::string_view name, std::string_view value) {
+  std::string word = fmt::format("\"{}=", name);
+  for (const char c : value) {
+    if (c == '"' || c == '\\') word += '\\';
+    if (c == '%') word += '%';
+    if (c == '\n') {
+      word += "\\n";
+    } else if (static_cast<uint8_t>(c) >= 0x20) {
+      word += c;
+    }
+  }
+  return word + "\"";
+}
+
 }  // namespace trimma

@@ -30,4 +30,8 @@ std::string ShellWord(std::string_view text);
 // A value in a systemd EnvironmentFile= file.
 std::string EnvironmentValue(std::string_view text);
 
+// NAME=VALUE as one word of an Environment= line in a systemd unit: quoted, with "%" doubled and
+// line ends escaped.
+std::string UnitWord(std::string_view name, std::string_view value);
+
 }  // namespace trimma

@@ -1,0 +1,95 @@
+// compare --through ollama.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/through_ollama.h"
+
+namespace trimma {
+namespace {
+
+Result<std::vector<ModelAnswer>> Ask(OllamaClient& client, const std::string& model,
+                                     const OllamaComparison& wish, const Json& options) {
+  std::vector<ModelAnswer> answers;
+  for (const std::string& text : wish.prompts) {
+    OllamaPrompt prompt;
+    prompt.model = model;
+    prompt.text = text;
+    prompt.raw = false;
+    prompt.options = options;
+    prompt.options["num_predict"] = wish.most_tokens;
+    prompt.options["temperature"] = 0;
+    prompt.options["seed"] = 1;
+    TRY(const OllamaAnswer said, client.Generate(prompt, {}));
+    ModelAnswer answer;
+    answer.text = said.text;
+    answer.ended = said.done_reason == "stop";
+    answer.templated = true;
+    answer.prompt_tokens = static_cast<int>(said.prompt_tokens);
+    answer.seconds = said.total_s;
+    answers.push_back(std::move(answer));
+  }
+  return answers;
+}
+
+bool IsInterrupt(const Error& error) {
+  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
+}
+
+}  // namespace
+
+Result<Comparison> CompareThroughOllama(const OllamaComparison& wish, Progress& progress) {
+  TRY(const Json options, OllamaOptions(wish.speed.runtime));
+  TRY(OllamaClient client, OllamaClient::Connect());
+  if (wish.speed.models.size() < 2) {
+    return Error{Code::kUsage, "there is one model only, and nothing to compare it with",
+                 "name two or more"};
+  }
+  Comparison comparison;
+  std::vector<std::vector<size_t>> groups;
+  for (const std::string& model : wish.speed.models) {
+    const std::string name = NameInOllamaOf(model);
+    TRY(const auto tag, client.FindTag(name));
+    if (!tag) {
+      return Error{
+          Code::kNotFound,
+          fmt::format("{} is not in the Ollama at {}", SafeText(name), client.address().Text()),
+          "ollama list names what is there"};
+    }
+    // Ollama doesn't tell whether two vocabularies are the same: answers are compared as texts.
+    groups.push_back({comparison.models.size()});
+    comparison.models.push_back({name, PathInStore(name), tag->type, tag->bytes, std::nullopt, {}});
+  }
+  comparison.notes.push_back(
+      fmt::format("measured through Ollama {}, which gives no logits: quality is not compared",
+                  client.version()));
+  if (wish.with_answers) {
+    std::vector<std::optional<std::vector<ModelAnswer>>> answers(comparison.models.size());
+    for (size_t m = 0; m < answers.size(); ++m) {
+      progress.Update("asking for answers",
+                      static_cast<double>(m) / static_cast<double>(answers.size()));
+      auto said = Ask(client, comparison.models[m].name, wish, options);
+      if (said.ok()) {
+        answers[m] = *std::move(said);
+      } else if (IsInterrupt(said.error())) {
+        return said.error();
+      } else {
+        comparison.models[m].errors.push_back("no answers: " + said.error().what);
+      }
+    }
+    comparison.answers = SideBySide(wish.prompts, answers, groups);
+  }
+  if (wish.with_speed) {
+    const auto measured = MeasureThroughOllama(wish.speed, progress);
+    if (!measured.ok()) {
+      if (IsInterrupt(measured.error())) return measured.error();
+      comparison.notes.push_back("no speeds: " + measured.error().what);
+      return comparison;
+    }
+    for (size_t m = 0; m < comparison.models.size(); ++m) {
+      TRY(comparison.models[m].speed, SpeedFromJson((*measured)["models"][m]["speed"]));
+    }
+  }
+  return comparison;
+}
+
+}  // namespace trimma

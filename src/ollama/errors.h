@@ -1,0 +1,19 @@
+// An Ollama's refusals as errors of ours; names as it compares them.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace trimma {
+
+// From the status and body of an answer that is no success.
+Error OllamaRefused(int status, const std::string& body, const std::string& version);
+
+// The same from its sentence, which may also come in the middle of a stream.
+Error OllamaSaid(int status, const std::string& sentence, const std::string& version);
+
+// "gemma3" is "gemma3:latest".
+std::string WithTag(const std::string& model);
+
+}  // namespace trimma

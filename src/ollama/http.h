@@ -1,0 +1,63 @@
+// HTTP to a server that isn't trusted: every call has limits of bytes and time, and ends when the
+// user interrupts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "ollama/client.h"
+
+namespace trimma {
+
+struct HttpLimits {
+  double connect_s = 2;
+  double silence_s = 30;          // between two bytes
+  std::optional<double> total_s;  // of the whole call
+  size_t most_bytes = 16 << 20;   // of an answer, or of one of its lines
+};
+
+struct HttpCall {
+  const char* method = "GET";
+  std::string path;
+  std::string body;  // JSON
+  HttpLimits limits;
+};
+
+struct HttpReply {
+  int status = 0;
+  std::string body;
+};
+
+// Gives `bytes` at `offset` of what is uploaded.
+using HttpSource = std::function<Status(uint64_t offset, char* to, size_t bytes)>;
+
+// One connection, kept open between calls. Not thread-safe.
+class HttpSession {
+ public:
+  explicit HttpSession(const OllamaAddress& address);
+  HttpSession(HttpSession&&) noexcept;
+  HttpSession& operator=(HttpSession&&) = delete;
+  ~HttpSession();
+
+  // kNetwork where nobody answers, or not in time; kInvalid for too long an answer.
+  Result<HttpReply> Call(const HttpCall& call);
+  // The lines of a successful (200) answer as they arrive; an error of `on_line` ends the call and
+  // is returned. The body of any other answer is in the reply.
+  Result<HttpReply> Lines(const HttpCall& call,
+                          const std::function<Status(std::string_view)>& on_line);
+  Result<HttpReply> Upload(const HttpCall& call, uint64_t bytes, const HttpSource& source);
+
+  // From now on calls go on although the user interrupted: what was begun has to be taken back.
+  void IgnoreInterrupts();
+
+ private:
+  struct Connection;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace trimma

@@ -1,0 +1,161 @@
+#include "ollama/served_speed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <random>
+
+namespace trimma {
+namespace {
+
+constexpr int kWarmUpTokens = 2;
+constexpr int kWarmUpWords = 8;
+// An answer that takes longer than this, or than the whole budget, is cut.
+constexpr double kLeastPatience = 10;
+// Rounds that are wanted at least are given up after so many times the budget.
+constexpr double kMostBudgets = 3;
+// A load that takes less is none: the model was there.
+constexpr double kLeastLoadSeconds = 0.05;
+
+struct Samples {
+  std::vector<double> prefill, decode, ttft_ms, load_ms;
+  int64_t prompt_tokens = 0;
+  int64_t answer_tokens = 0;
+};
+
+class Visits {
+ public:
+  Visits(OllamaClient& client, const ServedSpeedOptions& options)
+      : client_(client), options_(options) {}
+
+  // One visit: the samples of it are appended, one figure a phase.
+  Status Visit(const ServedSubject& subject, Samples& to) {
+    TRY(const OllamaAnswer warm, Answer(subject, kWarmUpWords, kWarmUpTokens));
+    if (warm.load_s > kLeastLoadSeconds) to.load_ms.push_back(warm.load_s * 1000);
+    std::vector<double> prefill;
+    std::vector<double> decode;
+    std::vector<double> ttft;
+    for (int i = 0; i < options_.samples; ++i) {
+      TRY(const OllamaAnswer answer,
+          Answer(subject, options_.prompt_words, options_.answer_tokens));
+      to.prompt_tokens = answer.prompt_tokens;
+      to.answer_tokens = std::max(to.answer_tokens, answer.answer_tokens);
+      if (const auto rate = answer.PrefillRate()) {
+        prefill.push_back(*rate);
+        ttft.push_back(answer.prompt_s * 1000);
+      }
+      if (const auto rate = answer.DecodeRate()) decode.push_back(*rate);
+    }
+    // What a visit happened to get, all of its samples have: it gives one figure.
+    if (!prefill.empty()) to.prefill.push_back(MedianSpread(prefill).median);
+    if (!ttft.empty()) to.ttft_ms.push_back(MedianSpread(ttft).median);
+    if (!decode.empty()) to.decode.push_back(MedianSpread(decode).median);
+    return {};
+  }
+
+ private:
+  Result<OllamaAnswer> Answer(const ServedSubject& subject, int words, int tokens) {
+    OllamaPrompt prompt;
+    prompt.model = subject.model;
+    prompt.text = ServedPrompt(words, number_++);
+    prompt.options = subject.options;
+    prompt.options["num_predict"] = tokens;
+    prompt.options["temperature"] = 0;
+    prompt.options["seed"] = 1;
+    prompt.options["stop"] = Json::array();
+    prompt.most_seconds = std::max(kLeastPatience, options_.budget_seconds);
+    return client_.Generate(prompt, {});
+  }
+  OllamaClient& client_;
+  const ServedSpeedOptions& options_;
+  // Another run of this program must not find its prompts in the cache either.
+  int number_ = static_cast<int>(
+      std::chrono::steady_clock::now().time_since_epoch().count() % 1000000 + 1000);
+};
+
+Speed ToSpeed(const Samples& samples) {
+  Speed speed;
+  const auto spread = [](const std::vector<double>& values) {
+    return values.empty() ? Spread{} : MedianSpread(values);
+  };
+  speed.prefill_tps = spread(samples.prefill);
+  speed.decode_tps = spread(samples.decode);
+  speed.ttft_ms = spread(samples.ttft_ms);
+  speed.load_ms = spread(samples.load_ms);
+  speed.prompt_tokens = static_cast<int>(samples.prompt_tokens);
+  speed.decode_tokens = static_cast<int>(samples.answer_tokens);
+  speed.prefill_samples = samples.prefill;
+  speed.decode_samples = samples.decode;
+  return speed;
+}
+
+}  // namespace
+
+std::string ServedPrompt(int words, int number) {
+  constexpr std::array kWords = {
+      "river",  "mountain", "the",   "quiet", "engine", "a",      "letter", "from",  "winter",
+      "garden", "and",      "seven", "old",   "stones", "under",  "bright", "water", "morning",
+      "they",   "carried",  "bread", "along", "narrow", "street", "while",  "music", "answered"};
+  std::minstd_rand random(static_cast<unsigned>(number));
+  std::string text = fmt::format("{} notes:", number);
+  for (int i = 0; i < words; ++i) text += fmt::format(" {}", kWords[random() % kWords.size()]);
+  return text;
+}
+
+Result<std::vector<Speed>> MeasureServed(OllamaClient& client,
+                                         const std::vector<ServedSubject>& subjects,
+                                         const ServedSpeedOptions& options,
+                                         const std::function<void(double)>& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto spent = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  Visits visits(client, options);
+  std::vector<Samples> samples(subjects.size());
+  const double budget = std::max(options.budget_seconds, 0.001);
+  bool over = false;
+  for (int round = 0; round < options.rounds && !over; ++round) {
+    over = round >= options.min_rounds && spent() >= budget;
+    for (size_t i = 0; i < subjects.size() && !over; ++i) {
+      const size_t at = round % 2 == 0 ? i : subjects.size() - 1 - i;
+      TRY_STATUS(visits.Visit(subjects[at], samples[at]));
+      over = round > 0 && spent() >= kMostBudgets * budget;
+      if (progress) progress(std::clamp(spent() / budget, (round + 1.0) / options.rounds, 1.0));
+    }
+  }
+  std::vector<Speed> speeds;
+  for (const Samples& one : samples) speeds.push_back(ToSpeed(one));
+  return speeds;
+}
+
+ServedChange ComparePairs(const std::vector<double>& before, const std::vector<double>& after) {
+  constexpr double kTail = 0.025;
+  ServedChange change;
+  std::vector<double> logs;
+  for (size_t i = 0; i < std::min(before.size(), after.size()); ++i)
+    if (before[i] > 0 && after[i] > 0) logs.push_back(std::log(after[i] / before[i]));
+  change.pairs = static_cast<int64_t>(logs.size());
+  change.verdict = "not measured";
+  if (logs.size() < 2) return change;
+  const MeanInterval interval = TrimmedInterval(logs, kTail);
+  change.ratio =
+      MeanInterval{std::exp(interval.mean), std::exp(interval.low), std::exp(interval.high)};
+  change.verdict = "no difference";
+  if (interval.low > 0) change.verdict = "faster";
+  if (interval.high < 0) change.verdict = "slower";
+  return change;
+}
+
+Json ToJson(const ServedChange& change) {
+  Json json = {{"verdict", change.verdict}, {"pairs", change.pairs}, {"ratio", nullptr}};
+  if (change.ratio) {
+    json["ratio"] = {{"mean", change.ratio->mean},
+                     {"ci95", {change.ratio->low, change.ratio->high}}};
+  }
+  return json;
+}
+
+}  // namespace trimma

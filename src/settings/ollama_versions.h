@@ -1,0 +1,45 @@
+// What Ollama does with a setting, by its version: one table, each row with where it was read.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trimma {
+
+enum class OllamaTrait {
+  kRunsLlamaServer,      // a stock llama-server does the work, and reads LLAMA_ARG_* variables
+  kKvTypesApart,         // K and V may have two types, and others than f16, q8_0, q4_0
+  kKvNeedsFlashSet,      // a quantised KV cache is ignored unless OLLAMA_FLASH_ATTENTION=1
+  kReadsFitTarget,       // LLAMA_ARG_FIT_TARGET: what stays free on a card
+  kGpuOverheadReserves,  // OLLAMA_GPU_OVERHEAD keeps memory of a card free
+  kBatchIsPhysical,      // num_batch is the physical batch too
+  kContextByCardMemory,  // without num_ctx, 4096, 32768 or 262144 tokens by the cards' memory
+  kReadsNewEngine,       // OLLAMA_NEW_ENGINE
+};
+
+// "0.17.4", "v0.33.0-rc2". nullopt for other texts, and for 0.0.0: a build of one's own that
+// doesn't know its version.
+struct OllamaVersion {
+  std::array<int, 3> numbers{};
+  auto operator<=>(const OllamaVersion&) const = default;
+};
+std::optional<OllamaVersion> ParseOllamaVersion(std::string_view text);
+
+struct OllamaTraitRow {
+  OllamaTrait trait;
+  const char* name;
+  const char* from;   // it has the trait from this version on; "" if never yet
+  const char* until;  // and no longer from this one; "" if it still has
+  // Below this version nobody looked; "" where it is known for all.
+  const char* known_from;
+  const char* source;
+};
+const std::vector<OllamaTraitRow>& OllamaTraits();
+
+// nullopt: the version is not known, or nobody looked at it.
+std::optional<bool> HasTrait(OllamaTrait trait, std::string_view version);
+
+}  // namespace trimma
