@@ -16,7 +16,6 @@ namespace {
 
 constexpr uint64_t kMaxSettingsBytes = 16ULL << 20;
 
-
 Result<std::optional<std::string>> ReadIfThere(const std::string& path) {
   auto text = ReadSmallFile(path, kMaxSettingsBytes);
   if (text.ok()) return std::optional(*std::move(text));

@@ -5,7 +5,6 @@
 namespace trimma {
 namespace {
 
-
 template <typename Function>
 void Find(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));

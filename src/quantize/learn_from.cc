@@ -28,7 +28,8 @@ size_t Between(size_t fewest, double affordable, size_t most) {
 }  // namespace
 
 size_t ChunksForMoments(uint64_t weights) {
-  return Between(kFewestChunks, kMomentOperations / Operations(weights, kTokensOfAChunk), kMostChunks);
+  return Between(kFewestChunks, kMomentOperations / Operations(weights, kTokensOfAChunk),
+                 kMostChunks);
 }
 
 size_t ChunksForSensitivity(uint64_t weights, size_t trials, size_t chunk_tokens) {

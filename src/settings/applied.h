@@ -16,8 +16,8 @@ struct Applied {
   RuntimeSettings settings;
   Sampling sampling;
   std::string trimma_version;
-  std::string engine_version;   // "llama.cpp v0.5.0 (de3ff815ea7d)"
-  std::string ollama_path;      // absolute; where Ollama reads another file than model_path, else ""
+  std::string engine_version;  // "llama.cpp v0.5.0 (de3ff815ea7d)"
+  std::string ollama_path;     // absolute; where Ollama reads another file than model_path, else ""
   std::string ollama_original;  // Ollama's name of the model that all began with; "" if it was none
 };
 
