@@ -180,7 +180,6 @@ Status TuneThroughARunningOllama(const Options& options, const Shared& shared) {
   wish.speed.runtime = options.runtime;
   wish.speed.runtime.context = options.context;
   wish.speed.prompt_tokens = options.tune.prompt_tokens;
-  wish.speed.answer_tokens = options.tune.decode_tokens;
   wish.speed.seconds = options.tune.budget_seconds;
   wish.answer_tokens = options.tune.answer_tokens;
   const Machine machine = Probe();

@@ -238,7 +238,7 @@ class Bench(Figures):
     def tune(self):
         self.started()
         tuned = self.json("tune", "gemma", "--through", "ollama", "--budget", "120s",
-                          "--prompt-tokens", "256", "--answer-tokens", "64", "--decode-tokens", "24")
+                          "--prompt-tokens", "256", "--answer-tokens", "64")
         cores = len(os.sched_getaffinity(0))
         grid = [(threads, batch) for threads in sorted({1, max(1, cores // 2), cores})
                 for batch in (128, 256, 512)]
