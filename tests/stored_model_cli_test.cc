@@ -11,8 +11,9 @@
 #include "gguf/view_file.h"
 #include "hardware/temp_tree.h"
 #include "models/engine_view.h"
+#include "plan/file_hash.h"
+#include "support/ollama_server.h"
 #include "support/program.h"
-#include "support/real_ollama.h"
 #include "support/stored_model.h"
 
 namespace trimma {
@@ -160,20 +161,30 @@ TEST_F(StoredModelCli, OptimizeEndsWithFilesForBothAndARealOllamaLoadsThem) {
   EXPECT_TRUE(PriceProjector(*mmproj, {std::vector<ggml_backend_device*>{}}).ok());
   EXPECT_TRUE(Mentions(result["notes"], "read as: "));
 
-  const auto program = RealOllama::Program();
-  if (!program) GTEST_SKIP() << "no Ollama here ($TRIMMA_TEST_OLLAMA, or in PATH)";
-  const RealOllama server(*program);
-  ASSERT_TRUE(server.ok());
+  if (OllamaProgram().empty()) GTEST_SKIP() << "there is no ollama (TRIMMA_TEST_OLLAMA)";
+  const auto server = OllamaServer::Start();
+  ASSERT_NE(server, nullptr);
+  OllamaClient client = server->Client();
   for (const auto& [name, path] :
        {std::pair<std::string, std::string>{"before", blob_}, {"after", for_ollama}}) {
-    ASSERT_EQ(server.Create(name, path), "");
-    const Json shown = server.Post("/api/show", {{"model", name}});
-    EXPECT_TRUE(Mentions(shown["capabilities"], "vision")) << shown["capabilities"];
-    const Json answer = server.Post("/api/generate", {{"model", name},
-                                                      {"prompt", "hello"},
-                                                      {"stream", false},
-                                                      {"options", {{"num_predict", 4}}}});
-    EXPECT_EQ(answer.value("eval_count", 0), 4) << answer;
+    const std::string digest = "sha256:" + *HashFile(*InputFile::Open(path));
+    ASSERT_TRUE(client.Upload(digest, path, {}).ok());
+    OllamaCreate create;
+    create.name = name;
+    create.file_digests = {digest};
+    create.parameters = {{"num_ctx", 256}, {"num_thread", 1}};
+    const Status made = client.Create(create, {});
+    ASSERT_TRUE(made.ok()) << made.error().what;
+    const auto shown = client.Show(name);
+    ASSERT_TRUE(shown.ok());
+    EXPECT_TRUE(Mentions(shown->capabilities, "vision"));
+    OllamaPrompt prompt;
+    prompt.model = name;
+    prompt.text = "hello";
+    prompt.options = {{"num_predict", 4}};
+    const auto answer = client.Generate(prompt, {});
+    ASSERT_TRUE(answer.ok()) << answer.error().what;
+    EXPECT_EQ(answer->answer_tokens, 4);
   }
 }
 
