@@ -111,7 +111,7 @@ Result<Json> AskModel(const OllamaAddress& address, const std::string& name, dou
              Json{{"model", name}}.dump(-1, ' ', false, Json::error_handler_t::replace), timeout_s);
 }
 
-std::map<std::string, std::string> ParseParameters(std::string_view text) {
+std::map<std::string, std::string> ParameterLines(std::string_view text) {
   std::map<std::string, std::string> parameters;
   for (const std::string& line : Split(text, '\n')) {
     const std::string_view trimmed = Trim(line);

@@ -24,6 +24,6 @@ Result<std::vector<std::string>> AskNames(const OllamaAddress& address, double t
 Result<Json> AskModel(const OllamaAddress& address, const std::string& name, double timeout_s);
 
 // "num_ctx    8192" lines, as /api/show has them under "parameters".
-std::map<std::string, std::string> ParseParameters(std::string_view text);
+std::map<std::string, std::string> ParameterLines(std::string_view text);
 
 }  // namespace trimma

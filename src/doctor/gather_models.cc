@@ -119,7 +119,7 @@ std::optional<ModelFacts> FromApi(const Surroundings& around, const std::string&
   model.name = "ollama:" + SafeText(name, 200);
   model.in_ollama = true;
   const Json parameters = show->value("parameters", Json(""));
-  model.parameters = ParseParameters(parameters.is_string() ? parameters.get<std::string>() : "");
+  model.parameters = ParameterLines(parameters.is_string() ? parameters.get<std::string>() : "");
   const Json info = show->value("model_info", Json::object());
   if (!info.is_object()) return model;
   const Json architecture = info.value("general.architecture", Json(""));
