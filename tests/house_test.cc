@@ -1,11 +1,13 @@
 // What holds for every source file of ours, whatever it is about.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +52,32 @@ TEST(HouseTest, EveryHeaderHasOnePragmaOnce) {
     if (guards != wanted) wrong.push_back(fmt::format("{}: {} of {}", source.name, guards, wanted));
   }
   EXPECT_EQ(wrong, std::vector<std::string>{});
+}
+
+// "struct Name : Base {" at the beginning of a line; "" for all else.
+std::string TypeDefinedBy(const std::string& line) {
+  if (line.find('{') == std::string::npos) return "";
+  for (const std::string_view keyword : {"struct ", "class ", "enum class "}) {
+    if (!line.starts_with(keyword)) continue;
+    const std::string rest = line.substr(keyword.size());
+    return rest.substr(0, rest.find_first_of(" :{<"));
+  }
+  return "";
+}
+
+// Two types of one name in one namespace are undefined behaviour that no linker tells of.
+TEST(HouseTest, NoTwoHeadersDefineATypeOfOneName) {
+  std::map<std::string, std::vector<std::string>> where;
+  for (const Source& source : Sources()) {
+    if (!source.name.ends_with(".h") || source.name.ends_with("-inl.h")) continue;
+    for (const std::string& line : source.lines) {
+      const std::string name = TypeDefinedBy(line);
+      if (!name.empty()) where[name].push_back(source.name);
+    }
+  }
+  EXPECT_TRUE(where.contains("GgufFile"));
+  for (const auto& [name, files] : where)
+    EXPECT_EQ(files.size(), 1) << name << ": " << fmt::format("{}", fmt::join(files, ", "));
 }
 
 TEST(HouseTest, EveryHeaderOpensWithWhatItIsFor) {
