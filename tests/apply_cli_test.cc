@@ -7,6 +7,7 @@
 #include "report/json_document.h"
 #include "report/record.h"
 #include "support/program.h"
+#include "support/tiny_model.h"
 
 namespace trimma {
 namespace {
@@ -108,7 +109,10 @@ TEST_F(ApplyCli, UndoRestoresByteForByteAndRemovesWhatWasNew) {
   for (const char* file : {"Modelfile", "ollama.env", "server.ini"}) {
     EXPECT_NE(box_.Read(file), "") << file;
   }
-  ExpectDocument(box_, {"apply", "--undo"});
+  const Json undo = ExpectDocument(box_, {"apply", "--undo"});
+  EXPECT_EQ(undo["changes"].size(), 4U);
+  EXPECT_EQ(undo["changes"][0]["after"], kConfig);
+  EXPECT_TRUE(undo["undo"].is_string());
   EXPECT_EQ(box_.Read("config.toml"), kConfig);
   for (const char* file : {"Modelfile", "ollama.env", "server.ini"}) {
     EXPECT_FALSE(box_.Exists(file)) << file;
@@ -127,7 +131,9 @@ TEST_F(ApplyCli, ASecondTimeThereIsNothingToChangeAndUndoStillWorks) {
   const std::vector<std::string> call = {"apply", "record.json", "--config", "config.toml"};
   ExpectDocument(box_, call);
   const auto before = box_.Snapshot();
-  EXPECT_NE(box_.Run(call).out.find("nothing to change"), std::string::npos);
+  const std::string again = box_.Run(call).out;
+  EXPECT_NE(again.find("nothing to change"), std::string::npos);
+  EXPECT_EQ(again.find("undo:"), std::string::npos) << again;
   EXPECT_EQ(box_.Snapshot(), before);
   ExpectDocument(box_, {"apply", "--undo"});
   EXPECT_EQ(box_.Read("config.toml"), kConfig);
@@ -269,6 +275,14 @@ TEST_F(ApplyCli, LlamaServersVariablesAreWritten) {
   EXPECT_NE(box_.Read("server.env").find("\nLLAMA_ARG_CTX_SIZE=8192\n"), std::string::npos);
 }
 
+TEST_F(ApplyCli, OptimizeLeavesAnothersFilesAlone) {
+  const std::string model = WriteTinyModel(box_ / "tiny.gguf");
+  box_.Write("out/config.toml", kConfig);
+  const auto before = box_.Snapshot();
+  ExpectRefused(box_, {"optimize", model, "-o", "out"}, Code::kUsage, "is there already");
+  EXPECT_EQ(box_.Snapshot(), before);
+}
+
 // A program that says with what it was started.
 TEST_F(ApplyCli, RunStartsLlamaServerWithTheTunedSettings) {
   const std::string model = box_.Write("gemma.gguf", "weights");
@@ -290,7 +304,10 @@ TEST_F(ApplyCli, RunStartsLlamaServerWithTheTunedSettings) {
   EXPECT_EQ(end.exit_code, 7) << "it is that program now: " << end.err;
   EXPECT_NE(end.out.find("--threads 3"), std::string::npos) << end.out;
   EXPECT_TRUE(end.out.ends_with("--port 9000\n")) << end.out;
-  ExpectRefused(box_, {"run", "absent.gguf"}, Code::kNotFound, "no record about");
+  more = call;
+  more.emplace_back("--json");
+  EXPECT_EQ(box_.Run(more).exit_code, 2) << "what it would print is no JSON";
+  ExpectRefused(box_, {"run", "absent.gguf", "--dry-run"}, Code::kNotFound, "no record about");
 }
 
 }  // namespace

@@ -131,6 +131,7 @@ TEST_F(OllamaCli, AModelThatIsReplacedComesBack) {
       {"apply", "record.json", "--ollama", "tiny:1b", "--config", "app.toml", "--seconds", "0"},
       options_);
   ASSERT_FALSE(HasFailure()) << server_->Log();
+  EXPECT_NE(box_.Read("app.toml").find("name = \"tiny:1b\""), std::string::npos);
   EXPECT_GT(apply["ollama"]["made"]["sent_bytes"], 0);
   EXPECT_NE(DigestOf("tiny:1b"), original);
   OllamaClient client = server_->Client();
@@ -142,6 +143,37 @@ TEST_F(OllamaCli, AModelThatIsReplacedComesBack) {
   EXPECT_EQ(Names(), (Words{"tiny:1b"}));
   EXPECT_EQ(DigestOf("tiny:1b"), original);
   EXPECT_FALSE(box_.Exists("app.toml"));
+}
+
+TEST_F(OllamaCli, ACopyOfTheUsersOwnIsNeverDeletedByAnotherApply) {
+  const Words apply = {"apply", "record.json", "--ollama", "tiny:1b", "--seconds", "0"};
+  WriteRecord();
+  ExpectDocument(box_, apply, options_);
+  const Words once = Names();
+  WriteRecord("", 64);
+  ExpectDocument(box_, apply, options_);
+  EXPECT_EQ(Names(), once) << "the copy of the original, and no other";
+  const Json other = ExpectDocument(
+      box_, {"apply", "record.json", "--ollama", "tuned", "--seconds", "0"}, options_);
+  ASSERT_FALSE(HasFailure()) << server_->Log();
+  EXPECT_NE(other["ollama"]["made"]["notes"].dump().find("ollama rm tiny:1b-kept-"),
+            std::string::npos)
+      << other["ollama"];
+  EXPECT_EQ(Names().size(), 3U) << "what was the user's own stays";
+}
+
+TEST_F(OllamaCli, AppliedTwiceAnUndoGoesBackToTheUsersOwn) {
+  const std::string original = DigestOf("tiny:1b");
+  const Words apply = {"apply", "record.json", "--ollama", "tiny:1b", "--seconds", "0"};
+  WriteRecord();
+  ExpectDocument(box_, apply, options_);
+  WriteRecord("", 64);
+  ExpectDocument(box_, apply, options_);
+  const Json undo = ExpectDocument(box_, {"apply", "--undo"}, options_);
+  EXPECT_EQ(undo["changes"][0]["target"], "ollama:tiny:1b");
+  EXPECT_TRUE(undo["undo"].is_string());
+  EXPECT_EQ(Names(), (Words{"tiny:1b"}));
+  EXPECT_EQ(DigestOf("tiny:1b"), original);
 }
 
 TEST_F(OllamaCli, WhatSomeoneElseChangedSinceIsNotTakenBack) {
@@ -184,6 +216,12 @@ TEST_F(OllamaCli, ARunningOllamaIsMeasuredThroughItsApi) {
                 "no logits", options_);
   ExpectRefused(box_, {"measure", "tiny:1b", "--through", "ollama", "--kv", "q8_0"}, Code::kUsage,
                 "environment", options_);
+  ExpectRefused(box_, {"measure", "tiny:1b", "--through", "ollama", "--max-kld", "0.1"},
+                Code::kUsage, "--max-kld has no meaning", options_);
+  ExpectRefused(box_, {"tune", "tiny:1b", "--through", "ollama", "--users", "2"}, Code::kUsage,
+                "--users has no meaning", options_);
+  ExpectRefused(box_, {"measure", "tiny:1b", "--through", "ollama", "--no-repack"}, Code::kUsage,
+                "--no-repack", options_);
   ExpectRefused(box_, {"measure", "absent", "--through", "ollama"}, Code::kNotFound, "absent",
                 options_);
 }

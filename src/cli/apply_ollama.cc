@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -107,17 +109,91 @@ Status Measure(OllamaClient& client, const OllamaChange& change, const MakeOptio
   return {};
 }
 
-// As before: the former model under its name, or none of it.
-void TakeBack(OllamaClient& client, const ModelUndo& undo) {
+// Deletes the copy of what NAME is: nothing is lost by it.
+void DropCopy(OllamaClient& client, const ModelUndo& undo) {
+  if (undo.kept.empty()) return;
+  const auto kept = client.FindTag(undo.kept);
+  if (kept.ok() && kept->has_value() && (*kept)->digest == undo.digest_before)
+    (void)client.Delete(undo.kept);
+}
+
+// Whether Ollama has of that name what it had before; false also where it doesn't answer.
+bool IsAsBefore(OllamaClient& client, const ModelUndo& undo) {
+  const auto now = client.FindTag(undo.name);
+  if (!now.ok()) return false;
+  return now->has_value() ? (*now)->digest == undo.digest_before : undo.digest_before.empty();
+}
+
+// Not so of a connection that broke off: Ollama makes a model to its end then, too.
+bool IsRefusal(const Error& error) {
+  return error.code != Code::kNetwork && error.code != Code::kInterrupted &&
+         error.code != Code::kTerminated && error.what.starts_with(kOllamaSays);
+}
+
+// After a create that failed, or whose end was not seen.
+bool Settle(OllamaClient& client, const ModelUndo& undo, const Error& error) {
+  constexpr auto kBetween = std::chrono::milliseconds(500);
+  constexpr int kLooks = 6;
   client.IgnoreInterrupts();
-  if (undo.kept.empty()) {
-    (void)client.Delete(undo.name);
-    return;
+  const bool refused = IsRefusal(error);
+  for (int look = 0; look < (refused ? 2 : kLooks); ++look) {
+    if (look > 0) std::this_thread::sleep_for(kBetween);
+    const auto now = client.FindTag(undo.name);
+    if (!now.ok()) return false;
+    const std::string digest = *now ? (*now)->digest : "";
+    // The manifest is the last thing that is written: now it is over.
+    if (digest != undo.digest_before) return TakeBack(client, undo);
   }
-  if (client.Copy(undo.kept, undo.name).ok()) (void)client.Delete(undo.kept);
+  if (!refused) return false;
+  DropCopy(client, undo);
+  return true;
+}
+
+// One that Ollama made unobserved is known by what it was to be made of.
+Status CheckIsOurs(OllamaClient& client, const ModelUndo& undo, const std::string& digest) {
+  if (digest == undo.digest_after) return {};
+  if (undo.digest_after.empty() && !undo.weights.empty()) {
+    TRY(const OllamaShow show, client.Show(undo.name));
+    if (show.weights_digest == undo.weights && SameParameters(show.parameters, undo.parameters))
+      return {};
+  }
+  return Error{
+      Code::kBusy,
+      undo.digest_after.empty()
+          ? fmt::format("{} in Ollama is not the model that was to be made; nothing is "
+                        "taken back",
+                        undo.name)
+          : fmt::format("{} was changed in Ollama since; nothing is taken back", undo.name),
+      undo.kept.empty() ? "" : fmt::format("the former model is {}", undo.kept)};
+}
+
+Status Prepare(OllamaClient& client, const OllamaChange& change, const MakeOptions& options,
+               MadeModel& made) {
+  for (const NeededBlob& blob : change.blobs) {
+    if (blob.there) continue;
+    const std::string stage = "handing " + FormatBytes(blob.bytes) + " to Ollama";
+    TRY_STATUS(client.Upload(blob.digest, blob.path, [&](double share) {
+      if (options.progress) options.progress(stage, share);
+    }));
+    made.sent_bytes += blob.bytes;
+  }
+  if (change.undo.kept.empty()) return {};
+  return client.Copy(change.name, change.undo.kept);
 }
 
 }  // namespace
+
+bool TakeBack(OllamaClient& client, const ModelUndo& undo) {
+  client.IgnoreInterrupts();
+  if (undo.kept.empty()) {
+    (void)client.Delete(undo.name);
+  } else {
+    (void)client.Copy(undo.kept, undo.name);
+  }
+  const bool as_before = IsAsBefore(client, undo);
+  if (as_before) DropCopy(client, undo);
+  return as_before;
+}
 
 uint64_t OllamaChange::bytes_to_send() const {
   uint64_t bytes = 0;
@@ -130,7 +206,8 @@ Result<OllamaChange> PlanOllamaModel(OllamaClient& client, const Applied& applie
   TRY(const OllamaName parsed, ParseOllamaName(name));
   OllamaChange change;
   change.name = parsed.Short();
-  change.undo = {client.address().Text(), change.name, "", "", ""};
+  change.undo.host = client.address().Text();
+  change.undo.name = change.name;
   const std::string& weights =
       applied.ollama_path.empty() ? applied.model_path : applied.ollama_path;
   // Ollama's own form has the encoder in the same file.
@@ -164,6 +241,8 @@ Result<OllamaChange> PlanOllamaModel(OllamaClient& client, const Applied& applie
   }
   change.create = MakeRecipe(applied, parts);
   change.after = Foretell(change.create, parts);
+  change.undo.weights = change.after.weights_digest;
+  change.undo.parameters = change.after.parameters;
   if (parts.original && parts.original->has_adapter && change.create.from.empty())
     change.notes.emplace_back("the adapter of the original is left out: it fits its weights only");
 
@@ -190,68 +269,54 @@ Result<OllamaChange> PlanOllamaModel(OllamaClient& client, const Applied& applie
   return change;
 }
 
-Result<MadeModel> MakeOllamaModel(OllamaClient& client, const OllamaChange& change,
-                                  const MakeOptions& options) {
+Making MakeOllamaModel(OllamaClient& client, const OllamaChange& change,
+                       const MakeOptions& options) {
   MadeModel made;
-  const auto tell = [&](const std::string& stage, double share) {
-    if (options.progress) options.progress(stage, share);
+  const auto tell = [&](const std::string& stage) {
+    if (options.progress) options.progress(stage, 0);
   };
-  for (const NeededBlob& blob : change.blobs) {
-    if (blob.there) continue;
-    const std::string stage = "handing " + FormatBytes(blob.bytes) + " to Ollama";
-    TRY_STATUS(client.Upload(blob.digest, blob.path, [&](double share) { tell(stage, share); }));
-    made.sent_bytes += blob.bytes;
-  }
-  if (!change.undo.kept.empty()) TRY_STATUS(client.Copy(change.name, change.undo.kept));
-  const auto status =
-      client.Create(change.create, [&](const std::string&) { tell("making " + change.name, 0); });
-  if (!status.ok()) {
+  if (const Status prepared = Prepare(client, change, options, made); !prepared.ok()) {
     client.IgnoreInterrupts();
-    if (!change.undo.kept.empty()) (void)client.Delete(change.undo.kept);
-    return status.error();
+    const bool as_before = IsAsBefore(client, change.undo);
+    if (as_before) DropCopy(client, change.undo);
+    return {prepared.error(), as_before};
   }
-  tell("loading " + change.name, 0);
+  const auto status =
+      client.Create(change.create, [&](const std::string&) { tell("making " + change.name); });
+  if (!status.ok()) return {status.error(), Settle(client, change.undo, status.error())};
+  tell("loading " + change.name);
   Status checked = Check(client, change, made);
   if (checked.ok()) checked = Measure(client, change, options, made);
   if (!checked.ok()) {
-    TakeBack(client, change.undo);
     Error error = checked.error();
-    error.what =
-        fmt::format("{} can't be used{}: {}", change.name,
-                    IsAsBefore(client, change.undo) ? ", and is taken back" : "", error.what);
-    return error;
+    const bool as_before = TakeBack(client, change.undo);
+    error.what = fmt::format("{} can't be used{}: {}", change.name,
+                             as_before ? ", and is taken back" : "", error.what);
+    return {error, as_before};
   }
-  TRY(const auto tag, client.FindTag(change.name));
-  made.digest = tag ? tag->digest : "";
-  return made;
+  const auto tag = client.FindTag(change.name);
+  if (!tag.ok()) return {tag.error(), TakeBack(client, change.undo)};
+  made.digest = *tag ? (*tag)->digest : "";
+  return {std::move(made), false};
 }
 
-bool IsAsBefore(OllamaClient& client, const ModelUndo& undo) {
-  const auto now = client.FindTag(undo.name);
-  if (!now.ok()) return false;
-  return now->has_value() ? (*now)->digest == undo.digest_before : undo.digest_before.empty();
-}
-
-Result<std::vector<std::string>> UndoOllamaModel(const ModelUndo& undo, bool dry_run) {
+Result<std::optional<TakenBack>> UndoOllamaModel(const ModelUndo& undo, bool dry_run) {
   const auto address = ParseOllamaHost(undo.host);
   if (!address) return Error{Code::kInvalid, "the undo names no server", ""};
   TRY(OllamaClient client, OllamaClient::ConnectTo(*address));
   TRY(const auto now, client.FindTag(undo.name));
-  std::vector<std::string> done;
   if (now && !undo.digest_before.empty() && now->digest == undo.digest_before) {
-    if (!dry_run) ForgetKept(undo, "");
-    return done;
+    if (!dry_run) DropCopy(client, undo);
+    return std::optional<TakenBack>();
   }
-  if (now && !undo.digest_after.empty() && now->digest != undo.digest_after) {
-    return Error{Code::kBusy,
-                 fmt::format("{} was changed in Ollama since; nothing is taken back", undo.name),
-                 undo.kept.empty() ? "" : fmt::format("the former model is {}", undo.kept)};
-  }
+  if (now) TRY_STATUS(CheckIsOurs(client, undo, now->digest));
+  TakenBack done{"", "ollama:" + undo.name, std::nullopt, std::nullopt};
+  if (now) done.before = now->digest;
   if (undo.kept.empty()) {
-    if (!now) return done;
+    if (!now) return std::optional<TakenBack>();
     if (!dry_run) TRY_STATUS(client.Delete(undo.name));
-    done.push_back(fmt::format("removed {} from Ollama", undo.name));
-    return done;
+    done.line = fmt::format("removed {} from Ollama", undo.name);
+    return std::optional(done);
   }
   TRY(const auto kept, client.FindTag(undo.kept));
   if (!kept || kept->digest != undo.digest_before) {
@@ -263,16 +328,9 @@ Result<std::vector<std::string>> UndoOllamaModel(const ModelUndo& undo, bool dry
     TRY_STATUS(client.Copy(undo.kept, undo.name));
     TRY_STATUS(client.Delete(undo.kept));
   }
-  done.push_back(fmt::format("restored {} in Ollama", undo.name));
-  return done;
-}
-
-void ForgetKept(const ModelUndo& undo, const std::string& still_needed) {
-  if (undo.kept.empty() || undo.kept == still_needed) return;
-  const auto address = ParseOllamaHost(undo.host);
-  if (!address) return;
-  auto client = OllamaClient::ConnectTo(*address);
-  if (client.ok()) (void)client->Delete(undo.kept);
+  done.after = undo.digest_before;
+  done.line = fmt::format("restored {} in Ollama", undo.name);
+  return std::optional(done);
 }
 
 Json MadeModel::ToJson() const {

@@ -62,19 +62,31 @@ struct MadeModel {
   Json ToJson() const;
 };
 
+struct Making {
+  Result<MadeModel> made;
+  // Of one that failed: Ollama has of that name what it had, and no copy is left. False also where
+  // it doesn't answer, or may still be at it: then a copy stays, for an undo.
+  bool as_before = false;
+};
+
 // Sends what is missing, keeps a former model of that name as a copy, makes the new one and loads
-// it. Where it can't be made or loaded, all is as before.
-Result<MadeModel> MakeOllamaModel(OllamaClient& client, const OllamaChange& change,
-                                  const MakeOptions& options);
+// it. Where it can't be made or loaded, it is taken back.
+Making MakeOllamaModel(OllamaClient& client, const OllamaChange& change,
+                       const MakeOptions& options);
 
-// Whether Ollama has of that name what it had before; false also where it doesn't answer.
-bool IsAsBefore(OllamaClient& client, const ModelUndo& undo);
+// As before: the former model under its name, or none of it. Goes on when the user interrupts.
+// False where that can't be had.
+bool TakeBack(OllamaClient& client, const ModelUndo& undo);
 
-// kBusy where the model was changed since. Returns what was done, a line each.
-Result<std::vector<std::string>> UndoOllamaModel(const ModelUndo& undo, bool dry_run);
+// What an undo restored or removed.
+struct TakenBack {
+  std::string line;                          // "restored /etc/app.toml"
+  std::string target;                        // a file, or "ollama:NAME"
+  std::optional<std::string> before, after;  // texts of a file, digests of a model
+};
 
-// Deletes the copy that an earlier apply kept, unless it is `still_needed`. A server that doesn't
-// answer keeps it.
-void ForgetKept(const ModelUndo& undo, const std::string& still_needed);
+// kBusy where the model was changed since, or isn't known as the one that was to be made. nullopt:
+// all is as before already.
+Result<std::optional<TakenBack>> UndoOllamaModel(const ModelUndo& undo, bool dry_run);
 
 }  // namespace trimma

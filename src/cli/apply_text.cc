@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -97,7 +98,11 @@ std::string Describe(const AppliedText& shown) {
   if (shown.dry_run) return text;
   for (const std::string& command : shown.activate)
     text += fmt::format("to activate: {}\n", SafeText(command, 1000));
-  return text + "undo: trimma apply --undo\n";
+  const bool changed = shown.made || std::any_of(shown.files.begin(), shown.files.end(),
+                                                 [](const FileChange& change) {
+                                                   return change.before != change.after;
+                                                 });
+  return text + (changed ? "undo: trimma apply --undo\n" : "");
 }
 
 Json ToDocument(const AppliedText& shown) {

@@ -10,6 +10,7 @@
 #include "cli/settings_target.h"
 #include "cli/undo_note.h"
 #include "settings/files.h"
+#include "settings/quoting.h"
 
 namespace trimma {
 namespace {
@@ -72,12 +73,34 @@ UndoNote NoteOf(const std::vector<FileChange>& changes) {
   return note;
 }
 
+// What an earlier apply replaced is the user's own: it stays.
+void NoteKept(const ModelUndo& former, const std::string& still_noted,
+              std::vector<std::string>& notes) {
+  if (former.kept.empty() || former.kept == still_noted) return;
+  notes.push_back(fmt::format(
+      "what {} was before an earlier apply stays in Ollama as {}; delete it with: ollama rm {}",
+      former.name, former.kept, ShellWord(former.kept)));
+}
+
+// Whether the model that is replaced is the last apply's own, and what that one replaced is there.
+bool GoesOn(OllamaClient& client, const ModelUndo& former, const ModelUndo& now) {
+  if (former.host != now.host || former.name != now.name || former.digest_after.empty() ||
+      former.digest_after != now.digest_before) {
+    return false;
+  }
+  if (former.kept.empty()) return true;
+  const auto kept = client.FindTag(former.kept);
+  return kept.ok() && kept->has_value() && (*kept)->digest == former.digest_before;
+}
+
 }  // namespace
 
 Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyTargets& targets) {
   std::vector<FileChange> changes;
   if (!targets.config.empty()) {
-    TRY(FileChange change, PlanConfig(applied, targets.config, targets.config_map));
+    Applied named = applied;
+    if (!targets.config_name.empty()) named.name = targets.config_name;
+    TRY(FileChange change, PlanConfig(named, targets.config, targets.config_map));
     changes.push_back(std::move(change));
   }
   if (!targets.modelfile.empty()) {
@@ -90,8 +113,12 @@ Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyT
     changes.push_back(std::move(change));
   }
   if (!targets.drop_in.empty()) {
-    TRY(FileChange change,
-        PlanWhole(targets.drop_in, RenderSystemdDropIn(applied, targets.ollama)));
+    // Root's own: whether it may be written is asked when it is.
+    FileChange change;
+    std::error_code error;
+    change.target = std::filesystem::absolute(targets.drop_in, error).string();
+    TRY(change.before, ReadIfThere(change.target));
+    change.after = RenderSystemdDropIn(applied, targets.ollama);
     changes.push_back(std::move(change));
   }
   if (!targets.llama_env.empty()) {
@@ -113,48 +140,65 @@ std::vector<std::string> NotesOnOllama(const RuntimeSettings& settings) {
   return notes;
 }
 
-Status MakeChanges(const std::vector<FileChange>& changes) {
+Result<std::vector<std::string>> MakeChanges(const std::vector<FileChange>& changes) {
   for (const FileChange& change : changes) TRY_STATUS(CheckUnchanged(change));
   const UndoNote note = NoteOf(changes);
-  if (note.files.empty()) return {};
+  std::vector<std::string> notes;
+  if (note.files.empty()) return notes;
   const auto former = ReadUndoNote();
   // Noted first: whatever happens while writing, it can be taken back.
   TRY_STATUS(WriteUndoNote(note));
   for (const FileChange& change : changes) TRY_STATUS(WriteOne(change));
-  if (former.ok() && former->model) ForgetKept(*former->model, "");
-  return {};
+  if (former.ok() && former->model) NoteKept(*former->model, "", notes);
+  return notes;
 }
 
 Result<MadeModel> MakeChanges(const std::vector<FileChange>& changes, OllamaClient& client,
                               const OllamaChange& model, const MakeOptions& options) {
   for (const FileChange& change : changes) TRY_STATUS(CheckUnchanged(change));
   const auto former = ReadUndoNote();
+  const bool goes_on = former.ok() && former->model && GoesOn(client, *former->model, model.undo);
   UndoNote note = NoteOf(changes);
   note.model = model.undo;
   TRY_STATUS(WriteUndoNote(note));
-  auto made = MakeOllamaModel(client, model, options);
-  if (!made.ok()) {
-    if (!IsAsBefore(client, model.undo)) {
-      Error error = made.error();
-      error.hint = "once Ollama answers: trimma apply --undo";
-      return error;
-    }
-    // Nothing has changed: what could be taken back before still can.
-    if (former.ok()) {
-      TRY_STATUS(WriteUndoNote(*former));
+  // Nothing has changed: what could be taken back before still can.
+  const auto restore_note = [&] {
+    if (former.ok()) return WriteUndoNote(*former);
+    RemoveUndoNote();
+    return Status();
+  };
+  Making making = MakeOllamaModel(client, model, options);
+  // While that went on, another program may have written.
+  Status unchanged;
+  for (size_t i = 0; making.made.ok() && unchanged.ok() && i < changes.size(); ++i)
+    unchanged = CheckUnchanged(changes[i]);
+  if (!unchanged.ok()) making = {unchanged.error(), TakeBack(client, model.undo)};
+  if (!making.made.ok()) {
+    Error error = making.made.error();
+    if (making.as_before) {
+      TRY_STATUS(restore_note());
     } else {
-      RemoveUndoNote();
+      error.hint = "Ollama may have gone on with it; once it is quiet: trimma apply --undo";
     }
-    return made.error();
+    return error;
   }
-  note.model->digest_after = made->digest;
+  MadeModel made = *std::move(making.made);
+  note.model->digest_after = made.digest;
+  if (goes_on) {
+    note.model->kept = former->model->kept;
+    note.model->digest_before = former->model->digest_before;
+  }
   TRY_STATUS(WriteUndoNote(note));
   for (const FileChange& change : changes) TRY_STATUS(WriteOne(change));
-  if (former.ok() && former->model) ForgetKept(*former->model, model.undo.kept);
+  if (goes_on && model.undo.kept != note.model->kept) {
+    (void)client.Delete(model.undo.kept);
+  } else if (former.ok() && former->model) {
+    NoteKept(*former->model, note.model->kept, made.notes);
+  }
   return made;
 }
 
-Result<std::vector<std::string>> UndoLastApply(bool dry_run) {
+Result<std::vector<TakenBack>> UndoLastApply(bool dry_run) {
   TRY(const UndoNote note, ReadUndoNote());
   // All are looked at before one is touched.
   std::vector<const FileUndo*> to_restore;
@@ -168,19 +212,35 @@ Result<std::vector<std::string>> UndoLastApply(bool dry_run) {
     }
     to_restore.push_back(&file);
   }
-  std::vector<std::string> done;
+  std::vector<TakenBack> done;
+  std::optional<Error> not_asked;
   if (note.model) {
-    TRY(done, UndoOllamaModel(*note.model, dry_run));
+    auto model = UndoOllamaModel(*note.model, dry_run);
+    if (model.ok()) {
+      if (*model) done.push_back(**std::move(model));
+    } else if (model.error().code == Code::kNetwork) {
+      not_asked = model.error();
+    } else {
+      return model.error();
+    }
   }
   for (const FileUndo* file : to_restore) {
     if (file->before) {
       if (!dry_run) TRY_STATUS(WriteFileAtomically(file->target, *file->before, file->target));
-      done.push_back(fmt::format("restored {}", file->target));
-    } else {
-      if (!dry_run && unlink(file->target.c_str()) != 0)
-        return ErrnoError("remove", file->target, errno);
-      done.push_back(fmt::format("removed {}", file->target));
+    } else if (!dry_run && unlink(file->target.c_str()) != 0) {
+      return ErrnoError("remove", file->target, errno);
     }
+    done.push_back({fmt::format("{} {}", file->before ? "restored" : "removed", file->target),
+                    file->target, file->after, file->before});
+  }
+  if (not_asked) {
+    if (dry_run) return *not_asked;
+    TRY_STATUS(WriteUndoNote({{}, note.model}));
+    not_asked->what = fmt::format("{}{} in Ollama is not taken back: {}",
+                                  done.empty() ? "" : "the files are restored, but ",
+                                  note.model->name, not_asked->what);
+    not_asked->hint = "once it answers: trimma apply --undo";
+    return *not_asked;
   }
   if (!dry_run) RemoveUndoNote();
   return done;

@@ -22,6 +22,7 @@ struct ApplyTargets {
   std::string llama_env;                  // LLAMA_ARG_* variables
   std::string drop_in;                    // of the systemd unit ollama.service
   EnvironmentTarget ollama;               // for whom env and drop_in are written
+  std::string config_name;                // what `config` calls the model; "": Applied::name
 };
 
 struct FileChange {
@@ -35,17 +36,20 @@ struct FileChange {
 Result<std::vector<FileChange>> PlanChanges(const Applied& applied, const ApplyTargets& targets);
 
 // Writes all, keeping each former file as FILE.bak, and notes what an undo has to restore. A file
-// that changed since PlanChanges read it is kBusy, and nothing is written.
-Status MakeChanges(const std::vector<FileChange>& changes);
+// that changed since PlanChanges read it is kBusy, and nothing is written. Returns notes: a model
+// that an earlier apply replaced in Ollama stays there as a copy, though no undo knows it any more.
+Result<std::vector<std::string>> MakeChanges(const std::vector<FileChange>& changes);
 
 // The same with a model that is made in a running Ollama, before any file is written. Returns what
-// was seen while making it.
+// was seen while making it. Where that name holds the last apply's own model already, an undo goes
+// back to what was there before that one.
 Result<MadeModel> MakeChanges(const std::vector<FileChange>& changes, OllamaClient& client,
                               const OllamaChange& model, const MakeOptions& options);
 
 // Restores what the last MakeChanges replaced, and removes what it created, unless it was edited
-// since (kBusy), in files and in Ollama. Returns what was done, a line each.
-Result<std::vector<std::string>> UndoLastApply(bool dry_run);
+// since (kBusy), in files and in Ollama. Where Ollama can't be asked, the files are restored, the
+// model stays for a later undo, and the error says so.
+Result<std::vector<TakenBack>> UndoLastApply(bool dry_run);
 
 // What Ollama's files can't hold of these settings, one sentence each.
 std::vector<std::string> NotesOnOllama(const RuntimeSettings& settings);

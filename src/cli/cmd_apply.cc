@@ -32,12 +32,17 @@ struct Options {
 };
 
 Status Undo(const Options& options, const Shared& shared) {
-  TRY(const std::vector<std::string> lines, UndoLastApply(options.dry_run));
+  TRY(const std::vector<TakenBack> all, UndoLastApply(options.dry_run));
   std::string text;
-  for (const std::string& line : lines) text += SafeText(line, 500) + "\n";
+  Json changes = Json::array();
+  for (const TakenBack& one : all) {
+    text += SafeText(one.line, 500) + "\n";
+    changes.push_back({{"target", one.target},
+                       {"before", one.before ? Json(*one.before) : Json()},
+                       {"after", one.after ? Json(*one.after) : Json()}});
+  }
   return shared.json
-             ? PrintDocument(
-                   {{"schema", "trimma.apply/1"}, {"changes", Json::array()}, {"undo", lines}})
+             ? PrintDocument({{"schema", "trimma.apply/1"}, {"changes", changes}, {"undo", text}})
              : PrintText(text);
 }
 
@@ -50,9 +55,43 @@ EnvironmentTarget TargetOf(const Options& options) {
   return target;
 }
 
+// The same call for another user, elsewhere.
+std::string SameCall(const Options& options, const std::string& record) {
+  const auto absolute = [](const std::string& path) {
+    std::error_code error;
+    const auto found = std::filesystem::absolute(path, error);
+    return error ? path : found.string();
+  };
+  std::string call = fmt::format("apply {} --systemd", ShellWord(absolute(record)));
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) call += fmt::format(" {} {}", name, ShellWord(value));
+  };
+  const auto add_file = [&](const char* name, const std::string& path) {
+    if (!path.empty()) add(name, absolute(path));
+  };
+  add_file("--root", options.root);
+  add("--keep-alive", options.keep_alive);
+  if (options.fit_margin_mib) add("--fit-margin", std::to_string(*options.fit_margin_mib));
+  add_file("--config", options.config);
+  for (const std::string& map : options.map) add("--map", map);
+  add_file("--env", options.env);
+  add_file("--modelfile", options.modelfile);
+  add_file("--llama-server", options.llama_server);
+  add_file("--llama-env", options.llama_env);
+  add("--ollama", options.ollama);
+  if (!options.ollama.empty()) add("--seconds", fmt::format("{}", options.seconds));
+  return call;
+}
+
 Result<ApplyTargets> TargetsOf(const Options& options, const std::string& record) {
   ApplyTargets targets;
   targets.config = options.config;
+  // Its application asks by this name. Of llama-server, the preset's is meant.
+  if (!options.ollama.empty()) {
+    targets.config_name = options.ollama;
+  } else if (options.llama_server.empty() && options.llama_env.empty()) {
+    targets.config_name = OllamaMadeFrom(record);
+  }
   TRY(targets.config_map, ParseConfigMap(options.map));
   targets.modelfile = options.modelfile;
   targets.env = options.env;
@@ -60,10 +99,7 @@ Result<ApplyTargets> TargetsOf(const Options& options, const std::string& record
   targets.llama_env = options.llama_env;
   if (!options.env.empty() || options.systemd) targets.ollama = TargetOf(options);
   if (options.systemd) {
-    std::error_code error;
-    const std::string absolute = std::filesystem::absolute(record, error).string();
-    TRY(targets.drop_in,
-        OllamaDropInPath(options.root, fmt::format("apply {} --systemd", ShellWord(absolute))));
+    TRY(targets.drop_in, OllamaDropInPath(options.root));
   }
   return targets;
 }
@@ -86,14 +122,17 @@ Status RunApply(const Options& options, const Shared& shared) {
   }
   if (!targets.env.empty()) shown.activate.push_back(ActivateEnvironment(targets.env));
   if (!targets.drop_in.empty()) shown.activate.emplace_back(kActivateDropIn);
-  if (!targets.drop_in.empty() && !options.dry_run) TRY_STATUS(MakeDropInFolder(targets.drop_in));
+  if (!targets.drop_in.empty() && !options.dry_run)
+    TRY_STATUS(MakeDropInFolder(targets.drop_in, SameCall(options, shown.record)));
   if (options.ollama.empty()) {
-    if (!options.dry_run) TRY_STATUS(MakeChanges(shown.files));
+    if (!options.dry_run) {
+      TRY(shown.notes, MakeChanges(shown.files));
+    }
   } else {
     TRY(OllamaClient client, OllamaClient::Connect());
     TRY(shown.model, PlanOllamaModel(client, applied, options.ollama));
     if (!options.dry_run && shown.model->nothing_to_do()) {
-      TRY_STATUS(MakeChanges(shown.files));
+      TRY(shown.notes, MakeChanges(shown.files));
     } else if (!options.dry_run) {
       Progress progress(shared.quiet);
       MakeOptions make;
@@ -104,9 +143,15 @@ Status RunApply(const Options& options, const Shared& shared) {
       TRY(shown.made, MakeChanges(shown.files, client, *shown.model, make));
       progress.Done();
     }
+    if (!options.dry_run) {
+      const Status noted = NoteMadeInOllama(shown.record, ModelJson(shown));
+      if (!noted.ok())
+        shown.notes.push_back("trimma run will not know this name: " + noted.error().what);
+    }
   }
   if (!options.modelfile.empty() || !options.env.empty() || !options.ollama.empty())
-    shown.notes = NotesOnOllama(applied.settings);
+    for (std::string& note : NotesOnOllama(applied.settings))
+      shown.notes.push_back(std::move(note));
   return shared.json ? PrintDocument(ToDocument(shown)) : PrintText(Describe(shown));
 }
 

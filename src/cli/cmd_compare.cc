@@ -275,7 +275,10 @@ Action DefineCompare(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(3, 10000));
   AddRuntimeOptions(app, o->runtime);
   AddThroughOption(app, o->through);
-  return [o, &shared] { return RunCompare(*o, shared); };
+  return [o, &app, &shared]() -> Status {
+    TRY_STATUS(CheckThrough(app, {"--reference", "--text", "--chunks"}));
+    return RunCompare(*o, shared);
+  };
 }
 
 }  // namespace trimma

@@ -366,7 +366,12 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(3, 10000));
   AddRuntimeOptions(app, o->runtime);
   AddThroughOption(app, o->through);
-  return [o, &shared] { return RunMeasure(*o, shared); };
+  return [o, &app, &shared]() -> Status {
+    TRY_STATUS(CheckThrough(
+        app, {"--text", "--prompts", "--chunk", "--chunks", "--score", "--depth", "--last",
+              "--max-kld", "--better", "--precision", "--budget", "--processes"}));
+    return RunMeasure(*o, shared);
+  };
 }
 
 }  // namespace trimma

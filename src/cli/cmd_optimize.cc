@@ -38,7 +38,8 @@ Status RunOptimize(const Options& options, const Shared& shared) {
     // The work that was done is shown, whatever Ollama says.
     const auto made = MakeOllamaGoal(record, goal, std::max(6.0, options.seconds / 4), progress);
     status = made.ok() ? KeepWithOllama(record, *made, document) : Status(made.error());
-    if (made.ok()) in_ollama = DescribeModel(*made) + "undo     trimma apply --undo\n";
+    if (made.ok())
+      in_ollama = DescribeModel(*made) + (made->made ? "undo     trimma apply --undo\n" : "");
   }
   TRY_STATUS(PrintAndRemember(document, RenderSummary(record) + in_ollama, shared.json,
                               record.model_path));

@@ -8,8 +8,10 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/optimize_ollama.h"
 #include "cli/records.h"
 #include "ollama/client.h"
+#include "ollama/recipe.h"
 #include "settings/files.h"
 #include "settings/quoting.h"
 
@@ -84,6 +86,15 @@ Result<Start> WithOllama(const Options& options, const std::string& record,
           Code::kNotFound, fmt::format("{} is not in the running Ollama", SafeText(name)),
           fmt::format("make it: trimma apply {} --ollama {}", ShellWord(record), ShellWord(name))};
     }
+    TRY(const OllamaShow show, client->Show(tag->name));
+    if (!HoldsTuning(show, applied)) {
+      const std::string beside = TrimmedName(name, "", "");
+      return Error{Code::kNotFound,
+                   fmt::format("{} in the running Ollama has other settings than the record",
+                               SafeText(name)),
+                   fmt::format("make it: trimma apply {} --ollama {}", ShellWord(record),
+                               ShellWord(name == applied.ollama_original ? beside : name))};
+    }
     start.command = {program, "run", tag->name};
     start.note = "Ollama runs already: its environment stays as it is";
     return start;
@@ -121,6 +132,10 @@ std::string CommandLine(const Start& start) {
 }
 
 Status RunRun(const Options& options, const Shared& shared) {
+  if (shared.json && !options.dry_run) {
+    return Error{Code::kUsage, "run starts another program, whose output is no JSON",
+                 "add --dry-run"};
+  }
   TRY(const Start start, Decide(options));
   const std::string line = CommandLine(start);
   if (shared.json) {

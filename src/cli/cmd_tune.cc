@@ -271,7 +271,11 @@ Action DefineTune(CLI::App& app, const Shared& shared) {
       ->capture_default_str();
   AddRuntimeOptions(app, o->runtime);
   AddThroughOption(app, o->through);
-  return [o, &shared] { return RunTune(*o, shared); };
+  return [o, &app, &shared]() -> Status {
+    TRY_STATUS(CheckThrough(
+        app, {"--for", "--depth", "--users", "--max-kld", "--text", "--fresh", "--seed"}));
+    return RunTune(*o, shared);
+  };
 }
 
 }  // namespace trimma

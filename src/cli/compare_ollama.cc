@@ -7,32 +7,52 @@
 namespace trimma {
 namespace {
 
-Result<std::vector<ModelAnswer>> Ask(OllamaClient& client, const std::string& model,
-                                     const OllamaComparison& wish, const Json& options) {
+// An answer that takes longer is compared as far as it came.
+constexpr double kMostSeconds = 300;
+
+bool IsInterrupt(const Error& error) {
+  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
+}
+
+// What one prompt fails at is noted, and its answer is empty; the error where all fail.
+Result<std::vector<ModelAnswer>> Ask(OllamaClient& client, const OllamaComparison& wish,
+                                     const Json& options, ComparedModel& model) {
   std::vector<ModelAnswer> answers;
+  std::optional<Error> failed;
+  size_t failures = 0;
   for (const std::string& text : wish.prompts) {
     OllamaPrompt prompt;
-    prompt.model = model;
+    prompt.model = model.name;
+    prompt.most_seconds = kMostSeconds;
     prompt.text = text;
     prompt.raw = false;
     prompt.options = options;
     prompt.options["num_predict"] = wish.most_tokens;
     prompt.options["temperature"] = 0;
     prompt.options["seed"] = 1;
-    TRY(const OllamaAnswer said, client.Generate(prompt, {}));
+    const auto said = client.Generate(prompt, {});
     ModelAnswer answer;
-    answer.text = said.text;
-    answer.ended = said.done_reason == "stop";
     answer.templated = true;
-    answer.prompt_tokens = static_cast<int>(said.prompt_tokens);
-    answer.seconds = said.total_s;
+    if (said.ok()) {
+      answer.text = said->text;
+      answer.ended = said->done_reason == "stop";
+      answer.prompt_tokens = static_cast<int>(said->prompt_tokens);
+      answer.seconds = said->total_s;
+    } else if (IsInterrupt(said.error())) {
+      return said.error();
+    } else {
+      failed = said.error();
+      ++failures;
+      model.errors.push_back(
+          fmt::format("no answer to prompt {}: {}", answers.size() + 1, failed->what));
+    }
     answers.push_back(std::move(answer));
   }
+  if (failed && failures == answers.size()) {
+    model.errors.clear();
+    return *failed;
+  }
   return answers;
-}
-
-bool IsInterrupt(const Error& error) {
-  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
 }
 
 }  // namespace
@@ -67,7 +87,7 @@ Result<Comparison> CompareThroughOllama(const OllamaComparison& wish, Progress& 
     for (size_t m = 0; m < answers.size(); ++m) {
       progress.Update("asking for answers",
                       static_cast<double>(m) / static_cast<double>(answers.size()));
-      auto said = Ask(client, comparison.models[m].name, wish, options);
+      auto said = Ask(client, wish, options, comparison.models[m]);
       if (said.ok()) {
         answers[m] = *std::move(said);
       } else if (IsInterrupt(said.error())) {

@@ -33,28 +33,27 @@ std::optional<std::string> FindOllamaUnit(const std::string& root) {
   return std::nullopt;
 }
 
-Result<std::string> OllamaDropInPath(const std::string& root, const std::string& as_root) {
+Result<std::string> OllamaDropInPath(const std::string& root) {
   if (!FindOllamaUnit(root)) {
     return Error{Code::kNotFound, "there is no systemd unit ollama.service on this machine",
                  "write an environment file with --env FILE, for whoever starts `ollama serve`"};
   }
-  const std::string folder = root + kFolder;
+  return root + kFolder + "/trimma.conf";
+}
+
+Status MakeDropInFolder(const std::string& path, const std::string& as_root) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code ignored;
   const bool there = std::filesystem::exists(folder, ignored);
-  const std::string written = there ? folder : std::filesystem::path(folder).parent_path().string();
+  const std::string written = there ? folder.string() : folder.parent_path().string();
   if (access(written.c_str(), W_OK) != 0) {
     return Error{
         Code::kPermission, fmt::format("{} can be written by root only", written),
         fmt::format("run: sudo {} {} && {}", ShellWord(ThisProgram()), as_root, kActivateDropIn)};
   }
-  return folder + "/trimma.conf";
-}
-
-Status MakeDropInFolder(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
   // Not MakeDirectories' 0700: other users look at a unit with systemctl cat.
   if (mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) return {};
-  return ErrnoError("create", folder, errno);
+  return ErrnoError("create", folder.string(), errno);
 }
 
 std::string ActivateEnvironment(const std::string& path) {

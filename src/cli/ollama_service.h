@@ -11,13 +11,13 @@ namespace trimma {
 // `root` stands before every path ("" is the machine itself). nullopt: there is no such unit.
 std::optional<std::string> FindOllamaUnit(const std::string& root);
 
-// "/etc/systemd/system/ollama.service.d/trimma.conf" below `root`. kNotFound
-// without a unit; kPermission, with the command that does it, where only root may write there.
-// `as_root` is that command's trimma part: "apply /path/record.json --systemd".
-Result<std::string> OllamaDropInPath(const std::string& root, const std::string& as_root);
+// "/etc/systemd/system/ollama.service.d/trimma.conf" below `root`. kNotFound without a unit.
+Result<std::string> OllamaDropInPath(const std::string& root);
 
-// Makes the folder that the drop-in lies in.
-Status MakeDropInFolder(const std::string& path);
+// Makes the folder that the drop-in lies in. kPermission, with the command that does it, where only
+// root may write there. `as_root` is that command's trimma part: "apply /path/record.json
+// --systemd", with all options of this call.
+Status MakeDropInFolder(const std::string& path, const std::string& as_root);
 
 // What has to be run for a drop-in to take effect.
 inline constexpr const char* kActivateDropIn =

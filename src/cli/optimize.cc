@@ -15,6 +15,7 @@
 #include "cli/candidates.h"
 #include "cli/keep_quality.h"
 #include "cli/machine.h"
+#include "cli/output_folder.h"
 #include "cli/overheads.h"
 #include "cli/records.h"
 #include "cli/remember.h"
@@ -42,8 +43,7 @@ struct Run {
   Planned planned;                    // of the source
   std::optional<GgufFile> projector;  // that stays beside the model
   RuntimeSettings defaults;
-  std::string directory;
-  std::string work;  // a folder of the directory for what is thrown away
+  OutputFolder folder;
   Json raw = Json::object();
 };
 
@@ -63,12 +63,8 @@ Status Open(Run& run) {
   }
   std::error_code error;
   const std::string absolute = std::filesystem::absolute(StoredPath(run.model), error).string();
-  run.directory = run.options.output.empty() ? StemOf(run.model) + "-trimma" : run.options.output;
-  run.directory = std::filesystem::absolute(run.directory, error).string();
-  run.work = run.directory + "/.work";
-  TRY_STATUS(MakeDirectories(run.directory));
-  if (access(run.directory.c_str(), W_OK) != 0)
-    return ErrnoError("write into", run.directory, errno);
+  TRY(run.folder, OpenOutputFolder(run.options.output.empty() ? StemOf(run.model) + "-trimma"
+                                                              : run.options.output));
   TRY(run.projector, OpenProjector(run.model, run.options.projector));
   // One in the model's own file is written later.
   if (run.projector && run.projector->paths[0] != StoredPath(run.model)) {
@@ -153,12 +149,16 @@ void FillReferencePoint(Run& run, const Speed& speed) {
                                speed.prefill_tps.median, std::nullopt, 0, 0, false});
 }
 
+std::string ModelFileOf(const Run& run, const std::string& type) {
+  return fmt::format("{}/{}-{}.gguf", run.folder.path, StemOf(run.source), type);
+}
+
 // An unquantised source: several types are made and measured, the smallest that loses little enough
 // is kept.
 Status QuantiseByMeasurement(Run& run, Steps& steps) {
   CandidateOptions options;
   options.source = run.source.local.path;
-  options.directory = run.work;
+  options.directory = run.folder.work;
   options.settings = run.defaults;
   options.text = run.options.text;
   options.calibration = run.options.calibration;
@@ -166,7 +166,8 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
   if (options.recipes.empty())
     return Error{Code::kNoFit, fmt::format("no type fits at a context of {}", run.defaults.context),
                  "choose a shorter --context"};
-  TRY_STATUS(MakeDirectories(run.work));
+  for (const auto* recipe : options.recipes)
+    TRY_STATUS(CheckMayReplace(run.folder, ModelFileOf(run, recipe->name)));
   options.trained_context = TrainedContext(run.source.file);
   options.seconds = run.options.seconds / 2;
   TRY(const Candidates measured, MakeCandidates(options, run.progress));
@@ -195,8 +196,7 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
                  "raise --max-kld, or keep the model as it is"};
   }
   const Candidate& best = candidates[*chosen];
-  const std::string name = fmt::format("{}-{}.gguf", StemOf(run.source), best.recipe->name);
-  run.record.files.model = run.directory + "/" + name;
+  run.record.files.model = ModelFileOf(run, best.recipe->name);
   if (rename(best.path.c_str(), run.record.files.model.c_str()) != 0)
     return ErrnoError("publish", run.record.files.model, errno);
   run.record.after.quality = best.quality;
@@ -228,8 +228,8 @@ Status KeepOrLower(Run& run, Steps& steps) {
   quantize.force = true;
   quantize.calibration_text = run.options.calibration;
   quantize.generate_text = !run.options.calibration;
-  quantize.output =
-      fmt::format("{}/{}-{}.gguf", run.directory, StemOf(run.source), mix.recipe->name);
+  quantize.output = ModelFileOf(run, mix.recipe->name);
+  TRY_STATUS(CheckMayReplace(run.folder, quantize.output));
   TRY(const QuantizeReport report, Quantize(quantize, [&](const std::string& stage, double share) {
         run.progress.Update(stage, share);
       }));
@@ -362,14 +362,14 @@ void FillMemoryRows(Run& run) {
 
 Status WriteFiles(Run& run) {
   WrittenFiles& files = run.record.files;
-  const std::string d = run.directory + "/";
+  const std::string d = run.folder.path + "/";
   files.config = d + "config.toml";
   files.modelfile = d + "Modelfile";
   files.env = d + "ollama.env";
   files.llama_server = d + "llama-server.ini";
   files.report = d + "report.html";
   files.record = d + "record.json";
-  files.undo = {fmt::format("rm -r '{}'", run.directory)};
+  files.undo = UndoCommands(run.folder, files);
   for (const std::string& note : NotesOnOllama(run.record.after.settings))
     run.record.notes.push_back(note);
   TRY(const auto changes, PlanChanges(AppliedFrom(run.record), {files.config, files.modelfile,
@@ -406,7 +406,7 @@ Status RunSteps(Run& run) {
   steps.End("scan and plan");
   TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps)
                                             : KeepOrLower(run, steps));
-  TRY_STATUS(WriteStoredForms(run.source, run.directory, run.record, run.progress));
+  TRY_STATUS(WriteStoredForms(run.source, run.folder.path, run.record, run.progress));
   TRY_STATUS(PlanAgainIfMemoryWent(run));
   TRY_STATUS(MeasureAndTune(run, steps));
   TRY_STATUS(JudgeSettings(run, steps));
@@ -426,10 +426,14 @@ Result<OptimizeRecord> Optimize(const OptimizeOptions& options, Progress& progre
   run.record.engine_backends = build_info::kEngineBackends;
   const Status status = RunSteps(run);
   progress.Done();
-  if (!run.work.empty()) {
+  if (!run.folder.work.empty()) {
     std::error_code ignored;
-    std::filesystem::remove_all(run.work, ignored);
-    if (!status.ok()) std::filesystem::remove(run.directory, ignored);  // only if it is empty
+    std::filesystem::remove_all(run.folder.work, ignored);
+    // Without a record, another run would take it for another's.
+    const std::string& model = run.record.files.model;
+    if (!status.ok() && run.folder.fresh && model.starts_with(run.folder.path + "/"))
+      std::filesystem::remove(model, ignored);
+    if (!status.ok()) std::filesystem::remove(run.folder.path, ignored);  // only if it is empty
   }
   if (!status.ok()) return status.error();
   return std::move(run.record);

@@ -29,13 +29,17 @@ constexpr std::array kProfiles = {Profile{"precise", 0.3, 0.8}, Profile{"balance
 
 std::string RecordDirectory() { return StateDirectory() + "/records"; }
 
+std::string PathOfKept(const std::string& created) {
+  std::string stamp = created;
+  std::replace(stamp.begin(), stamp.end(), ':', '-');
+  return fmt::format("{}/{}.json", RecordDirectory(), stamp);
+}
+
 }  // namespace
 
 Result<std::string> KeepRecord(const Json& document, const std::string& created) {
   TRY_STATUS(MakeDirectories(RecordDirectory()));
-  std::string stamp = created;
-  std::replace(stamp.begin(), stamp.end(), ':', '-');
-  const std::string path = fmt::format("{}/{}.json", RecordDirectory(), stamp);
+  const std::string path = PathOfKept(created);
   TRY_STATUS(WriteFileAtomically(path, DumpDocument(document)));
   return path;
 }
@@ -63,6 +67,19 @@ std::string At(const Json& json, const char* object, const char* field) {
   return value.is_string() ? value.get<std::string>() : "";
 }
 
+// Discarded where there is no such file, or no JSON in it.
+Json ReadRecord(const std::string& path) {
+  const auto text = path.empty() ? Result<std::string>(Error{}) : ReadSmallFile(path);
+  return Json::parse(text.ok() ? *text : "", nullptr, false);
+}
+
+// Where this machine keeps a record of the same time; "" for one that tells none.
+std::string KeptPath(const Json& record) {
+  const Json created = record.is_object() ? record.value("created", Json()) : Json();
+  const std::string time = created.is_string() ? created.get<std::string>() : "";
+  return time.empty() || time.find('/') != std::string::npos ? "" : PathOfKept(time);
+}
+
 bool IsAbout(const Json& record, const std::string& model) {
   if (At(record, "model", "argument") == model || At(record, "ollama", "name") == model ||
       "ollama:" + At(record, "ollama", "name") == model) {
@@ -77,8 +94,17 @@ bool IsAbout(const Json& record, const std::string& model) {
 }  // namespace
 
 std::string OllamaMadeFrom(const std::string& record_path) {
-  const auto text = ReadSmallFile(record_path);
-  return text.ok() ? At(Json::parse(*text, nullptr, false), "ollama", "name") : "";
+  const Json json = ReadRecord(record_path);
+  const std::string kept = At(ReadRecord(KeptPath(json)), "ollama", "name");
+  return kept.empty() ? At(json, "ollama", "name") : kept;
+}
+
+Status NoteMadeInOllama(const std::string& record_path, const Json& model) {
+  const std::string path = KeptPath(ReadRecord(record_path));
+  Json kept = ReadRecord(path);
+  if (!kept.is_object()) return {};
+  kept["ollama"] = model;
+  return WriteFileAtomically(path, DumpDocument(kept));
 }
 
 Result<std::string> RecordFor(const std::string& model) {

@@ -23,8 +23,11 @@ Result<std::string> NewestRecord();
 // after. kNotFound if there is none.
 Result<std::string> RecordFor(const std::string& model);
 
-// The model in Ollama that `optimize` made with this record; "" if it made none.
+// The model in Ollama that `optimize` or `apply` made last with this record; "" if none was.
 std::string OllamaMadeFrom(const std::string& record_path);
+
+// Notes it in the record that this machine keeps, if it does; the file that was named stays.
+Status NoteMadeInOllama(const std::string& record_path, const Json& model);
 
 // What a record says should be written. kInvalid if the document is none of ours.
 Result<Applied> AppliedFromRecord(const std::string& path);

@@ -78,6 +78,19 @@ TEST_F(RecordsTest, AKeptRecordSaysWhatToApply) {
   EXPECT_EQ(applied->model_path, direct.model_path);
 }
 
+TEST_F(RecordsTest, WhatWasMadeInOllamaIsFoundFromAnyCopyOfARecord) {
+  Json json = ToJson(FullRecord());
+  json["created"] = "2026-02-03T10:00:00Z";
+  tree_.Write("record.json", json.dump());
+  EXPECT_TRUE(NoteMadeInOllama(tree_ / "record.json", {{"name", "g:1b"}}).ok());
+  EXPECT_EQ(OllamaMadeFrom(tree_ / "record.json"), "") << "this machine keeps no such record";
+  ASSERT_TRUE(KeepRecord(json, "2026-02-03T10:00:00Z").ok());
+  ASSERT_TRUE(NoteMadeInOllama(tree_ / "record.json", {{"name", "g:1b"}}).ok());
+  EXPECT_EQ(OllamaMadeFrom(tree_ / "record.json"), "g:1b");
+  EXPECT_EQ(OllamaMadeFrom(*NewestRecord()), "g:1b");
+  EXPECT_EQ(*ReadSmallFile(tree_ / "record.json"), json.dump()) << "a user's file";
+}
+
 TEST_F(RecordsTest, AnotherDocumentIsInvalid) {
   const Json full = ToJson(FullRecord());
   std::vector<Json> others = {Json(),

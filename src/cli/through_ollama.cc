@@ -30,6 +30,17 @@ void AddThroughOption(CLI::App& app, std::string& through) {
       ->check(CLI::IsMember({"ollama"}));
 }
 
+Status CheckThrough(const CLI::App& app, std::initializer_list<const char*> refused) {
+  if (app.count("--through") == 0) return {};
+  for (const char* name : refused) {
+    if (app.count(name) > 0) {
+      return Error{Code::kUsage, fmt::format("{} has no meaning with --through ollama", name),
+                   "leave out one of the two"};
+    }
+  }
+  return {};
+}
+
 std::string NameInOllamaOf(const std::string& model) {
   constexpr std::string_view kPrefix = "ollama:";
   return model.starts_with(kPrefix) ? model.substr(kPrefix.size()) : model;
@@ -49,6 +60,11 @@ Result<Json> OllamaOptions(const RuntimeOptions& runtime) {
                  "Ollama takes the KV-cache type and flash attention from its environment alone",
                  "trimma apply --env or --systemd writes them; then measure without these options"};
   }
+  if (runtime.no_repack || settings.load_mode == LoadMode::kMappedLocked) {
+    return Error{Code::kUsage,
+                 "Ollama repacks weights, and locks none in memory, as it thinks best",
+                 runtime.no_repack ? "leave out --no-repack" : "leave out --load-mode"};
+  }
   if (runtime.threads_batch && runtime.threads_batch != runtime.threads) {
     return Error{Code::kUsage, "Ollama has one number of threads for prompts and answers",
                  "leave out --threads-batch"};
@@ -64,6 +80,7 @@ Result<Json> OllamaOptions(const RuntimeOptions& runtime) {
   if (runtime.gpu_layers) options["num_gpu"] = *runtime.gpu_layers;
   if (!settings.use_gpu) options["num_gpu"] = 0;
   if (settings.load_mode == LoadMode::kRead) options["use_mmap"] = false;
+  if (settings.load_mode == LoadMode::kMapped) options["use_mmap"] = true;
   return options;
 }
 

@@ -2,6 +2,7 @@
 // of Ollama's is changed. Ollama gives no logits, so that quality can't be measured through it.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct ThroughOllama {
 
 // --through's values; AddThroughOption("ollama").
 void AddThroughOption(CLI::App& app, std::string& through);
+
+// kUsage where --through is given with one of these, which mean nothing to Ollama.
+Status CheckThrough(const CLI::App& app, std::initializer_list<const char*> refused);
 
 // Per-request options. kUsage for what Ollama takes from its environment only.
 Result<Json> OllamaOptions(const RuntimeOptions& runtime);

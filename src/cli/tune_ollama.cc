@@ -15,9 +15,32 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr uint32_t kOllamasBatch = 512;
+
+// What the user has: the options of this call, else the model's own parameters, else Ollama's.
+RuntimeSettings DefaultsOf(const Json& base, const Json& parameters) {
+  const auto number = [&](const char* name) -> std::optional<int64_t> {
+    for (const Json* from : {&base, &parameters})
+      if (from->contains(name) && (*from)[name].is_number_integer())
+        return (*from)[name].get<int64_t>();
+    return std::nullopt;
+  };
+  RuntimeSettings settings;
+  settings.batch = settings.ubatch = static_cast<uint32_t>(
+      std::clamp<int64_t>(number("num_batch").value_or(kOllamasBatch), 1, 1 << 20));
+  // 0 and less: as many as Ollama thinks best.
+  const int64_t threads = number("num_thread").value_or(0);
+  if (threads > 0 && threads <= 1024) settings.threads = static_cast<int>(threads);
+  const int64_t context = number("num_ctx").value_or(0);
+  if (context > 0 && context <= UINT32_MAX) settings.context = static_cast<uint32_t>(context);
+  const int64_t layers = number("num_gpu").value_or(-1);
+  if (layers == 0) settings.use_gpu = false;
+  if (layers > 0 && layers <= 10000) settings.gpu_layers = static_cast<int>(layers);
+  return settings;
+}
+
 Json AsOptions(const RuntimeSettings& settings, const Json& base) {
   Json options = base;
-  // 0: as many as Ollama thinks best.
   options["num_thread"] = settings.threads.value_or(0);
   options["num_batch"] = settings.ubatch;
   return options;
@@ -28,44 +51,50 @@ class Tuning {
   Tuning(const OllamaTuning& wish, OllamaClient client, Json base, Progress& progress)
       : wish_(wish), client_(std::move(client)), base_(std::move(base)), progress_(progress) {}
 
-  Result<TuneResult> Run() {
-    const auto start = Clock::now();
-    result_.default_settings.ubatch = kOllamasBatch;
-    result_.default_settings.batch = kOllamasBatch;
-    if (base_.contains("num_ctx")) result_.default_settings.context = base_["num_ctx"];
-    const RuntimeSettings& defaults = result_.default_settings;
-    std::vector<RuntimeSettings> tried = {defaults};
-    for (const int threads : ThreadsToTry()) {
-      tried.push_back(defaults);
-      tried.back().threads = threads;
-    }
-    TRY(const RuntimeSettings threads, Race(tried, wish_.speed.seconds * 0.4, "threads"));
-    tried = {threads};
-    for (const uint32_t batch : kBatches) {
-      if (batch == kOllamasBatch || batch > static_cast<uint32_t>(wish_.speed.prompt_tokens) * 2)
-        continue;
-      tried.push_back(threads);
-      tried.back().batch = tried.back().ubatch = batch;
-    }
-    TRY(const RuntimeSettings best, Race(tried, wish_.speed.seconds * 0.3, "batches"));
+  Result<TuneResult> Run(const Json& parameters) {
+    result_.default_settings = DefaultsOf(base_, parameters);
+    TRY(const RuntimeSettings threads,
+        Race(ThreadsToTry(result_.default_settings), 0.4, "threads"));
+    TRY(const RuntimeSettings best, Race(BatchesToTry(threads), 0.3, "batches"));
     TRY_STATUS(Confirm(best));
     progress_.Done();
     result_.notes.push_back(fmt::format("measured through Ollama {}", client_.version()));
-    result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    result_.seconds = spent();
     return std::move(result_);
   }
 
  private:
-  static constexpr uint32_t kOllamasBatch = 512;
   static constexpr std::array<uint32_t, 5> kBatches = {128, 256, 512, 1024, 2048};
 
-  std::set<int> ThreadsToTry() const {
-    std::set<int> counts = {1, wish_.cores / 2, wish_.cores - 1, wish_.cores, wish_.threads};
-    std::erase_if(counts, [](int n) { return n < 1; });
-    return counts;
+  double spent() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+  // Each list begins with the default. What the user gave stays as it is.
+  std::vector<RuntimeSettings> ThreadsToTry(const RuntimeSettings& defaults) const {
+    std::vector<RuntimeSettings> tried = {defaults};
+    if (base_.contains("num_thread")) return tried;
+    for (const int n :
+         std::set<int>{1, wish_.cores / 2, wish_.cores - 1, wish_.cores, wish_.threads}) {
+      if (n < 1 || n == defaults.threads) continue;
+      tried.push_back(defaults);
+      tried.back().threads = n;
+    }
+    return tried;
+  }
+  std::vector<RuntimeSettings> BatchesToTry(const RuntimeSettings& threads) const {
+    std::vector<RuntimeSettings> tried = {result_.default_settings};
+    if (!(threads == tried[0])) tried.push_back(threads);
+    if (base_.contains("num_batch")) return {threads};
+    for (const uint32_t batch : kBatches) {
+      if (batch == threads.ubatch || batch > static_cast<uint32_t>(wish_.speed.prompt_tokens) * 2)
+        continue;
+      tried.push_back(threads);
+      tried.back().batch = tried.back().ubatch = batch;
+    }
+    return tried;
   }
 
-  Result<std::vector<Speed>> Measure(const std::vector<RuntimeSettings>& settings, double seconds,
+  // Within its share of the budget, and of what is left of it.
+  Result<std::vector<Speed>> Measure(const std::vector<RuntimeSettings>& settings, double share,
                                      int min_rounds, const std::string& stage) {
     std::vector<ServedSubject> subjects;
     for (const RuntimeSettings& one : settings)
@@ -73,31 +102,42 @@ class Tuning {
     ServedSpeedOptions options;
     options.prompt_words = wish_.speed.prompt_tokens * 9 / 10;
     options.answer_tokens = wish_.speed.answer_tokens;
+    // Every visit may load the model anew: one sample each, and more rounds.
+    options.samples = 1;
     options.min_rounds = min_rounds;
-    options.budget_seconds = seconds;
+    const double left = std::max(0.0, wish_.speed.seconds - spent());
+    options.budget_seconds = std::min(left, wish_.speed.seconds * share);
+    options.most_seconds = options.budget_seconds;
     return MeasureServed(client_, subjects, options,
-                         [&](double share) { progress_.Update("measuring " + stage, share); });
+                         [&](double done) { progress_.Update("measuring " + stage, done); });
   }
 
-  // Seconds of a prompt and its answer, round by round.
+  // Seconds of a prompt and its answer, round by round; 0 where a round gave none.
   std::vector<double> Times(const Speed& speed) const {
     std::vector<double> times;
     const size_t n = std::min(speed.prefill_samples.size(), speed.decode_samples.size());
-    for (size_t i = 0; i < n; ++i)
-      times.push_back(wish_.speed.prompt_tokens / speed.prefill_samples[i] +
-                      wish_.answer_tokens / speed.decode_samples[i]);
+    for (size_t i = 0; i < n; ++i) {
+      const bool both = speed.prefill_samples[i] > 0 && speed.decode_samples[i] > 0;
+      times.push_back(both ? wish_.speed.prompt_tokens / speed.prefill_samples[i] +
+                                 wish_.answer_tokens / speed.decode_samples[i]
+                           : 0);
+    }
     return times;
   }
 
-  // The one whose time is the shortest by its median; each one is a trial of the result.
-  Result<RuntimeSettings> Race(const std::vector<RuntimeSettings>& settings, double seconds,
+  // The one whose time is the shortest by its median; each one is a trial of the result, against
+  // the default, which is the first.
+  Result<RuntimeSettings> Race(const std::vector<RuntimeSettings>& settings, double share,
                                const std::string& stage) {
     constexpr int kRounds = 2;
-    TRY(const auto speeds, Measure(settings, seconds, kRounds, stage));
+    if (settings.size() < 2) return settings[0];
+    TRY(const auto speeds, Measure(settings, share, kRounds, stage));
+    if (speeds[0].prefill_tps.n > 0) result_.default_speed = speeds[0];
     size_t best = 0;
     std::vector<double> medians;
     for (size_t i = 0; i < settings.size(); ++i) {
-      const std::vector<double> times = Times(speeds[i]);
+      std::vector<double> times = Times(speeds[i]);
+      std::erase(times, 0.0);
       medians.push_back(times.empty() ? INFINITY : MedianSpread(times).median);
       if (medians[i] < medians[best]) best = i;
     }
@@ -108,8 +148,13 @@ class Tuning {
       trial.speed = speeds[i];
       // Pairs of times: "faster" is the default's time over this one's.
       const ServedChange change = ComparePairs(Times(speeds[i]), Times(speeds[0]));
-      if (change.ratio) trial.gain = *change.ratio;
-      trial.outcome = change.verdict == "faster"   ? TrialOutcome::kFaster
+      if (change.ratio) {
+        trial.gain = *change.ratio;
+      } else {
+        trial.error = Error{Code::kFailure, "not measured twice within the budget", ""};
+      }
+      trial.outcome = trial.error                  ? TrialOutcome::kFailed
+                      : change.verdict == "faster" ? TrialOutcome::kFaster
                       : change.verdict == "slower" ? TrialOutcome::kSlower
                                                    : TrialOutcome::kNoDifference;
       trial.left = i == best;
@@ -123,17 +168,22 @@ class Tuning {
     const bool same = best == result_.default_settings;
     std::vector<RuntimeSettings> both = {result_.default_settings};
     if (!same) both.push_back(best);
-    TRY(const auto speeds,
-        Measure(both, wish_.speed.seconds * 0.3, same ? 1 : kRounds, "the winner afresh"));
-    result_.default_speed = speeds[0];
+    TRY(const auto speeds, Measure(both, 1, same ? 1 : kRounds, "the winner afresh"));
+    if (speeds[0].prefill_tps.n > 0) result_.default_speed = speeds[0];
     result_.best_settings = result_.default_settings;
-    result_.best_speed = speeds[0];
+    result_.best_speed = result_.default_speed;
     result_.gain = result_.prefill_gain = result_.decode_gain = {1, 1, 1};
-    result_.verdict = "the default is already best";
+    result_.verdict = result_.default_speed.prefill_tps.n > 0
+                          ? "the default is already best"
+                          : "the default stays: nothing could be measured within the budget";
     if (same) return {};
     const ServedChange change = ComparePairs(Times(speeds[1]), Times(speeds[0]));
     if (change.verdict != "faster") {
-      result_.verdict += ": what looked faster made no difference when measured again";
+      result_.verdict = change.ratio
+                            ? "the default is already best: what looked faster made no difference "
+                              "when measured again"
+                            : "the default stays: what looked faster could not be measured again "
+                              "within the budget";
       return {};
     }
     result_.best_settings = best;
@@ -155,6 +205,7 @@ class Tuning {
   Json base_;
   Progress& progress_;
   TuneResult result_;
+  const Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace
@@ -162,8 +213,8 @@ class Tuning {
 Result<TuneResult> TuneThroughOllama(const OllamaTuning& wish, Progress& progress) {
   TRY(Json base, OllamaOptions(wish.speed.runtime));
   TRY(OllamaClient client, OllamaClient::Connect());
-  TRY_STATUS(client.Show(NameInOllamaOf(wish.speed.models.at(0))));
-  return Tuning(wish, std::move(client), std::move(base), progress).Run();
+  TRY(const OllamaShow show, client.Show(NameInOllamaOf(wish.speed.models.at(0))));
+  return Tuning(wish, std::move(client), std::move(base), progress).Run(show.parameters);
 }
 
 }  // namespace trimma

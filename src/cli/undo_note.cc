@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <charconv>
+
 #include "base/child.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "report/json_document.h"
 
 namespace trimma {
@@ -12,15 +15,39 @@ namespace {
 
 constexpr uint64_t kMostBytes = 64ULL << 20;
 
+// JSON holds UTF-8 alone: other bytes are {"hex": "..."}, so that they come back as they were.
+Json TextToJson(const std::string& text) {
+  if (IsUtf8(text)) return text;
+  std::string hex;
+  for (const char c : text) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return {{"hex", hex}};
+}
+
+std::optional<std::string> TextFromJson(const Json& json) {
+  if (json.is_string()) return json.get<std::string>();
+  if (!json.is_object() || !json.contains("hex") || !json["hex"].is_string()) return std::nullopt;
+  const auto& hex = json["hex"].get_ref<const std::string&>();
+  std::string text;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+    unsigned byte = 0;
+    const char* end = hex.data() + i + 2;
+    const auto read = std::from_chars(hex.data() + i, end, byte, 16);
+    if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+    text += static_cast<char>(byte);
+  }
+  return hex.size() % 2 == 0 ? std::optional(text) : std::nullopt;
+}
+
 std::optional<FileUndo> FileFromJson(const Json& json) {
-  const bool sound = json.is_object() && json.contains("target") && json["target"].is_string() &&
-                     json.contains("before") &&
-                     (json["before"].is_null() || json["before"].is_string()) &&
-                     json.contains("after") && json["after"].is_string();
-  if (!sound) return std::nullopt;
-  FileUndo file{json["target"], std::nullopt, json["after"]};
-  if (json["before"].is_string()) file.before = json["before"];
-  return file;
+  if (!json.is_object() || !json.contains("target") || !json.contains("before") ||
+      !json.contains("after")) {
+    return std::nullopt;
+  }
+  const auto target = TextFromJson(json["target"]);
+  const auto before = TextFromJson(json["before"]);
+  const auto after = TextFromJson(json["after"]);
+  if (!target || !after || (!before && !json["before"].is_null())) return std::nullopt;
+  return FileUndo{*target, before, *after};
 }
 
 std::optional<ModelUndo> ModelFromJson(const Json& json) {
@@ -35,15 +62,19 @@ std::optional<ModelUndo> ModelFromJson(const Json& json) {
     if (!json.contains(key) || !json[key].is_string()) return std::nullopt;
     *to = json[key];
   }
+  const Json weights = json.value("weights", Json());
+  const Json parameters = json.value("parameters", Json());
+  if (weights.is_string()) model.weights = weights;
+  if (parameters.is_object()) model.parameters = parameters;
   return model;
 }
 
 Json ToJson(const UndoNote& note) {
   Json files = Json::array();
   for (const FileUndo& file : note.files) {
-    files.push_back({{"target", file.target},
-                     {"before", file.before ? Json(*file.before) : Json()},
-                     {"after", file.after}});
+    files.push_back({{"target", TextToJson(file.target)},
+                     {"before", file.before ? TextToJson(*file.before) : Json()},
+                     {"after", TextToJson(file.after)}});
   }
   Json json = {{"schema", "trimma.undo/1"}, {"changes", files}};
   if (note.model) {
@@ -51,7 +82,9 @@ Json ToJson(const UndoNote& note) {
                       {"name", note.model->name},
                       {"kept", note.model->kept},
                       {"digest_before", note.model->digest_before},
-                      {"digest_after", note.model->digest_after}};
+                      {"digest_after", note.model->digest_after},
+                      {"weights", note.model->weights},
+                      {"parameters", note.model->parameters}};
   }
   return json;
 }

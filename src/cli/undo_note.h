@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/child.h"
 #include "base/result.h"
 
 namespace trimma {
@@ -22,6 +23,9 @@ struct ModelUndo {
   std::string kept;           // the former model's copy; "": there was none of that name
   std::string digest_before;  // "" as above
   std::string digest_after;   // "" until it is made
+  // What it is to be made of, by which one is known that Ollama made unobserved. "": not noted.
+  std::string weights;
+  Json parameters = Json::object();
 };
 
 struct UndoNote {

@@ -275,10 +275,10 @@ Result<std::optional<HistoryEntry>> History::Newest(const std::string& command,
                                                     const std::string& model_quick) {
   return Mended([&]() -> Result<std::optional<HistoryEntry>> {
     TRY(Statement statement,
-        database_->Prepare(
-            fmt::format("SELECT {}, document FROM runs WHERE command = ?1 AND (model_path = ?2 OR "
-                        "model_quick = ?3) ORDER BY id DESC LIMIT 1",
-                        kColumns)));
+        database_->Prepare(fmt::format(
+            "SELECT {}, document FROM runs WHERE command = ?1 AND (model_path = ?2 OR "
+            "model_quick = ?3) AND instr(document, '\"through\":') = 0 ORDER BY id DESC LIMIT 1",
+            kColumns)));
     TRY(const bool row, statement.Bind(1, command).Bind(2, model_path).Bind(3, model_quick).Step());
     if (!row) return std::optional<HistoryEntry>();
     HistoryEntry entry = EntryOf(statement);

@@ -55,8 +55,8 @@ class History {
   // The newest first, without their documents.
   Result<std::vector<HistoryEntry>> List(const HistoryFilter& filter);
   Result<std::optional<HistoryEntry>> Find(int64_t id);
-  // The newest of this command about the file of this path, or about one with the same quick hash
-  // that lay elsewhere.
+  // The newest of this command by trimma's own engine (a document without "through"), about the
+  // file of this path, or about one with the same quick hash that lay elsewhere.
   Result<std::optional<HistoryEntry>> Newest(const std::string& command,
                                              const std::string& model_path,
                                              const std::string& model_quick);

@@ -165,6 +165,14 @@ TEST_F(HistoryTest, TheNewestIsFoundByPathOrByHash) {
   EXPECT_FALSE(Opened().Newest("tune", "/b.gguf", "no hash")->has_value());
 }
 
+TEST_F(HistoryTest, WhatWasFoundThroughAnotherEngineIsNotTheNewest) {
+  Append(Entry("tune", "/a.gguf", "own"));
+  HistoryEntry through = Entry("tune", "/a.gguf", "ollama");
+  through.document = "{\n  \"through\": \"ollama\"\n}\n";
+  Append(through);
+  EXPECT_EQ((*Opened().Newest("tune", "/a.gguf", "no hash"))->summary, "own");
+}
+
 TEST_F(HistoryTest, ForgetsOneOrWhatIsOld) {
   Append(Entry("tune", "/a.gguf"));
   HistoryEntry late = Entry("tune", "/b.gguf");

@@ -18,6 +18,9 @@ constexpr size_t kMostVersionBytes = 64 << 10;
 constexpr double kLoadSeconds = 330;
 // Ollama hashes what was uploaded, and writes it to its disk, before it answers.
 constexpr double kStoreSeconds = 600;
+// However lively the server: no answer, and no making of a model, takes longer than this.
+constexpr double kLongestAnswerSeconds = 3600;
+constexpr double kLongestMakingSeconds = 4 * 3600;
 
 Result<std::string> AskVersion(HttpSession& session, double timeout_s) {
   HttpCall call;
@@ -183,6 +186,7 @@ Status OllamaClient::Create(const OllamaCreate& create,
   call.path = "/api/create";
   call.body = ToJson(create).dump(-1, ' ', false, Json::error_handler_t::replace);
   call.limits.silence_s = kStoreSeconds;
+  call.limits.total_s = kLongestMakingSeconds;
   bool success = false;
   TRY(const HttpReply reply, session_->Lines(call, [&](std::string_view text) -> Status {
     TRY(const Json line, ParseForeignJson(text));
@@ -227,6 +231,7 @@ Result<OllamaAnswer> OllamaClient::Generate(const OllamaPrompt& prompt,
   call.path = "/api/generate";
   call.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   call.limits.silence_s = kLoadSeconds;
+  call.limits.total_s = prompt.deadline_s.value_or(kLongestAnswerSeconds);
   OllamaAnswer answer;
   bool done = false;
   bool cut = false;
@@ -255,10 +260,12 @@ Result<OllamaAnswer> OllamaClient::Generate(const OllamaPrompt& prompt,
     return cut ? Status(Error{Code::kFailure, "cut", ""}) : Status();
   };
   const auto reply = session_->Lines(call, take);
+  cut = cut || (prompt.deadline_s && since() >= *prompt.deadline_s &&
+                (reply.ok() || reply.error().code == Code::kNetwork));
   if (!reply.ok() && !cut) return reply.error();
   if (reply.ok() && reply->status != 200)
     return OllamaRefused(reply->status, reply->body, version_);
-  if (!done && !prompt.most_seconds) {
+  if (!done && !cut && !prompt.most_seconds) {
     return Error{
         Code::kNetwork,
         fmt::format("Ollama broke off in the middle of an answer of {}", SafeText(prompt.model)),

@@ -40,7 +40,7 @@ bool WantsNewerOllama(int status, const std::string& sentence) {
 }  // namespace
 
 Error OllamaSaid(int status, const std::string& sentence, const std::string& version) {
-  Error error{CodeOf(status), fmt::format("Ollama says: {}", SafeText(sentence, kMostSentence)),
+  Error error{CodeOf(status), fmt::format("{}{}", kOllamaSays, SafeText(sentence, kMostSentence)),
               ""};
   if (WantsNewerOllama(status, sentence)) {
     error.hint = fmt::format("update Ollama, which is {} here: https://ollama.com/download",

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
 namespace trimma {
+
+// How the sentence of an error begins that Ollama itself answered with.
+inline constexpr std::string_view kOllamaSays = "Ollama says: ";
 
 // From the status and body of an answer that is no success.
 Error OllamaRefused(int status, const std::string& body, const std::string& version);

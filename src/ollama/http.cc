@@ -70,16 +70,20 @@ struct Sink {
   int status = 0;
   std::string body;  // or the line that is not complete
   Status stopped;
+  uint64_t taken = 0;  // bytes
 
   bool Take(const char* data, size_t bytes) {
     if (heed) stopped = CheckInterrupted();
     if (!stopped.ok()) return false;
+    taken += bytes;
     const size_t before = body.size();
     body.append(data, bytes);
     if (on_line && status == 200) GiveLines(before);
-    if (body.size() > limits.most_bytes && stopped.ok()) {
+    const bool too_long = body.size() > limits.most_bytes;
+    if ((too_long || taken > limits.most_stream_bytes) && stopped.ok()) {
       stopped = Error{Code::kInvalid,
-                      fmt::format("the server's answer is longer than {} bytes", limits.most_bytes),
+                      fmt::format("the server's answer is longer than {} bytes",
+                                  too_long ? limits.most_bytes : limits.most_stream_bytes),
                       "see that OLLAMA_HOST names an Ollama"};
     }
     return stopped.ok();
@@ -183,7 +187,7 @@ Result<HttpReply> HttpSession::Lines(const HttpCall& call,
   request.path = call.path;
   request.body = call.body;
   if (!call.body.empty()) request.set_header("Content-Type", "application/json");
-  Sink sink{call.limits, on_line, connection_->heed, 0, "", {}};
+  Sink sink{call.limits, on_line, connection_->heed, 0, "", {}, 0};
   return connection_->Send(request, call.limits, sink);
 }
 
@@ -204,7 +208,7 @@ Result<HttpReply> HttpSession::Upload(const HttpCall& call, uint64_t bytes,
     return read.ok() && to.write(piece.data(), n);
   };
   const std::function<Status(std::string_view)> no_lines;
-  Sink sink{call.limits, no_lines, connection_->heed, 0, "", {}};
+  Sink sink{call.limits, no_lines, connection_->heed, 0, "", {}, 0};
   Result<HttpReply> reply = connection_->Send(request, call.limits, sink);
   TRY_STATUS(std::move(read));
   return reply;

@@ -16,9 +16,10 @@ namespace trimma {
 
 struct HttpLimits {
   double connect_s = 2;
-  double silence_s = 30;          // between two bytes
-  std::optional<double> total_s;  // of the whole call
-  size_t most_bytes = 16 << 20;   // of an answer, or of one of its lines
+  double silence_s = 30;                   // between two bytes
+  std::optional<double> total_s;           // of the whole call
+  size_t most_bytes = 16 << 20;            // of an answer, or of one of its lines
+  uint64_t most_stream_bytes = 256 << 20;  // of all lines together
 };
 
 struct HttpCall {

@@ -73,6 +73,18 @@ Json TunedParameters(const Applied& applied) {
   return parameters;
 }
 
+bool HoldsTuning(const OllamaShow& show, const Applied& applied) {
+  Json tuned = TunedParameters(applied);
+  if (!applied.sampling.chosen) {
+    tuned.erase("temperature");
+    tuned.erase("top_p");
+  }
+  OpenWhatTheOriginalFixed(show.parameters, tuned);
+  for (const auto& [name, value] : tuned.items())
+    if (!show.parameters.contains(name) || !SameValue(show.parameters[name], value)) return false;
+  return true;
+}
+
 OllamaCreate MakeRecipe(const Applied& applied, const RecipeParts& parts) {
   OllamaCreate create;
   create.name = parts.name;
@@ -85,15 +97,16 @@ OllamaCreate MakeRecipe(const Applied& applied, const RecipeParts& parts) {
   const OllamaShow& original = *parts.original;
   KeepOwnSampling(applied, original.parameters, create.parameters);
   OpenWhatTheOriginalFixed(original.parameters, create.parameters);
-  const bool wants_projector = !parts.projector_digest.empty();
-  const bool same_files = original.weights_digest == parts.weights_digest &&
-                          original.projector_digests.empty() != wants_projector;
+  std::vector<std::string> projectors;
+  if (!parts.projector_digest.empty()) projectors.push_back(parts.projector_digest);
+  const bool same_files =
+      original.weights_digest == parts.weights_digest && original.projector_digests == projectors;
   if (same_files) {
     create.from = parts.original_name;
     return create;
   }
   create.file_digests = {parts.weights_digest};
-  if (wants_projector) create.file_digests.push_back(parts.projector_digest);
+  create.file_digests.insert(create.file_digests.end(), projectors.begin(), projectors.end());
   for (const auto& [name, value] : original.parameters.items())
     if (!create.parameters.contains(name)) create.parameters[name] = value;
   create.chat_template = original.chat_template;
@@ -174,21 +187,36 @@ std::vector<std::string> ChangesBetween(const std::optional<OllamaShow>& before,
   text("template", old.chat_template, after.chat_template);
   text("system prompt", old.system, after.system);
   text("licence", old.license, after.license);
+  const auto word = [&](const char* what, const std::string& was, const std::string& is) {
+    if (was != is) lines.push_back(fmt::format("{} {}", what, is.empty() ? "none" : SafeText(is)));
+  };
+  word("renderer", old.renderer, after.renderer);
+  word("parser", old.parser, after.parser);
+  if (old.has_adapter != after.has_adapter)
+    lines.emplace_back(after.has_adapter ? "with an adapter" : "without the adapter");
+  if (old.messages != after.messages)
+    lines.push_back(
+        fmt::format("messages: {} (were {})", after.messages.size(), old.messages.size()));
   return lines;
+}
+
+bool SameParameters(const Json& a, const Json& b) {
+  if (a.size() != b.size()) return false;
+  for (const auto& [name, value] : a.items())
+    if (!b.contains(name) || !SameValue(value, b[name])) return false;
+  return true;
 }
 
 bool SameModel(const OllamaShow& a, const OllamaShow& b) {
   if (a.weights_digest != b.weights_digest || a.projector_digests != b.projector_digests ||
-      a.parameters.size() != b.parameters.size() || a.system != b.system ||
-      a.license != b.license || a.messages != b.messages) {
+      a.has_adapter != b.has_adapter || a.renderer != b.renderer || a.parser != b.parser ||
+      a.system != b.system || a.license != b.license || a.messages != b.messages) {
     return false;
   }
   // Without a template of its own, a model gets Ollama's reading of the file's.
   if (!a.chat_template.empty() && !b.chat_template.empty() && a.chat_template != b.chat_template)
     return false;
-  for (const auto& [name, value] : a.parameters.items())
-    if (!b.parameters.contains(name) || !SameValue(value, b.parameters[name])) return false;
-  return true;
+  return SameParameters(a.parameters, b.parameters);
 }
 
 }  // namespace trimma

@@ -27,6 +27,9 @@ OllamaCreate MakeRecipe(const Applied& applied, const RecipeParts& parts);
 // The parameters that the tuned settings are, as Ollama names them.
 Json TunedParameters(const Applied& applied);
 
+// Whether a model runs under the tuned settings; its sampling counts only where it was chosen.
+bool HoldsTuning(const OllamaShow& show, const Applied& applied);
+
 // What /api/show will say once this is made. `parts` as given to MakeRecipe.
 OllamaShow Foretell(const OllamaCreate& create, const RecipeParts& parts);
 
@@ -37,6 +40,9 @@ std::string DescribeShow(const OllamaShow& show);
 // What changes from one to the other, a line each. `before` nullopt: a new model.
 std::vector<std::string> ChangesBetween(const std::optional<OllamaShow>& before,
                                         const OllamaShow& after);
+
+// Whether both set the same parameters to the same values.
+bool SameParameters(const Json& a, const Json& b);
 
 // True where both are the same model under the same settings.
 bool SameModel(const OllamaShow& a, const OllamaShow& b);

@@ -79,6 +79,24 @@ TEST(OllamaRecipeTest, AProjectorThatIsNotWantedIsLeftOut) {
   EXPECT_EQ(create.file_digests, std::vector{kOld});
 }
 
+TEST(OllamaRecipeTest, AnotherProjectorIsAnotherModel) {
+  RecipeParts parts = Parts(kOld);
+  parts.original->projector_digests = {kEyes};
+  parts.projector_digest = kNew;
+  const OllamaCreate create = MakeRecipe(Tuned(), parts);
+  EXPECT_EQ(create.from, "");
+  EXPECT_EQ(create.file_digests, (std::vector{kOld, kNew}));
+}
+
+TEST(OllamaRecipeTest, WhatReadsTheAnswersIsPartOfTheModel) {
+  OllamaShow other = *Parts(kOld).original;
+  other.parser = "p";
+  other.has_adapter = true;
+  EXPECT_FALSE(SameModel(*Parts(kOld).original, other));
+  EXPECT_EQ(ChangesBetween(Parts(kOld).original, other),
+            (std::vector<std::string>{"parser p", "with an adapter"}));
+}
+
 TEST(OllamaRecipeTest, ChosenSamplingReplacesTheOriginals) {
   Applied applied = Tuned();
   applied.sampling = {0.3, 0.8, "precise", true};
@@ -99,6 +117,19 @@ TEST(OllamaRecipeTest, WhatTheTuningLeavesOpenIsOpenedAgain) {
   applied.settings.load_mode = LoadMode::kRead;
   EXPECT_EQ(TunedParameters(applied)["num_gpu"], 0);
   EXPECT_EQ(TunedParameters(applied)["use_mmap"], false);
+}
+
+TEST(OllamaRecipeTest, WhatIsTunedIsToldFromWhatIsNot) {
+  const RecipeParts parts = Parts(kOld);
+  const OllamaShow tuned = Foretell(MakeRecipe(Tuned(), parts), parts);
+  EXPECT_TRUE(HoldsTuning(tuned, Tuned()));
+  EXPECT_FALSE(HoldsTuning(*parts.original, Tuned()));
+  Applied other = Tuned();
+  other.settings.threads.reset();
+  EXPECT_FALSE(HoldsTuning(tuned, other)) << "it fixes what the record leaves open";
+  other = Tuned();
+  other.sampling = {0.3, 0.8, "precise", true};
+  EXPECT_FALSE(HoldsTuning(tuned, other));
 }
 
 TEST(OllamaRecipeTest, ChangesAreToldAndTheSameIsTheSame) {
@@ -127,6 +158,12 @@ TEST(ServedSpeedTest, ADifferenceIsOneThatAllPairsShow) {
   const ServedChange change = ComparePairs({100, 100, 100}, {200, 201, 199});
   EXPECT_NEAR(change.ratio->mean, 2, 0.01);
   EXPECT_EQ(ToJson(change)["pairs"], 3);
+}
+
+TEST(ServedSpeedTest, ARoundThatOneSideMissedIsNoPair) {
+  const ServedChange change = ComparePairs({100, 0, 100, 100}, {200, 100, 200, 0});
+  EXPECT_EQ(change.pairs, 2);
+  EXPECT_NEAR(change.ratio->mean, 2, 0.01);
 }
 
 TEST(ServedSpeedTest, NoPromptBeginsAsAnother) {

@@ -31,6 +31,11 @@ class Visits {
   Visits(OllamaClient& client, const ServedSpeedOptions& options)
       : client_(client), options_(options) {}
 
+  double spent() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  bool over() const { return options_.most_seconds && spent() >= *options_.most_seconds; }
+
   // One visit: the samples of it are appended, one figure a phase.
   Status Visit(const ServedSubject& subject, Samples& to) {
     TRY(const OllamaAnswer warm, Answer(subject, kWarmUpWords, kWarmUpTokens));
@@ -38,7 +43,7 @@ class Visits {
     std::vector<double> prefill;
     std::vector<double> decode;
     std::vector<double> ttft;
-    for (int i = 0; i < options_.samples; ++i) {
+    for (int i = 0; i < options_.samples && !over(); ++i) {
       TRY(const OllamaAnswer answer,
           Answer(subject, options_.prompt_words, options_.answer_tokens));
       to.prompt_tokens = answer.prompt_tokens;
@@ -49,10 +54,11 @@ class Visits {
       }
       if (const auto rate = answer.DecodeRate()) decode.push_back(*rate);
     }
-    // What a visit happened to get, all of its samples have: it gives one figure.
-    if (!prefill.empty()) to.prefill.push_back(MedianSpread(prefill).median);
-    if (!ttft.empty()) to.ttft_ms.push_back(MedianSpread(ttft).median);
-    if (!decode.empty()) to.decode.push_back(MedianSpread(decode).median);
+    // What a visit happened to get, all of its samples have: it gives one figure, or a 0, so that
+    // the rounds of two subjects stay pairs.
+    to.prefill.push_back(prefill.empty() ? 0 : MedianSpread(prefill).median);
+    to.ttft_ms.push_back(ttft.empty() ? 0 : MedianSpread(ttft).median);
+    to.decode.push_back(decode.empty() ? 0 : MedianSpread(decode).median);
     return {};
   }
 
@@ -67,10 +73,12 @@ class Visits {
     prompt.options["seed"] = 1;
     prompt.options["stop"] = Json::array();
     prompt.most_seconds = std::max(kLeastPatience, options_.budget_seconds);
+    if (options_.most_seconds) prompt.deadline_s = std::max(0.01, *options_.most_seconds - spent());
     return client_.Generate(prompt, {});
   }
   OllamaClient& client_;
   const ServedSpeedOptions& options_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   // Another run of this program must not find its prompts in the cache either.
   int number_ = static_cast<int>(
       std::chrono::steady_clock::now().time_since_epoch().count() % 1000000 + 1000);
@@ -78,7 +86,8 @@ class Visits {
 
 Speed ToSpeed(const Samples& samples) {
   Speed speed;
-  const auto spread = [](const std::vector<double>& values) {
+  const auto spread = [](std::vector<double> values) {
+    std::erase(values, 0.0);
     return values.empty() ? Spread{} : MedianSpread(values);
   };
   speed.prefill_tps = spread(samples.prefill);
@@ -109,21 +118,19 @@ Result<std::vector<Speed>> MeasureServed(OllamaClient& client,
                                          const std::vector<ServedSubject>& subjects,
                                          const ServedSpeedOptions& options,
                                          const std::function<void(double)>& progress) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto spent = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
   Visits visits(client, options);
   std::vector<Samples> samples(subjects.size());
   const double budget = std::max(options.budget_seconds, 0.001);
   bool over = false;
   for (int round = 0; round < options.rounds && !over; ++round) {
-    over = round >= options.min_rounds && spent() >= budget;
+    over = round >= options.min_rounds && visits.spent() >= budget;
     for (size_t i = 0; i < subjects.size() && !over; ++i) {
       const size_t at = round % 2 == 0 ? i : subjects.size() - 1 - i;
       TRY_STATUS(visits.Visit(subjects[at], samples[at]));
-      over = round > 0 && spent() >= kMostBudgets * budget;
-      if (progress) progress(std::clamp(spent() / budget, (round + 1.0) / options.rounds, 1.0));
+      over = options.most_seconds ? visits.over()
+                                  : round > 0 && visits.spent() >= kMostBudgets * budget;
+      if (progress)
+        progress(std::clamp(visits.spent() / budget, (round + 1.0) / options.rounds, 1.0));
     }
   }
   std::vector<Speed> speeds;

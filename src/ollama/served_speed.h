@@ -28,16 +28,20 @@ struct ServedSpeedOptions {
   int min_rounds = 3;          // also where the time is over, unless it is thrice over
   int rounds = 12;             // at most
   double budget_seconds = 10;  // no new round after it
+  // What runs then is cut, and nothing begins any more; nullopt: after thrice the budget no new
+  // visit begins.
+  std::optional<double> most_seconds;
 };
 
 // One for each subject, samples in the order of the rounds: the k-th ones of two subjects were
-// taken one after the other. Time to first token and load are by Ollama's clock.
+// taken one after the other; 0 where a round gave none. Time to first token and load are by
+// Ollama's clock.
 Result<std::vector<Speed>> MeasureServed(OllamaClient& client,
                                          const std::vector<ServedSubject>& subjects,
                                          const ServedSpeedOptions& options,
                                          const std::function<void(double)>& progress);
 
-// How much faster one is than the other, by pairs of samples taken together; pure.
+// How much faster one is than the other, by pairs of samples taken together (a 0 is none); pure.
 struct ServedChange {
   std::optional<MeanInterval> ratio;  // after / before, 95 %; nullopt: too few pairs to tell
   int64_t pairs = 0;

@@ -65,6 +65,8 @@ struct OllamaPrompt {
   // What comes after so many seconds is given up, and the answer is what came until then ("cut").
   // An answer that Ollama itself breaks off (after 30 equal tokens) is then one that was cut, too.
   std::optional<double> most_seconds;
+  // The same, also where nothing came yet: it loads, or reads the prompt.
+  std::optional<double> deadline_s;
 };
 
 // What one answer took, by the server's clock and, where it says so, by ours.
