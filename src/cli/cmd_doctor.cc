@@ -52,15 +52,17 @@ Status RunDoctor(const Options& options, const Shared& shared) {
   DoctorFacts facts = GatherFacts(around);
   Diagnosis diagnosis = Diagnose(facts);
   std::optional<FixPlan> fixes;
+  Status applied;
   if (options.fix) {
     TRY(fixes, PlanFixes(diagnosis.findings, {around.home, around.working_directory}));
-    TRY_STATUS(ApplyFixes(*fixes));
+    applied = ApplyFixes(*fixes);
     // What is left, and what was written, is said after a look at the files as they are now.
     facts = GatherFacts(around);
     diagnosis = Diagnose(facts);
   }
   const DoctorReport report{diagnosis, facts.model_notes, fixes};
   TRY_STATUS(shared.json ? PrintDocument(ToJson(report)) : PrintText(ToText(report)));
+  if (!applied.ok()) return applied;
   if (diagnosis.sound()) return {};
   const auto above = std::count_if(diagnosis.findings.begin(), diagnosis.findings.end(),
                                    [](const Finding& f) { return f.severity != Severity::kInfo; });
@@ -74,8 +76,8 @@ Action DefineDoctor(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "Judge this model alone, besides Ollama and the machine");
   app.add_flag("--fix", o->fix,
-               "Turn variables that nothing reads into comments, in your own files (FILE.bak keeps "
-               "the old one); print the commands for the others");
+               "Turn variables that nothing reads into comments, in your own files (FILE.bak, or "
+               "FILE.bak.1, keeps the old one); print the commands for the others");
   return [o, &shared] { return RunDoctor(*o, shared); };
 }
 

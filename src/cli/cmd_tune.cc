@@ -150,7 +150,10 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
   const std::string& path = model.local.path;
   Progress progress(quiet);
   std::optional<Recheck> recheck;
-  const auto earlier = fresh ? std::nullopt : FindEarlierRun("tune", StoredPath(model));
+  const auto earlier =
+      fresh ? std::nullopt : FindEarlierRun("tune", StoredPath(model), [&](const Json& document) {
+        return AsksTheSame(document, options);
+      });
   if (earlier && !quiet) fmt::print(stderr, "{}\n", earlier->Text());
   if (earlier && earlier->staleness.stale()) {
     auto checked = CheckEarlier(*earlier, path, options, progress);

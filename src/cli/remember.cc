@@ -125,16 +125,21 @@ std::string EarlierRun::Text() const {
                            : what + " still holds: engine, driver, machine and model are the same";
 }
 
-std::optional<EarlierRun> FindEarlierRun(const std::string& command,
-                                         const std::string& model_path) {
+std::optional<EarlierRun> FindEarlierRun(const std::string& command, const std::string& model_path,
+                                         const std::function<bool(const Json&)>& accept) {
   std::error_code ignored;
   if (!fs::exists(History::DefaultPath(), ignored)) return std::nullopt;
   auto history = History::Open();
   if (!history.ok()) return std::nullopt;
+  const Provenance now = ProvenanceNow(model_path);
+  auto entry = history->Newest(command, AbsolutePath(model_path), now.model_quick,
+                               [&](const std::string& document) {
+                                 const Json json = Json::parse(document, nullptr, false);
+                                 return !accept || (!json.is_discarded() && accept(json));
+                               });
+  // The query, too, may find damage.
   for (const std::string& note : history->notes())
     fmt::print(stderr, "trimma: {}\n", SafeText(note, 2000));
-  const Provenance now = ProvenanceNow(model_path);
-  auto entry = history->Newest(command, AbsolutePath(model_path), now.model_quick);
   if (!entry.ok() || !entry->has_value()) return std::nullopt;
   const Staleness staleness = Compare((*entry)->provenance, now);
   return EarlierRun{std::move(**entry), staleness};

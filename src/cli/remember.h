@@ -1,6 +1,7 @@
 // The one way in which commands keep what they found out, and find it again.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -26,13 +27,14 @@ void Remember(const Json& document, const std::string& model_path);
 Status PrintAndRemember(const Json& document, const std::string& text, bool json,
                         const std::string& model_path);
 
-// The newest run of this command about this model, and what changed since. nullopt where there is
-// none, or no history that could be read.
+// The newest run of this command about this model (of those whose document `accept` takes), and
+// what changed since. nullopt where there is none, or no history that could be read.
 struct EarlierRun {
   HistoryEntry entry;
   Staleness staleness;
   std::string Text() const;  // one sentence
 };
-std::optional<EarlierRun> FindEarlierRun(const std::string& command, const std::string& model_path);
+std::optional<EarlierRun> FindEarlierRun(const std::string& command, const std::string& model_path,
+                                         const std::function<bool(const Json&)>& accept = {});
 
 }  // namespace trimma

@@ -56,6 +56,25 @@ std::string_view WithoutComment(std::string_view line) {
   return line;
 }
 
+// Brackets that the line opens less those it closes, outside of quotes: an array or a subshell over
+// several lines. A `)` of a case's pattern closes none.
+int OpenedBrackets(std::string_view line) {
+  int open = 0;
+  char quote = 0;
+  for (const char c : line) {
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '(') {
+      ++open;
+    } else if (c == ')') {
+      --open;
+    }
+  }
+  return open;
+}
+
 bool LeavesQuoteOpen(std::string_view line) {
   return std::count(line.begin(), line.end(), '"') % 2 != 0 ||
          std::count(line.begin(), line.end(), '\'') % 2 != 0;
@@ -104,6 +123,7 @@ std::vector<EnvAssignment> ShellAssignments(std::string_view text) {
   std::vector<EnvAssignment> found;
   bool simple = true;  // so far: no here-document, nothing quoted over several lines
   bool continued = false;
+  int brackets = 0;
   int number = 0;
   for (const std::string& whole : Split(text, '\n')) {
     ++number;
@@ -128,10 +148,11 @@ std::vector<EnvAssignment> ShellAssignments(std::string_view text) {
       one.line = number;
       one.text = whole;
       const std::string_view rest = Trim(line.substr(at));
-      one.stands_alone = simple && plain && !continued && !goes_on &&
+      one.stands_alone = simple && plain && !continued && !goes_on && brackets == 0 &&
                          (rest.empty() || rest == ";") && IsDeclaration(line.substr(0, start));
     }
     if (line.find("<<") != std::string_view::npos || LeavesQuoteOpen(line)) simple = false;
+    brackets = std::max(0, brackets + OpenedBrackets(line));
     continued = goes_on;
   }
   return found;

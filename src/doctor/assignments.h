@@ -54,8 +54,11 @@ struct ComposeFile {
 // error: what isn't understood is left out.
 ComposeFile ParseCompose(std::string_view text);
 
+// "${BIND:-127.0.0.1}:80" is "127.0.0.1:80": what stands where nobody sets the variable.
+std::string WithDefaults(std::string_view text);
+
 // A port mapping that other computers reach, for the container's port 11434: "11434:11434",
-// "0.0.0.0:80:11434"; not "127.0.0.1:11434:11434".
+// "0.0.0.0:80:11434", "11434" (at a free port); not "127.0.0.1:11434:11434".
 bool PublishesOllama(std::string_view mapping);
 
 }  // namespace trimma

@@ -1,6 +1,7 @@
 // Docker compose files, read by their indentation.
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/text.h"
 #include "doctor/assignments.h"
@@ -70,6 +71,12 @@ class Reader {
     const std::string_view trimmed = Trim(whole);
     if (trimmed.empty() || trimmed.starts_with('#')) return;
     const Line line = Parse(whole);
+    // What stands deeper than an entry of an environment goes on with its value.
+    if (entry_ && line.indent > entry_->indent) {
+      if (entry_->kept) file_.environment.back().stands_alone = false;
+      return;
+    }
+    entry_.reset();
     // Items of a list may stand as deep as their key.
     while (!levels_.empty() && (levels_.back().indent > line.indent ||
                                 (levels_.back().indent == line.indent && !line.item)))
@@ -102,6 +109,26 @@ class Reader {
     }
   }
 
+  // "- 11434:11434", or the long form: "- target: 11434", and "published:", "host_ip:" below it.
+  void Port(int number, const std::string& whole, const Line& line) {
+    std::vector<EnvAssignment>& ports = file_.services.back().ports;
+    if (line.item && line.key.empty()) {
+      ports.push_back({"", line.value, number, whole, false, file_.services.back().name, 0});
+      return;
+    }
+    if (line.item) {
+      long_port_ = {};
+      ports.push_back({"", "", number, whole, false, file_.services.back().name, 0});
+    }
+    if (ports.empty()) return;
+    if (line.key == "target") long_port_.target = line.value;
+    if (line.key == "published") long_port_.published = line.value;
+    if (line.key == "host_ip") long_port_.host = line.value;
+    ports.back().value = (long_port_.host.empty() ? "" : long_port_.host + ":") +
+                         (long_port_.published.empty() ? "" : long_port_.published + ":") +
+                         long_port_.target;
+  }
+
   // One of a service's ports, variables or env files.
   void Item(const std::string& section, int number, const std::string& whole, const Line& line) {
     ComposeFile::Service& service = file_.services.back();
@@ -114,19 +141,34 @@ class Reader {
         name = line.value.substr(0, equals);
         value = line.value.substr(equals + 1);
       }
+      // A block's text, an anchor that others refer to, or a value on the lines below would be left
+      // without its key.
+      const bool simple = !line.in_flow && !value.empty() &&
+                          std::string_view("|>&*!").find(value.front()) == std::string_view::npos &&
+                          whole.find(" &") == std::string::npos;
       if (IsOfInterest(name))
-        file_.environment.push_back({name, value, number, whole, !line.in_flow, service.name, 0});
+        file_.environment.push_back({name, value, number, whole, simple, service.name, 0});
       ++entries_[service.name];
+      if (!line.in_flow) entry_ = Below{line.indent, IsOfInterest(name)};
     } else if (section == "env_file" && line.item) {
       service.env_files.push_back(line.value);
-    } else if (section == "ports" && line.item && line.key.empty()) {
-      service.ports.push_back({"", line.value, number, whole, false, service.name, 0});
+    } else if (section == "ports") {
+      Port(number, whole, line);
     }
   }
 
+  struct Below {
+    size_t indent = 0;
+    bool kept = false;  // the last of file_.environment
+  };
   ComposeFile file_;
   std::vector<Level> levels_;
+  std::optional<Below> entry_;  // of an environment, on the line before
 
+  struct LongPort {
+    std::string target, published, host;
+  };
+  LongPort long_port_;
   std::map<std::string, int> entries_;  // of each service's environment
 };
 
@@ -145,10 +187,30 @@ ComposeFile ParseCompose(std::string_view text) {
   return reader.Take();
 }
 
-bool PublishesOllama(std::string_view mapping) {
+std::string WithDefaults(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const size_t start = text.find("${");
+    result += text.substr(0, start);
+    if (start == std::string_view::npos) break;
+    const size_t end = text.find('}', start);
+    if (end == std::string_view::npos) break;
+    const std::string_view inner = text.substr(start + 2, end - start - 2);
+    if (const size_t dash = inner.find('-'); dash != std::string_view::npos)
+      result += inner.substr(dash + 1);
+    text.remove_prefix(end + 1);
+  }
+  return result;
+}
+
+bool PublishesOllama(std::string_view written) {
+  const std::string resolved = WithDefaults(written);
+  std::string_view mapping = resolved;
   mapping = mapping.substr(0, mapping.find('/'));  // "/tcp"
   const size_t inner = mapping.rfind(':');
-  if (inner == std::string_view::npos || mapping.substr(inner + 1) != "11434") return false;
+  // Alone, a free port of every address is taken for it.
+  if (inner == std::string_view::npos) return mapping == "11434";
+  if (mapping.substr(inner + 1) != "11434") return false;
   const std::string_view outer = mapping.substr(0, inner);
   const size_t colon = outer.rfind(':');
   if (colon == std::string_view::npos) return true;

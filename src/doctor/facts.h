@@ -83,6 +83,8 @@ struct LoadedModel {
 struct OllamaFacts {
   std::string host;
   std::string version;  // as it says
+  // It runs on this machine: at a loopback address, or where a process here says it listens.
+  bool is_local = true;
   Fact<std::vector<LoadedModel>> loaded;
 };
 
@@ -166,6 +168,10 @@ struct DoctorFacts {
   Fact<std::vector<DiskFacts>> disks;
   Fact<std::vector<StaleTuning>> stale;
 };
+
+// Why what is known of this machine and its processes says nothing of the Ollama that was asked:
+// it runs on another machine. nullopt where it doesn't, or none answered.
+std::optional<std::string> Elsewhere(const DoctorFacts& facts);
 
 // Whether anything here has to do with Ollama; without, rules about it have nothing to judge.
 bool HasOllama(const DoctorFacts& facts);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -41,7 +42,8 @@ std::string Objection(const Variable& variable, const std::string& real, const F
 }
 
 bool IsShell(const Variable& variable) {
-  return variable.place == Place::kProfile && !variable.path.ends_with(".conf");
+  return (variable.place == Place::kProfile && !variable.path.ends_with(".conf")) ||
+         (variable.place == Place::kSystemWide && !variable.path.ends_with("/environment"));
 }
 
 // In a shell the line may be all that an `if` holds, so a command stays that does nothing.
@@ -51,7 +53,24 @@ std::string Commented(const Variable& variable) {
                      variable.text.substr(indent));
 }
 
-std::string ByHand(const Variable& variable, const FixScope& scope, const std::string& why) {
+// The first of ".bak", ".bak.1", ... that nothing has yet.
+std::string FreeEnding(const std::string& path) {
+  for (int i = 0;; ++i) {
+    const std::string ending = i == 0 ? ".bak" : fmt::format(".bak.{}", i);
+    struct stat st{};
+    if (lstat((path + ending).c_str(), &st) != 0) return ending;
+  }
+}
+
+// For a shell: nothing within is more than itself.
+std::string ShellQuoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// A variable that no line of a file stands for alone.
+std::string ByHand(const Variable& variable) {
   switch (variable.place) {
     case Place::kServer:
       return fmt::format("restart {} once {} is gone from where it was started", variable.owner,
@@ -59,32 +78,46 @@ std::string ByHand(const Variable& variable, const FixScope& scope, const std::s
     case Place::kShell:
       return fmt::format("unset {}", variable.name);
     default:
-      break;
+      return fmt::format("edit {} line {}: more than {} stands there",
+                         ShellQuoted(SafeText(variable.path, 500)), variable.line, variable.name);
   }
-  const std::string path = fmt::format("'{}'", SafeText(variable.path, 500));
-  if (!variable.stands_alone)
-    return fmt::format("edit {} line {}: more than {} stands there", path, variable.line,
-                       variable.name);
-  std::string then;
-  const std::string sudo = scope.home.empty() || !IsBelow(variable.path, scope.home) ? "sudo " : "";
-  if (variable.place == Place::kUnit) {
-    const std::string manager = sudo.empty() ? "systemctl --user" : "sudo systemctl";
-    then = fmt::format(" && {} daemon-reload && {} restart {}", manager, manager,
-                       SafeText(variable.owner, 80));
-  }
-  return fmt::format("{}sed -i.bak '{}s/^/#/' {}{}  # {}", sudo, variable.line, path, then, why);
 }
 
+// Lines of one file that its owner may turn into comments.
+struct Manual {
+  std::map<int, const Variable*> lines;
+  std::set<std::string> owners;  // units to start again
+  std::string why;
+};
+
+std::string Command(const std::string& real, const Manual& manual, const FixScope& scope) {
+  const Variable& first = *manual.lines.begin()->second;
+  const bool own = !scope.home.empty() && IsBelow(real, scope.home);
+  std::string command =
+      fmt::format("{}sed --follow-symlinks -i{}", own ? "" : "sudo ", FreeEnding(real));
+  for (const auto& [line, variable] : manual.lines)
+    command += fmt::format(" -e '{}s/^/{}/'", line, IsShell(*variable) ? ": # " : "# ");
+  command += " " + ShellQuoted(SafeText(real, 500));
+  if (first.place == Place::kUnit) {
+    const std::string manager = own ? "systemctl --user" : "sudo systemctl";
+    command += fmt::format(" && {} daemon-reload && {} restart", manager, manager);
+    for (const std::string& owner : manual.owners) command += " " + SafeText(owner, 80);
+  }
+  return fmt::format("{}  # {}", command, manual.why);
+}
+
+// By line: one that is gathered twice (two services' env file, a linked profile) is one line.
 struct Edit {
-  std::vector<const Variable*> variables;
+  std::map<int, const Variable*> lines;
 };
 
 // A list in a compose file may not become empty.
 bool EmptiesAnEnvironment(const Edit& edit) {
   std::map<std::string, int> gone;
-  for (const Variable* variable : edit.variables) ++gone[variable->owner];
-  return std::any_of(edit.variables.begin(), edit.variables.end(), [&](const Variable* v) {
-    return v->siblings > 0 && gone[v->owner] >= v->siblings;
+  for (const auto& [line, variable] : edit.lines) ++gone[variable->owner];
+  return std::any_of(edit.lines.begin(), edit.lines.end(), [&](const auto& one) {
+    const Variable& v = *one.second;
+    return v.siblings > 0 && gone[v.owner] >= v.siblings;
   });
 }
 
@@ -93,12 +126,12 @@ Result<FileFix> EditFile(const std::string& real, const Edit& edit) {
   fix.path = real;
   TRY(fix.before, ReadSmallFile(real, kMostText));
   std::vector<std::string> lines = Split(fix.before, '\n');
-  for (const Variable* variable : edit.variables) {
-    const auto index = static_cast<size_t>(variable->line - 1);
+  for (const auto& [number, variable] : edit.lines) {
+    const auto index = static_cast<size_t>(number - 1);
     if (index >= lines.size() || lines[index] != variable->text)
       return Error{Code::kBusy, fmt::format("{} changed meanwhile", real), "run the command again"};
     lines[index] = Commented(*variable);
-    fix.lines.push_back(fmt::format("{}: {}", variable->line, SafeText(Trim(variable->text), 120)));
+    fix.lines.push_back(fmt::format("{}: {}", number, SafeText(Trim(variable->text), 120)));
   }
   for (size_t i = 0; i < lines.size(); ++i) fix.after += (i > 0 ? "\n" : "") + lines[i];
   return fix;
@@ -109,26 +142,33 @@ Result<FileFix> EditFile(const std::string& real, const Edit& edit) {
 Result<FixPlan> PlanFixes(const std::vector<Finding>& findings, const FixScope& scope) {
   FixPlan plan;
   std::map<std::string, Edit> edits;
+  std::map<std::string, Manual> manuals;
+  const auto say = [&](const std::string& command) {
+    if (std::find(plan.commands.begin(), plan.commands.end(), command) == plan.commands.end())
+      plan.commands.push_back(command);
+  };
   for (const Finding& finding : findings) {
     if (!finding.variable) continue;
     const Variable& variable = *finding.variable;
     std::error_code error;
     const std::string real =
         variable.path.empty() ? "" : fs::canonical(variable.path, error).string();
-    const std::string why = real.empty() || !variable.stands_alone
-                                ? "not a line of its own"
-                                : Objection(variable, real, scope);
-    if (why.empty())
-      edits[real].variables.push_back(&variable);
-    else
-      plan.commands.push_back(ByHand(variable, scope, why));
+    if (real.empty() || !variable.stands_alone) {
+      say(ByHand(variable));
+    } else if (const std::string why = Objection(variable, real, scope); why.empty()) {
+      edits[real].lines.emplace(variable.line, &variable);
+    } else {
+      Manual& manual = manuals[real];
+      manual.lines.emplace(variable.line, &variable);
+      if (variable.place == Place::kUnit) manual.owners.insert(variable.owner);
+      manual.why = why;
+    }
   }
+  for (const auto& [real, manual] : manuals) say(Command(real, manual, scope));
   for (const auto& [real, edit] : edits) {
     if (EmptiesAnEnvironment(edit)) {
-      plan.commands.push_back(
-          fmt::format("edit '{}': without {} its environment would be empty, "
-                      "remove that key too",
-                      SafeText(real, 500), edit.variables.front()->name));
+      say(fmt::format("edit {}: without {} its environment would be empty, remove that key too",
+                      ShellQuoted(SafeText(real, 500)), edit.lines.begin()->second->name));
       continue;
     }
     TRY(FileFix fix, EditFile(real, edit));
@@ -137,16 +177,18 @@ Result<FixPlan> PlanFixes(const std::vector<Finding>& findings, const FixScope& 
   return plan;
 }
 
-Status ApplyFixes(const FixPlan& plan) {
+Status ApplyFixes(FixPlan& plan) {
   for (const FileFix& fix : plan.files) {
     TRY(const std::string now, ReadSmallFile(fix.path, kMostText));
     if (now != fix.before)
       return Error{Code::kBusy, fmt::format("{} changed meanwhile", fix.path),
                    "run the command again"};
   }
-  for (const FileFix& fix : plan.files) {
-    TRY_STATUS(WriteFileAtomically(fix.path + ".bak", fix.before, fix.path));
+  for (FileFix& fix : plan.files) {
+    const std::string backup = fix.path + FreeEnding(fix.path);
+    TRY_STATUS(WriteFileAtomically(backup, fix.before, fix.path));
     TRY_STATUS(WriteFileAtomically(fix.path, fix.after, fix.path));
+    fix.backup = backup;
   }
   return {};
 }

@@ -14,11 +14,13 @@ struct FileFix {
   std::string before;
   std::string after;
   std::vector<std::string> lines;  // what becomes a comment: "3: export OLLAMA_NUM_GPU=1"
+  std::string backup;              // once it was written: where the old text is
 };
 
 struct FixPlan {
   std::vector<FileFix> files;
-  // What trimma doesn't do itself, and why: "sudo sed -i.bak '3s/^/#/' /etc/environment".
+  // What trimma doesn't do itself, and why: "sudo sed --follow-symlinks -i.bak -e
+  // '3s/^/# /' '/etc/environment'". One for each file.
   std::vector<std::string> commands;
 };
 
@@ -30,8 +32,9 @@ struct FixScope {
 };
 Result<FixPlan> PlanFixes(const std::vector<Finding>& findings, const FixScope& scope);
 
-// Writes each file anew with its former permissions, after keeping the old one as FILE.bak. kBusy
-// where one changed since it was planned; then nothing is written.
-Status ApplyFixes(const FixPlan& plan);
+// Writes each file anew with its former permissions, after keeping the old one as FILE.bak, or as
+// FILE.bak.1 and so on where that is taken: nothing is overwritten. kBusy where one changed since
+// it was planned; then nothing is written. Where it fails later, `backup` says which were.
+Status ApplyFixes(FixPlan& plan);
 
 }  // namespace trimma

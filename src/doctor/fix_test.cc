@@ -133,7 +133,31 @@ TEST(AssignmentsTest, KnowsPortsThatOthersReach) {
   EXPECT_FALSE(PublishesOllama("127.0.0.1:11434:11434"));
   EXPECT_FALSE(PublishesOllama("[::1]:11434:11434"));
   EXPECT_FALSE(PublishesOllama("8080:8080"));
-  EXPECT_FALSE(PublishesOllama("11434"));
+  EXPECT_TRUE(PublishesOllama("11434")) << "at a free port";
+  EXPECT_FALSE(PublishesOllama("${BIND:-127.0.0.1}:11434:11434"));
+  EXPECT_TRUE(PublishesOllama("${BIND:-0.0.0.0}:${PORT:-11434}:11434"));
+}
+
+TEST(AssignmentsTest, ReadsPortsInTheirLongForm) {
+  const ComposeFile file = ParseCompose(
+      "services:\n  o:\n    ports:\n      - target: 11434\n        published: \"11434\"\n"
+      "        host_ip: 127.0.0.1\n      - 11434\n      - published: 80\n        target: 11434\n");
+  ASSERT_EQ(file.services.size(), 1U);
+  ASSERT_EQ(file.services[0].ports.size(), 3U);
+  EXPECT_EQ(file.services[0].ports[0].value, "127.0.0.1:11434:11434");
+  EXPECT_EQ(file.services[0].ports[1].value, "11434");
+  EXPECT_EQ(file.services[0].ports[2].value, "80:11434");
+}
+
+TEST(AssignmentsTest, WhatGoesOnBelowOrBelongsToMoreIsNotForEditing) {
+  EXPECT_EQ(Shown(ShellAssignments("(\nexport OLLAMA_A=1\n)\nexport OLLAMA_B=2\n")),
+            "OLLAMA_A=1@2! OLLAMA_B=2@4");
+  EXPECT_EQ(Shown(ShellAssignments("list=(\nOLLAMA_A=1\n)\n")), "OLLAMA_A=1@2!");
+  EXPECT_EQ(Shown(ParseCompose("services:\n  o:\n    environment:\n      OLLAMA_A: |\n        x\n"
+                               "      OLLAMA_B:\n        y\n      OLLAMA_C: &c z\n"
+                               "      OLLAMA_D: 4\n      OLLAMA_E: a\n        b\n")
+                      .environment),
+            "OLLAMA_A=|@4! OLLAMA_B=@6! OLLAMA_C=&c z@8! OLLAMA_D=4@9 OLLAMA_E=a@10!");
 }
 
 class FixTest : public testing::Test {
@@ -166,7 +190,7 @@ TEST_F(FixTest, MakesTheLineACommentAndKeepsTheOldFile) {
   const std::string before = "if true; then\n  export OLLAMA_NUM_GPU=1\nfi\nlast line";
   tree_.Write("home/.bashrc", before);
   chmod((tree_ / "home/.bashrc").c_str(), 0600);
-  const auto plan = Plan({InProfile("home/.bashrc")});
+  auto plan = Plan({InProfile("home/.bashrc")});
   ASSERT_TRUE(plan.ok());
   EXPECT_TRUE(plan->commands.empty());
   ASSERT_TRUE(ApplyFixes(*plan).ok());
@@ -179,10 +203,43 @@ TEST_F(FixTest, MakesTheLineACommentAndKeepsTheOldFile) {
   EXPECT_TRUE(ShellAssignments(Text("home/.bashrc")).empty());
 }
 
+TEST_F(FixTest, AnOlderBackupIsNotOverwritten) {
+  tree_.Write({{"home/.bashrc", "export OLLAMA_NUM_GPU=1\n"}, {"home/.bashrc.bak", "mine"}});
+  auto plan = Plan({InProfile("home/.bashrc")});
+  ASSERT_TRUE(plan.ok() && ApplyFixes(*plan).ok());
+  EXPECT_EQ(Text("home/.bashrc.bak"), "mine");
+  EXPECT_EQ(Text("home/.bashrc.bak.1"), "export OLLAMA_NUM_GPU=1\n");
+  EXPECT_TRUE(plan->files[0].backup.ends_with("/.bashrc.bak.1"));
+}
+
+TEST_F(FixTest, ALineThatIsSeenTwiceIsOneLine) {
+  tree_.Write("home/.bashrc", "export OLLAMA_NUM_GPU=1\n");
+  tree_.Link("home/.bash_profile", ".bashrc");
+  auto plan = Plan({InProfile("home/.bashrc"), InProfile("home/.bash_profile")});
+  ASSERT_TRUE(plan.ok()) << plan.error().what;
+  ASSERT_TRUE(ApplyFixes(*plan).ok());
+  EXPECT_EQ(Text("home/.bashrc"), ": # export OLLAMA_NUM_GPU=1\n");
+}
+
+TEST_F(FixTest, ACommandIsForAllLinesOfAFileAndCanBePasted) {
+  const std::string text = "export OLLAMA_NUM_GPU=1\nexport OLLAMA_NUM_CTX=1\n";
+  tree_.Write("etc/it's.sh", text);
+  std::vector<Finding> findings;
+  for (const EnvAssignment& one : ShellAssignments(text))
+    findings.push_back(At("etc/it's.sh", Place::kSystemWide, one));
+  const auto plan = Plan(findings);
+  ASSERT_TRUE(plan.ok() && plan->commands.size() == 1);
+  std::string command = plan->commands[0];
+  ASSERT_TRUE(command.starts_with("sudo sed ")) << command;
+  command = command.substr(5);
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  EXPECT_EQ(Text("etc/it's.sh"), ": # export OLLAMA_NUM_GPU=1\n: # export OLLAMA_NUM_CTX=1\n");
+}
+
 TEST_F(FixTest, FollowsALinkAndKeepsIt) {
   tree_.Write("home/dotfiles/bashrc", "export OLLAMA_NUM_GPU=1\n");
   tree_.Link("home/.bashrc", "dotfiles/bashrc");
-  const auto plan = Plan({InProfile("home/.bashrc")});
+  auto plan = Plan({InProfile("home/.bashrc")});
   ASSERT_TRUE(plan.ok() && ApplyFixes(*plan).ok());
   EXPECT_TRUE(std::filesystem::is_symlink(tree_ / "home/.bashrc"));
   EXPECT_EQ(Text("home/dotfiles/bashrc"), ": # export OLLAMA_NUM_GPU=1\n");
@@ -197,8 +254,10 @@ TEST_F(FixTest, LeavesFilesOfOthersAloneAndSaysTheCommand) {
                           At("home/.profile", Place::kProfile, line)});
   ASSERT_TRUE(plan.ok());
   EXPECT_TRUE(plan->files.empty());
-  ASSERT_EQ(plan->commands.size(), 2U);
-  EXPECT_NE(plan->commands[0].find("sudo sed -i.bak '1s/^/#/'"), std::string::npos);
+  ASSERT_EQ(plan->commands.size(), 1U) << "one file, under two names";
+  EXPECT_NE(plan->commands[0].find("sudo sed --follow-symlinks -i.bak -e '1s/^/# /' '"),
+            std::string::npos)
+      << plan->commands[0];
 }
 
 TEST_F(FixTest, NeverEditsTheSystemsFilesNorUnits) {
@@ -206,16 +265,17 @@ TEST_F(FixTest, NeverEditsTheSystemsFilesNorUnits) {
   const auto line = EnvFileAssignments("OLLAMA_NUM_GPU=1\n").at(0);
   Finding unit = At("home/environment", Place::kUnit, line);
   unit.variable->owner = "ollama.service";
-  const auto plan = Plan({At("home/environment", Place::kSystemWide, line), unit});
+  tree_.Write("home/other", "OLLAMA_NUM_GPU=1\n");
+  const auto plan = Plan({At("home/other", Place::kSystemWide, line), unit});
   ASSERT_TRUE(plan.ok() && plan->files.empty() && plan->commands.size() == 2);
-  EXPECT_NE(plan->commands[1].find("systemctl --user restart ollama.service"), std::string::npos)
-      << plan->commands[1];
+  EXPECT_NE(plan->commands[0].find("systemctl --user restart ollama.service"), std::string::npos)
+      << plan->commands[0];
 }
 
 TEST_F(FixTest, AFileThatChangedMeanwhileIsNotTouched) {
   tree_.Write("home/.bashrc", "export OLLAMA_NUM_GPU=1\n");
   const Finding finding = InProfile("home/.bashrc");
-  const auto plan = Plan({finding});
+  auto plan = Plan({finding});
   ASSERT_TRUE(plan.ok());
   tree_.Write("home/.bashrc", "# mine\n");
   EXPECT_EQ(ApplyFixes(*plan).error().code, Code::kBusy);

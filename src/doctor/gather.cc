@@ -102,12 +102,12 @@ void GatherStale(const Surroundings& around, DoctorFacts& facts) {
     facts.stale = stale;  // nothing was tuned
     return;
   }
-  auto history = History::Open(around.history_path);
+  auto history = History::OpenToRead(around.history_path);
   if (!history.ok()) {
     facts.stale = Fact<std::vector<StaleTuning>>::Unknown(history.error().what);
     return;
   }
-  std::vector<std::string> seen;
+  std::vector<HistoryEntry> newest;  // of both commands: either may have set what is in use
   for (const char* command : {"tune", "optimize"}) {
     HistoryFilter filter;
     filter.command = command;
@@ -117,17 +117,20 @@ void GatherStale(const Surroundings& around, DoctorFacts& facts) {
       facts.stale = Fact<std::vector<StaleTuning>>::Unknown(entries.error().what);
       return;
     }
-    for (const HistoryEntry& entry : *entries) {
-      // The newest of a model counts; one whose file is gone is no setting in use.
-      const bool known = std::find(seen.begin(), seen.end(), entry.model_path) != seen.end();
-      if (known || !fs::exists(entry.model_path, ignored)) continue;
-      if (around.only_model && around.only_model->path != entry.model_path) continue;
-      seen.push_back(entry.model_path);
-      const Staleness staleness =
-          Compare(entry.provenance, around.provenance_now(entry.model_path));
-      if (staleness.stale())
-        stale.push_back({entry.model_path, entry.command, entry.time, staleness.Text()});
-    }
+    newest.insert(newest.end(), entries->begin(), entries->end());
+  }
+  std::sort(newest.begin(), newest.end(),
+            [](const HistoryEntry& a, const HistoryEntry& b) { return a.id > b.id; });
+  std::vector<std::string> seen;
+  for (const HistoryEntry& entry : newest) {
+    // The newest of a model counts; one whose file is gone is no setting in use.
+    const bool known = std::find(seen.begin(), seen.end(), entry.model_path) != seen.end();
+    if (known || !fs::exists(entry.model_path, ignored)) continue;
+    if (around.only_model && around.only_model->path != entry.model_path) continue;
+    seen.push_back(entry.model_path);
+    const Staleness staleness = Compare(entry.provenance, around.provenance_now(entry.model_path));
+    if (staleness.stale())
+      stale.push_back({entry.model_path, entry.command, entry.time, staleness.Text()});
   }
   facts.stale = stale;
 }

@@ -157,6 +157,19 @@ void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<Mode
   }
 }
 
+// A name that stands for another machine's address, or an address of this machine's network that no
+// readable process names, is not taken for this machine: unknown is better than wrong.
+bool IsLocal(const OllamaAddress& address, const DoctorFacts& facts) {
+  if (address.host.starts_with("127.") || address.host == "localhost" || address.host == "::1")
+    return true;
+  if (!facts.servers) return false;
+  return std::any_of(facts.servers->begin(), facts.servers->end(), [&](const ServerProcess& s) {
+    if (s.program != "ollama" || s.in_container || !s.environment) return false;
+    const auto host = s.environment->find("OLLAMA_HOST");
+    return host != s.environment->end() && ParseOllamaHost(host->second) == address;
+  });
+}
+
 }  // namespace
 
 void GatherOllama(const Surroundings& around, DoctorFacts& facts) {
@@ -173,6 +186,7 @@ void GatherOllama(const Surroundings& around, DoctorFacts& facts) {
   OllamaFacts ollama;
   ollama.host = around.ollama->Text();
   ollama.version = *version;
+  ollama.is_local = IsLocal(*around.ollama, facts);
   auto loaded = AskLoaded(*around.ollama, around.timeout_s);
   ollama.loaded = loaded.ok() ? Fact<std::vector<LoadedModel>>(*std::move(loaded))
                               : Fact<std::vector<LoadedModel>>::Unknown(loaded.error().what);

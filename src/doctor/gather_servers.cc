@@ -137,7 +137,8 @@ std::set<int> OllamaPorts(const Surroundings& around, const std::vector<ServerPr
                           bool& hidden) {
   std::set<int> ports;
   for (const ServerProcess& server : servers) {
-    if (server.program != "ollama") continue;
+    // What a container's server listens at isn't in this network; its published ports are said.
+    if (server.program != "ollama" || server.in_container) continue;
     std::string host;
     if (server.environment) {
       const auto found = server.environment->find("OLLAMA_HOST");

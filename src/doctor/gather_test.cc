@@ -99,8 +99,8 @@ TEST_F(GatherTest, FindsVariablesWhereverTheyStand) {
             "/etc/environment:1 OLLAMA_GPU_LAYERS=3\n"
             "/etc/profile.d/o.sh:1 OLLAMA_NUM_BATCH=4\n"
             "/etc/systemd/system/ollama.service:3 OLLAMA_HOST=5 ollama\n"
-            "/etc/ollama.env:1 OLLAMA_KEEP_ALIVE=6 ollama\n"
             "/etc/systemd/system/ollama.service.d/a.conf:2 OLLAMA_DEBUG=7 ollama\n"
+            "/etc/ollama.env:1 OLLAMA_KEEP_ALIVE=6 ollama\n"
             "/work/compose.yml:5 OLLAMA_ORIGINS=a ollama\n"
             "/work/o.env:1 OLLAMA_VULKAN=1 ollama\n");
   ASSERT_EQ(facts.published.size(), 1U);
@@ -304,6 +304,28 @@ TEST(NvidiaSmiTest, ReadsItsAnswerAndNoOther) {
   EXPECT_EQ(gpus->front().free_bytes, 5800ULL << 20);
   for (const char* text : {"", "a, b, c", "x, 1, 2", "x, [N/A], [N/A]", "No devices were found"})
     EXPECT_FALSE(ParseNvidiaSmi(text)) << text;
+}
+
+TEST(ReachTest, WithNoServerRunningOneOwnerIsHeard) {
+  DoctorFacts facts;
+  facts.servers = std::vector<ServerProcess>{};
+  const auto put = [&](Place place, const char* owner, const char* name, const char* value) {
+    Variable variable;
+    variable.name = name;
+    variable.value = value;
+    variable.place = place;
+    variable.owner = owner;
+    variable.serves_ollama = true;
+    facts.variables.push_back(variable);
+  };
+  put(Place::kCompose, "o", "OLLAMA_X", "compose");
+  EXPECT_EQ((*ServerSetting(facts, "OLLAMA_X"))->value, "compose");
+  put(Place::kUnit, "ollama.service", "OLLAMA_X", "unit");
+  put(Place::kUnit, "ollama.service", "OLLAMA_X", "drop-in");
+  put(Place::kUnit, "other.service", "OLLAMA_X", "other");
+  put(Place::kCompose, "o", "OLLAMA_Y", "compose");
+  EXPECT_EQ((*ServerSetting(facts, "OLLAMA_X"))->value, "drop-in");
+  EXPECT_FALSE(ServerSetting(facts, "OLLAMA_Y")) << "another owner's";
 }
 
 TEST(ReachTest, AVariableGetsAsFarAsItsPlaceReaches) {

@@ -103,8 +103,9 @@ std::vector<Unit> ServerUnits(const std::vector<std::string>& folders, DoctorFac
   return list;
 }
 
+// A unit's own text or a drop-in; what it names as EnvironmentFile is added to `files`.
 void AddUnitFile(const Surroundings& around, const std::string& path, const Unit& unit,
-                 DoctorFacts& facts) {
+                 std::vector<std::string>& files, DoctorFacts& facts) {
   const auto text = TextOf(path, facts);
   if (!text) return;
   const UnitFile file = ParseUnit(*text);
@@ -115,12 +116,7 @@ void AddUnitFile(const Surroundings& around, const std::string& path, const Unit
   }
   Collector collector(around, facts);
   collector.Add(file.environment, path, Place::kUnit, {unit.name, unit.is_ollama});
-  for (const std::string& other : file.environment_files) {
-    const std::string whole = around.root + other;
-    if (!other.starts_with('/')) continue;
-    if (const auto lines = TextOf(whole, facts))
-      collector.Add(EnvFileAssignments(*lines), whole, Place::kUnit, {unit.name, unit.is_ollama});
-  }
+  files.insert(files.end(), file.environment_files.begin(), file.environment_files.end());
 }
 
 void Units(const Surroundings& around, DoctorFacts& facts) {
@@ -138,12 +134,22 @@ void Units(const Surroundings& around, DoctorFacts& facts) {
     managers.push_back({around.root + "/etc/systemd/user", around.home + "/.config/systemd/user"});
   for (const std::vector<std::string>& folders : managers) {
     for (const Unit& unit : ServerUnits(folders, facts)) {
-      AddUnitFile(around, unit.path, unit, facts);
+      std::vector<std::string> files;
+      AddUnitFile(around, unit.path, unit, files, facts);
       std::map<std::string, std::string> drop_ins;  // by name, which is their order
       for (const std::string& folder : folders)
         for (const std::string& path : FilesIn(folder + "/" + unit.name + ".d", ".conf", facts))
           drop_ins[fs::path(path).filename().string()] = path;
-      for (const auto& [name, path] : drop_ins) AddUnitFile(around, path, unit, facts);
+      for (const auto& [name, path] : drop_ins) AddUnitFile(around, path, unit, files, facts);
+      // systemd reads these last, whatever Environment= says and wherever it stands.
+      Collector collector(around, facts);
+      for (const std::string& file : files) {
+        const std::string whole = around.root + file;
+        if (!file.starts_with('/')) continue;
+        if (const auto lines = TextOf(whole, facts))
+          collector.Add(EnvFileAssignments(*lines), whole, Place::kUnit,
+                        {unit.name, unit.is_ollama});
+      }
     }
   }
 }
@@ -196,7 +202,7 @@ void GatherVariables(const Surroundings& around, DoctorFacts& facts) {
 
 void GatherCompose(const Surroundings& around, DoctorFacts& facts) {
   std::vector<std::string> folders = {around.working_directory};
-  if (around.home != around.working_directory) folders.push_back(around.home);
+  if (!SameFile(around.home, around.working_directory)) folders.push_back(around.home);
   Collector collector(around, facts);
   for (const std::string& folder : folders) {
     if (folder.empty()) continue;

@@ -6,10 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "base/text.h"
 #include "hardware/pseudo.h"
@@ -18,6 +20,7 @@ namespace trimma {
 namespace {
 
 constexpr int kMostMs = 2000;
+constexpr int kKilledMs = 100;
 constexpr size_t kMostBytes = 64 << 10;
 
 // What is written to `fd` until its end; nullopt if that takes too long or is too much.
@@ -29,12 +32,30 @@ std::optional<std::string> ReadAllOf(int fd) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     pollfd wait = {fd, POLLIN, 0};
-    if (left <= 0 || poll(&wait, 1, static_cast<int>(left)) <= 0) return std::nullopt;
+    if (left <= 0) return std::nullopt;
+    const int ready = poll(&wait, 1, static_cast<int>(left));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return std::nullopt;
     char buffer[4096];
     const ssize_t n = read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
     if (n < 0) return std::nullopt;
     if (n == 0) return text;
     text.append(buffer, static_cast<size_t>(n));
+  }
+  return std::nullopt;
+}
+
+// The status of a child; nullopt where it doesn't end in time. One that waits for a broken driver
+// isn't ended by a kill either, and is left to the system.
+std::optional<int> StatusOf(pid_t pid, int most_ms) {
+  constexpr int kStepMs = 5;
+  for (int waited = 0; waited <= most_ms; waited += kStepMs) {
+    int status = 0;
+    const pid_t ended = waitpid(pid, &status, WNOHANG);
+    if (ended == pid) return status;
+    if (ended < 0 && errno != EINTR) return std::nullopt;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kStepMs));
   }
   return std::nullopt;
 }
@@ -78,12 +99,13 @@ Fact<std::vector<Gpu>> AskNvidiaSmi() {
   }
   const std::optional<std::string> text = ReadAllOf(ends[0]);
   close(ends[0]);
-  if (!text) kill(pid, SIGKILL);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  std::optional<int> status = text ? StatusOf(pid, kMostMs) : std::nullopt;
+  if (!status) {
+    kill(pid, SIGKILL);
+    StatusOf(pid, kKilledMs);
+    return Silent("nvidia-smi did not answer in time");
   }
-  if (!text) return Silent("nvidia-smi did not answer in time");
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return Silent("nvidia-smi failed");
+  if (!WIFEXITED(*status) || WEXITSTATUS(*status) != 0) return Silent("nvidia-smi failed");
   return ParseNvidiaSmi(*text);
 }
 

@@ -59,9 +59,12 @@ Verdict PowerSaving(const DoctorFacts& facts) {
                        const std::string& fix) {
     verdict.findings.push_back({"", severity, "this machine", what, evidence, "", fix, {}});
   };
-  // These two drivers scale under "powersave" too; what counts with them is the preference.
-  const bool autonomous = power.driver == "intel_pstate" || power.driver.starts_with("amd-pstate");
-  if (power.governor == "powersave" && !(autonomous && !power.preference.empty()))
+  // These drivers scale under "powersave" too, their default: intel_pstate always, amd-pstate where
+  // there is a preference, which then is what counts.
+  const bool intel = power.driver == "intel_pstate";
+  const bool autonomous =
+      intel || (power.driver.starts_with("amd-pstate") && !power.preference.empty());
+  if (power.governor == "powersave" && !autonomous)
     add(Severity::kWarning, "the processor is kept at its lowest frequency",
         fmt::format("scaling_governor {} ({})", power.governor, power.driver),
         "sudo cpupower frequency-set -g performance");
@@ -83,19 +86,27 @@ Verdict PowerSaving(const DoctorFacts& facts) {
   return verdict;
 }
 
+// Percent of a minute in which some process waited for memory.
+constexpr double kStalled = 10;
+
 Verdict SwapInUse(const DoctorFacts& facts) {
   Verdict verdict;
   const std::string fix =
       "close other programs, take a smaller context or a smaller type "
       "(`trimma plan MODEL`)";
+  // What was swapped out at some time may be what nobody uses: pressure or want of memory tells.
+  const bool short_now = (facts.swap && facts.swap->stalled_percent >= kStalled) ||
+                         facts.machine.memory.available_bytes < kGiB;
   if (facts.servers) {
     for (const ServerProcess& server : *facts.servers) {
       if (!server.swapped_bytes || *server.swapped_bytes < 64 * kMiB) continue;
       verdict.findings.push_back({"",
-                                  Severity::kWarning,
+                                  short_now ? Severity::kWarning : Severity::kInfo,
                                   server.Name(),
-                                  "part of its memory is on the disk, and is read back for every "
-                                  "token",
+                                  short_now ? "part of its memory is on the disk, and memory is "
+                                              "short: what of it is used is read back"
+                                            : "part of its memory is on the disk; nothing says "
+                                              "that it is used",
                                   fmt::format("VmSwap {}", FormatBytes(*server.swapped_bytes)),
                                   "",
                                   fix,
@@ -106,7 +117,7 @@ Verdict SwapInUse(const DoctorFacts& facts) {
     verdict.unknown = facts.swap.why();
     return verdict;
   }
-  if (facts.swap->stalled_percent >= 10)
+  if (facts.swap->stalled_percent >= kStalled)
     verdict.findings.push_back(
         {"",
          Severity::kWarning,
@@ -191,7 +202,17 @@ Verdict IntegratedGpu(const DoctorFacts& facts) {
   if (facts.gpus && !facts.gpus->empty() && LooksIntegrated(facts.gpus->front().name))
     add("the engine", fmt::format("its first card is {}", SafeText(facts.gpus->front().name, 60)),
         "install the card's driver, or build with its backend: `trimma scan` says which it has");
-  for (const char* name : {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
+  struct Hiding {
+    const char* name;
+    const char* card;  // whose cards it hides, as facts.cards names them
+  };
+  for (const auto& [name, card] : {Hiding{"CUDA_VISIBLE_DEVICES", "an NVIDIA card"},
+                                   Hiding{"HIP_VISIBLE_DEVICES", "an AMD card"},
+                                   Hiding{"ROCR_VISIBLE_DEVICES", "an AMD card"}}) {
+    const bool concerned =
+        std::any_of(facts.cards->begin(), facts.cards->end(),
+                    [&](const auto& c) { return !c.integrated && c.name == card; });
+    if (!concerned) continue;
     const auto hidden = ServerSetting(facts, name);
     if (hidden && *hidden && ((*hidden)->value == "-1" || (*hidden)->value.empty()))
       add((*hidden)->where, fmt::format("{}={} hides the card", name, (*hidden)->value),

@@ -98,9 +98,16 @@ Verdict ThreadsAboveCores(const DoctorFacts& facts) {
          fmt::format("{} threads at most; `trimma tune MODEL` measures which is best", cores),
          {}});
   };
+  std::string elsewhere;
   verdict.unknown = WithParameter(facts, "num_thread", [&](const ModelFacts& model, int64_t value) {
+    // One that only the API knows is where its server is.
+    if (const auto why = model.path.empty() ? Elsewhere(facts) : std::nullopt) {
+      elsewhere = *why;
+      return;
+    }
     judge(model.name, value, fmt::format("PARAMETER num_thread {}", value));
   });
+  if (verdict.unknown.empty()) verdict.unknown = elsewhere;
   if (facts.servers) {
     for (const ServerProcess& server : *facts.servers) {
       if (server.program != "llama-server") continue;

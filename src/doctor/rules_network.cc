@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "doctor/assignments.h"
 #include "doctor/rules.h"
 #include "doctor/variables.h"
 #include "doctor/vulnerabilities.h"
@@ -24,6 +25,25 @@ std::string HostOf(std::string_view value) {
   if (value.starts_with('[')) return std::string(value.substr(1, value.find(']') - 1));
   const size_t colon = value.rfind(':');
   return std::string(value.find(':') == colon ? value.substr(0, colon) : value);
+}
+
+// Whether `ollama serve` would listen at every address. ":11434" has no host, which is every one.
+bool OpensOllama(std::string_view written) {
+  const std::string text = WithDefaults(Unquoted(written));
+  std::string_view value = text;
+  if (const size_t scheme = value.find("://"); scheme != std::string_view::npos)
+    value.remove_prefix(scheme + 3);
+  return value.starts_with(':') || IsEveryAddress(HostOf(text));
+}
+
+// llama-server's: --host, or else LLAMA_ARG_HOST.
+std::optional<std::string> HostOfLlamaServer(const ServerProcess& server) {
+  const auto flag = std::find(server.arguments.begin(), server.arguments.end(), "--host");
+  if (flag != server.arguments.end() && flag + 1 != server.arguments.end()) return *(flag + 1);
+  if (!server.environment) return std::nullopt;
+  const auto found = server.environment->find("LLAMA_ARG_HOST");
+  if (found == server.environment->end()) return std::nullopt;
+  return found->second;
 }
 
 bool HasKey(const ServerProcess& server) {
@@ -59,7 +79,7 @@ Verdict OpenToNetwork(const DoctorFacts& facts) {
          "write 127.0.0.1: before the port");
   const bool heard = facts.listeners && !facts.listeners->empty();
   for (const Variable& variable : facts.variables) {
-    if (variable.name != "OLLAMA_HOST" || !IsEveryAddress(HostOf(variable.value))) continue;
+    if (variable.name != "OLLAMA_HOST" || !OpensOllama(variable.value)) continue;
     // In a container it is needed; what counts there is which ports are published.
     if (variable.place == Place::kCompose || variable.in_container) continue;
     if (ReachOf(facts, variable) == Reach::kNone) continue;
@@ -67,12 +87,10 @@ Verdict OpenToNetwork(const DoctorFacts& facts) {
   }
   if (facts.servers) {
     for (const ServerProcess& server : *facts.servers) {
-      const auto host = std::find(server.arguments.begin(), server.arguments.end(), "--host");
       if (server.program != "llama-server" || server.in_container) continue;
-      if (host == server.arguments.end()) continue;
-      const bool every = host + 1 != server.arguments.end() && IsEveryAddress(*(host + 1));
-      if (every && !HasKey(server))
-        open(server.Name(), "--host " + *(host + 1), "add --api-key-file");
+      const auto host = HostOfLlamaServer(server);
+      if (host && IsEveryAddress(*host) && !HasKey(server))
+        open(server.Name(), "its host is " + SafeText(*host, 60), "add --api-key-file");
     }
   }
   if (verdict.findings.empty() && !facts.listeners && HasOllama(facts))
@@ -104,7 +122,7 @@ Verdict AnyOrigin(const DoctorFacts& facts) {
 
 Verdict VulnerableVersion(const DoctorFacts& facts) {
   if (!facts.ollama) return {{}, HasOllama(facts) ? facts.ollama.why() : ""};
-  const auto version = RunningVersion(facts);
+  const auto version = AnsweringVersion(facts);
   if (!version) return {{}, version.why()};
   const auto known = VulnerabilitiesOf(*version);
   if (known.empty()) return {};

@@ -188,7 +188,7 @@ Verdict ProjectorReserve(const DoctorFacts& facts) {
 struct Partial {
   const LoadedModel* model;
   uint64_t missing;  // bytes that are not on the card
-  uint64_t free;     // on all cards
+  uint64_t free;     // on the one card
 };
 
 // Loaded models with a part off the cards; `why` where that can't be told.
@@ -198,15 +198,20 @@ std::vector<Partial> Partials(const DoctorFacts& facts, std::string& why) {
     if (HasOllama(facts)) why = facts.ollama ? facts.ollama->loaded.why() : facts.ollama.why();
     return partials;
   }
-  uint64_t free = 0;
-  if (facts.gpus)
-    for (const Gpu& gpu : *facts.gpus) free += gpu.free_bytes;
+  if (const auto elsewhere = Elsewhere(facts)) {
+    why = *elsewhere;
+    return partials;
+  }
+  // On several cards, what is free of each can't be added: a layer has to fit on one of them.
+  const uint64_t free = facts.gpus && facts.gpus->size() == 1 ? facts.gpus->front().free_bytes : 0;
   const bool cards_known =
       facts.gpus && (!facts.gpus->empty() || (facts.cards && facts.cards->empty()));
   for (const LoadedModel& loaded : *facts.ollama->loaded) {
     if (loaded.vram_bytes >= loaded.bytes) continue;
     if (!cards_known)
       why = "the cards' free memory is not known here";
+    else if (facts.gpus->size() > 1)
+      why = "which of several cards a model's layers would fit on is not known here";
     else
       partials.push_back({&loaded, loaded.bytes - loaded.vram_bytes, free});
   }

@@ -66,6 +66,9 @@ Change All(std::vector<Change> changes) {
     for (const Change& change : changes) change(f);
   };
 }
+Change Remote() {
+  return [](DoctorFacts& f) { f.ollama->is_local = false; };
+}
 template <typename Set>
 Change With(Set set) {
   return [=](DoctorFacts& f) { set(f); };
@@ -81,6 +84,8 @@ std::vector<Case> VariableCases() {
       {"dead-variable", "removed", Put(Place::kShell, "OLLAMA_NEW_ENGINE", "1"), kFound},
       {"dead-variable", "not yet removed",
        All({Put(Place::kShell, "OLLAMA_NEW_ENGINE", "1"), Version("0.17.4")}), kSound},
+      {"dead-variable", "removed in some release between",
+       All({Put(Place::kShell, "OLLAMA_NEW_ENGINE", "1"), Version("0.27.0")}), kUnknown},
       {"dead-variable", "removed, of an unknown version",
        All({Put(Place::kShell, "OLLAMA_NEW_ENGINE", "1"), Version("0.0.0")}), kUnknown},
       {"dead-variable", "one that is read", Put(Place::kProfile, "OLLAMA_MODELS", "/m"), kSound},
@@ -129,6 +134,8 @@ std::vector<Case> ServerCases() {
   return {
       {"flash-attention-off", "off", Server("OLLAMA_FLASH_ATTENTION", "0"), kFound},
       {"flash-attention-off", "on", Server("OLLAMA_FLASH_ATTENTION", "1"), kSound},
+      {"flash-attention-off", "another machine's server",
+       All({Server("OLLAMA_FLASH_ATTENTION", "0"), Remote()}), kUnknown},
       {"flash-attention-off", "not said", Server("OLLAMA_FLASH_ATTENTION", ""), kSound},
       {"flash-attention-off", "another user's server", With([](DoctorFacts& f) {
          f.servers->front().environment =
@@ -174,7 +181,13 @@ std::vector<Case> ServerCases() {
       {"projector-reserve", "before 0.30", All({vision, Version("0.17.4")}), kSound},
       {"projector-reserve", "text only", no_vision, kSound},
       {"half-on-cpu", "with room on the card", Loaded(4 * kGiB, 2 * kGiB, 5 * kGiB), kFound},
+      {"half-on-cpu", "on another machine", All({Loaded(4 * kGiB, 2 * kGiB, 5 * kGiB), Remote()}),
+       kUnknown},
       {"half-on-cpu", "without room", Loaded(8 * kGiB, 6 * kGiB, kGiB / 2), kSound},
+      {"half-on-cpu", "on several cards",
+       All({Loaded(4 * kGiB, 2 * kGiB, 2 * kGiB),
+            With([](DoctorFacts& f) { f.gpus->push_back(f.gpus->front()); })}),
+       kUnknown},
       {"half-on-cpu", "all on the card", Loaded(4 * kGiB, 4 * kGiB, 5 * kGiB), kSound},
       {"half-on-cpu", "the cards are not known",
        All({Loaded(4 * kGiB, 2 * kGiB, 5 * kGiB),
@@ -195,6 +208,17 @@ std::vector<Case> ServerCases() {
        kFound},
       {"open-to-network", "it would", Put(Place::kUnit, "OLLAMA_HOST", "0.0.0.0:11434"), kFound},
       {"open-to-network", "IPv6", Put(Place::kUnit, "OLLAMA_HOST", "http://[::]:80/x"), kFound},
+      {"open-to-network", "a port alone", Put(Place::kUnit, "OLLAMA_HOST", ":11434"), kFound},
+      {"open-to-network", "a default of this machine",
+       Put(Place::kUnit, "OLLAMA_HOST", "${BIND:-127.0.0.1}:11434"), kSound},
+      {"open-to-network", "llama-server's variable", With([](DoctorFacts& f) {
+         ServerProcess server = SoundServer();
+         server.program = "llama-server";
+         server.arguments = {"llama-server"};
+         server.environment = std::map<std::string, std::string>{{"LLAMA_ARG_HOST", "0.0.0.0"}};
+         f.servers->push_back(server);
+       }),
+       kFound},
       {"open-to-network", "loopback", Put(Place::kUnit, "OLLAMA_HOST", "127.0.0.1"), kSound},
       {"open-to-network", "in a container", Put(Place::kCompose, "OLLAMA_HOST", "0.0.0.0"), kSound},
       {"open-to-network", "a running container's",
@@ -209,6 +233,7 @@ std::vector<Case> ServerCases() {
       {"any-origin", "a star", Put(Place::kUnit, "OLLAMA_ORIGINS", "http://a, *"), kFound},
       {"any-origin", "named", Put(Place::kUnit, "OLLAMA_ORIGINS", "http://a,app://*"), kSound},
       {"vulnerable-version", "0.17.0", Version("0.17.0"), kFound},
+      {"vulnerable-version", "another machine's", All({Version("0.17.0"), Remote()}), kFound},
       {"vulnerable-version", "0.34.5", Version("0.34.5"), kFound},
       {"vulnerable-version", "0.17.4", Version("0.17.4"), kSound},
       {"vulnerable-version", "0.35.0", Version("0.35.0"), kSound},
@@ -245,6 +270,10 @@ std::vector<Case> ModelCases() {
       {"beyond-training", "twice", Parameter("num_ctx", "262144"), kFound},
       {"beyond-training", "all of it", Parameter("num_ctx", "131072"), kSound},
       {"threads-above-cores", "logical ones", Parameter("num_thread", "8"), kFound},
+      {"threads-above-cores", "another machine's",
+       All({Parameter("num_thread", "64"), Remote(),
+            With([](DoctorFacts& f) { f.models->front().path = ""; })}),
+       kUnknown},
       {"threads-above-cores", "physical ones", Parameter("num_thread", "4"), kSound},
       {"threads-above-cores", "llama-server's", With([](DoctorFacts& f) {
          ServerProcess server = SoundServer();
@@ -301,6 +330,10 @@ std::vector<Case> MachineCases() {
        power({"acpi-cpufreq", "powersave", "", 3000000, 3000000, "", false}), kFound},
       {"power-saving", "intel_pstate scales under that name",
        power({"intel_pstate", "powersave", "balance_performance", 1, 1, "", false}), kSound},
+      {"power-saving", "intel_pstate without preferences",
+       power({"intel_pstate", "powersave", "", 1, 1, "", false}), kSound},
+      {"power-saving", "amd-pstate without preferences",
+       power({"amd-pstate", "powersave", "", 1, 1, "", false}), kFound},
       {"power-saving", "the preference",
        power({"amd-pstate-epp", "powersave", "power", 1, 1, "", false}), kFound},
       {"power-saving", "a cap",
@@ -329,6 +362,8 @@ std::vector<Case> MachineCases() {
        kFound},
       {"integrated-gpu", "the card is hidden", All({both, Server("CUDA_VISIBLE_DEVICES", "-1")}),
        kFound},
+      {"integrated-gpu", "another maker's are hidden",
+       All({both, Server("HIP_VISIBLE_DEVICES", "-1")}), kSound},
       {"integrated-gpu", "the engine's first is the card", both, kSound},
       {"integrated-gpu", "what a server takes is not known",
        All({both,
@@ -406,42 +441,6 @@ TEST(DoctorRulesTest, EveryRuleIsInTheDocument) {
   ASSERT_TRUE(document.ok());
   for (const Rule& rule : Rules())
     EXPECT_NE(document->find(fmt::format("| `{}` |", rule.id)), std::string::npos) << rule.id;
-}
-
-TEST(DoctorRulesTest, WithoutOllamaNothingOfItIsAccusedOrUnknown) {
-  DoctorFacts facts = SoundFacts();
-  facts.ollama = Fact<OllamaFacts>::Unknown("no Ollama answers at 127.0.0.1:11434");
-  facts.servers = std::vector<ServerProcess>{};
-  facts.models = std::vector<ModelFacts>{};
-  const Diagnosis diagnosis = Diagnose(facts);
-  for (const Finding& f : diagnosis.findings) ADD_FAILURE() << f.id << ": " << f.what;
-  for (const Unknown& u : diagnosis.unknown) ADD_FAILURE() << u.id << ": " << u.why;
-}
-
-TEST(DoctorRulesTest, NothingKnownIsNotSound) {
-  DoctorFacts nothing;
-  const Diagnosis diagnosis = Diagnose(nothing);
-  EXPECT_TRUE(diagnosis.findings.empty());
-  EXPECT_GT(diagnosis.unknown.size(), 8U);
-}
-
-TEST(DoctorRulesTest, TheGravestComeFirst) {
-  DoctorFacts facts = SoundFacts();
-  Version("0.17.0")(facts);                    // error
-  Parameter("num_gpu", "1")(facts);            // warning
-  facts.disks->front().free_bytes = 5 * kGiB;  // info
-  const Diagnosis diagnosis = Diagnose(facts);
-  ASSERT_EQ(diagnosis.findings.size(), 3U);
-  EXPECT_EQ(diagnosis.findings[0].severity, Severity::kError);
-  EXPECT_EQ(diagnosis.findings[2].severity, Severity::kInfo);
-  EXPECT_FALSE(diagnosis.sound());
-}
-
-TEST(DoctorRulesTest, ASecretIsNotShown) {
-  DoctorFacts facts = SoundFacts();
-  facts.variables = {VariableAt(Place::kShell, "OLLAMA_API_KEYS", "s3cret")};
-  for (const Finding& f : Diagnose(facts).findings)
-    EXPECT_EQ((f.what + f.evidence + f.fix).find("s3cret"), std::string::npos) << f.id;
 }
 
 }  // namespace

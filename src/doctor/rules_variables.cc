@@ -25,6 +25,25 @@ std::string Unreadable(const DoctorFacts& facts) {
   return text;
 }
 
+// A service's or unit's that is no Ollama: the program there may read it.
+bool IsAnothers(const Variable& variable) {
+  return (variable.place == Place::kCompose || variable.place == Place::kUnit ||
+          variable.place == Place::kServer) &&
+         !variable.serves_ollama;
+}
+
+// Another program's, or on a line of a file that another program has too.
+bool IsShared(const DoctorFacts& facts, const Variable& variable) {
+  return std::any_of(facts.variables.begin(), facts.variables.end(),
+                     [&](const Variable& other) {
+                       const bool same_line =
+                           !variable.path.empty() && other.line == variable.line &&
+                           other.name == variable.name && other.path == variable.path;
+                       return IsAnothers(other) && same_line;
+                     }) ||
+         IsAnothers(variable);
+}
+
 Verdict DeadVariables(const DoctorFacts& facts) {
   Verdict verdict{{}, Unreadable(facts)};
   const auto version = RunningVersion(facts);
@@ -33,23 +52,30 @@ Verdict DeadVariables(const DoctorFacts& facts) {
     if (known == nullptr) continue;
     const auto is_read = IsRead(*known, version);
     if (!is_read) {
-      verdict.unknown = fmt::format("{} in {} is read until Ollama {}; {}", variable.name,
-                                    variable.where, known->read_until, version.why());
+      verdict.unknown = fmt::format(
+          "{} in {} is no longer read by Ollama {}, and since when not is not known{}{}",
+          variable.name, variable.where, known->without, version ? "" : "; ",
+          version ? "" : version.why());
       continue;
     }
     if (*is_read) continue;
+    const bool nobodys = known->reader == KnownVariable::Reader::kNobody;
+    const bool anothers = IsAnothers(variable);
     const std::string reach = ReachText(facts, variable);
     Finding finding;
     finding.where = variable.where;
-    finding.what =
-        std::string_view(known->read_until).empty()
-            ? fmt::format("Ollama does not read {}; {}", variable.name, reach)
-            : fmt::format("Ollama {} no longer reads {} (until before {}); {}",
-                          facts.ollama->version, variable.name, known->read_until, reach);
+    finding.what = nobodys
+                       ? fmt::format("Ollama does not read {}; {}", variable.name, reach)
+                       : fmt::format("Ollama {} no longer reads {} (it is gone in {}); {}",
+                                     facts.ollama->version, variable.name, known->without, reach);
     finding.evidence = Shown(variable);
     finding.source = known->source;
-    finding.fix = fmt::format("remove it; what works: {}", known->instead);
-    finding.variable = variable;
+    finding.fix = fmt::format("{}; what works in Ollama: {}",
+                              anothers ? "remove it unless that program reads it" : "remove it",
+                              known->instead);
+    if (anothers) finding.severity = Severity::kInfo;
+    // What a release of Ollama reads, another one than the running may be there for.
+    if (nobodys && !IsShared(facts, variable)) finding.variable = variable;
     verdict.findings.push_back(std::move(finding));
   }
   return verdict;
@@ -79,7 +105,7 @@ Verdict OutOfReach(const DoctorFacts& facts) {
   for (const Variable& variable : facts.variables) {
     const KnownVariable* known = FindVariable(variable.name);
     const bool of_server = known != nullptr && known->reader == KnownVariable::Reader::kServer &&
-                           std::string_view(known->read_until).empty();
+                           std::string_view(known->without).empty();
     const bool of_login = variable.place == Place::kShell || variable.place == Place::kProfile ||
                           variable.place == Place::kSystemWide;
     if (!of_server || !of_login) continue;

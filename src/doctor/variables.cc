@@ -24,64 +24,67 @@ constexpr const char* kNumThread = "PARAMETER num_thread in a Modelfile";
 constexpr const char* kNumBatch = "PARAMETER num_batch in a Modelfile";
 
 constexpr std::array kVariables = {
-    KnownVariable{"OLLAMA_NUM_GPU", Reader::kNobody, "", kNumGpu, kNeverSource},
-    KnownVariable{"OLLAMA_NUM_CTX", Reader::kNobody, "", kNumCtx, kNeverSource},
-    KnownVariable{"OLLAMA_NUM_THREAD", Reader::kNobody, "", kNumThread, kNeverSource},
-    KnownVariable{"OLLAMA_NUM_THREADS", Reader::kNobody, "", kNumThread, kNeverSource},
-    KnownVariable{"OLLAMA_GPU_LAYERS", Reader::kNobody, "", kNumGpu, kNeverSource},
-    KnownVariable{"OLLAMA_NUM_BATCH", Reader::kNobody, "", kNumBatch, kNeverSource},
-    KnownVariable{"OLLAMA_NUM_GPU_LAYERS", Reader::kNobody, "", kNumGpu, kNot0174},
-    KnownVariable{"OLLAMA_CONTEXT_SIZE", Reader::kNobody, "", kNumCtx, kNot0174},
-    KnownVariable{"OLLAMA_CTX_SIZE", Reader::kNobody, "", kNumCtx, kNot0174},
-    KnownVariable{"OLLAMA_BATCH_SIZE", Reader::kNobody, "", kNumBatch, kNot0174},
-    KnownVariable{"OLLAMA_THREADS", Reader::kNobody, "", kNumThread, kNot0174},
-    KnownVariable{"OLLAMA_CPU_THREADS", Reader::kNobody, "", kNumThread, kNot0174},
-    KnownVariable{"OLLAMA_USE_GPU", Reader::kNobody, "", kNumGpu, kNot0174},
-    KnownVariable{"OLLAMA_LOW_VRAM", Reader::kNobody, "", kNumGpu, kNot0174},
-    KnownVariable{"OLLAMA_GPU_MEMORY", Reader::kNobody, "", kNumGpu, kNot0174},
-    KnownVariable{"OLLAMA_USE_MLOCK", Reader::kNobody, "", "nothing: Ollama no longer locks memory",
-                  kNot0174},
-    KnownVariable{"OLLAMA_RUNNERS_DIR", Reader::kServer, "0.17.4",
+    KnownVariable{"OLLAMA_NUM_GPU", Reader::kNobody, "", "", kNumGpu, kNeverSource},
+    KnownVariable{"OLLAMA_NUM_CTX", Reader::kNobody, "", "", kNumCtx, kNeverSource},
+    KnownVariable{"OLLAMA_NUM_THREAD", Reader::kNobody, "", "", kNumThread, kNeverSource},
+    KnownVariable{"OLLAMA_NUM_THREADS", Reader::kNobody, "", "", kNumThread, kNeverSource},
+    KnownVariable{"OLLAMA_GPU_LAYERS", Reader::kNobody, "", "", kNumGpu, kNeverSource},
+    KnownVariable{"OLLAMA_NUM_BATCH", Reader::kNobody, "", "", kNumBatch, kNeverSource},
+    KnownVariable{"OLLAMA_NUM_GPU_LAYERS", Reader::kNobody, "", "", kNumGpu, kNot0174},
+    KnownVariable{"OLLAMA_CONTEXT_SIZE", Reader::kNobody, "", "", kNumCtx, kNot0174},
+    KnownVariable{"OLLAMA_CTX_SIZE", Reader::kNobody, "", "", kNumCtx, kNot0174},
+    KnownVariable{"OLLAMA_BATCH_SIZE", Reader::kNobody, "", "", kNumBatch, kNot0174},
+    KnownVariable{"OLLAMA_THREADS", Reader::kNobody, "", "", kNumThread, kNot0174},
+    KnownVariable{"OLLAMA_CPU_THREADS", Reader::kNobody, "", "", kNumThread, kNot0174},
+    KnownVariable{"OLLAMA_USE_GPU", Reader::kNobody, "", "", kNumGpu, kNot0174},
+    KnownVariable{"OLLAMA_LOW_VRAM", Reader::kNobody, "", "", kNumGpu, kNot0174},
+    KnownVariable{"OLLAMA_GPU_MEMORY", Reader::kNobody, "", "", kNumGpu, kNot0174},
+    KnownVariable{"OLLAMA_USE_MLOCK", Reader::kNobody, "", "",
+                  "nothing: Ollama no longer locks memory", kNot0174},
+    KnownVariable{"OLLAMA_RUNNERS_DIR", Reader::kServer, "0.17.4", "",
                   "nothing: Ollama finds its libraries beside its program", kNot0174},
-    KnownVariable{"OLLAMA_MAX_VRAM", Reader::kServer, "0.17.4", kNumGpu,
+    KnownVariable{"OLLAMA_MAX_VRAM", Reader::kServer, "0.17.4", "", kNumGpu,
                   "Ollama v0.17.4: only its integration tests have it"},
-    KnownVariable{"OLLAMA_INTEL_GPU", Reader::kServer, "0.17.4", "OLLAMA_VULKAN=1", kNot0174},
-    KnownVariable{"OLLAMA_NEW_ENGINE", Reader::kServer, "0.30.0",
+    KnownVariable{"OLLAMA_INTEL_GPU", Reader::kServer, "0.17.4", "0.11.0", "OLLAMA_VULKAN=1",
+                  kNot0174},
+    KnownVariable{"OLLAMA_NEW_ENGINE", Reader::kServer, "0.30.0", "0.24.0",
                   "nothing: every GGUF model runs in llama-server",
                   "Ollama v0.33.0-rc2, envconfig/config.go: gone; v0.17.4 has it"},
-    KnownVariable{"OLLAMA_MULTIUSER_CACHE", Reader::kServer, "0.30.0",
+    KnownVariable{"OLLAMA_MULTIUSER_CACHE", Reader::kServer, "0.30.0", "0.24.0",
                   "nothing: llama-server keeps a cache for each of OLLAMA_NUM_PARALLEL",
                   "Ollama v0.33.0-rc2, envconfig/config.go: gone; v0.17.4 has it"},
-    KnownVariable{"OLLAMA_CONTEXT_LENGTH", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_KV_CACHE_TYPE", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_FLASH_ATTENTION", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_NUM_PARALLEL", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_MAX_LOADED_MODELS", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_MAX_QUEUE", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_KEEP_ALIVE", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_LOAD_TIMEOUT", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_GPU_OVERHEAD", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_SCHED_SPREAD", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_ORIGINS", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_LLM_LIBRARY", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_VULKAN", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_NOPRUNE", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_REMOTES", Reader::kServer, "", "", kConfig},
-    KnownVariable{"OLLAMA_DEBUG", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_MODELS", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_HOST", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_NOHISTORY", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_NO_CLOUD", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_EDITOR", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_AUTH", Reader::kEither, "", "", kConfig},
-    KnownVariable{"OLLAMA_API_KEY", Reader::kEither, "", "", "Ollama v0.17.4, docs/cloud.mdx"},
-    KnownVariable{"OLLAMA_LIBRARY_PATH", Reader::kEither, "", "", "Ollama v0.17.4, llm/server.go"},
-    KnownVariable{"OLLAMA_EXPERIMENT", Reader::kEither, "", "", "Ollama v0.17.4, server/routes.go"},
-    KnownVariable{"OLLAMA_CORS", Reader::kEither, "", "", "Ollama v0.17.4, app/ui/ui.go"},
-    KnownVariable{"OLLAMA_IGPU_ENABLE", Reader::kEither, "", "", kConfig033},
-    KnownVariable{"OLLAMA_GO_TEMPLATE", Reader::kEither, "", "", kConfig033},
-    KnownVariable{"OLLAMA_DEBUG_LOG_REQUESTS", Reader::kEither, "", "", kConfig033},
-    KnownVariable{"OLLAMA_MAX_TRANSFER_STREAMS", Reader::kEither, "", "", kConfig033},
+    KnownVariable{"OLLAMA_CONTEXT_LENGTH", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_KV_CACHE_TYPE", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_FLASH_ATTENTION", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_NUM_PARALLEL", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_MAX_LOADED_MODELS", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_MAX_QUEUE", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_KEEP_ALIVE", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_LOAD_TIMEOUT", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_GPU_OVERHEAD", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_SCHED_SPREAD", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_ORIGINS", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_LLM_LIBRARY", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_VULKAN", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_NOPRUNE", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_REMOTES", Reader::kServer, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_DEBUG", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_MODELS", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_HOST", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_NOHISTORY", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_NO_CLOUD", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_EDITOR", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_AUTH", Reader::kEither, "", "", "", kConfig},
+    KnownVariable{"OLLAMA_API_KEY", Reader::kEither, "", "", "", "Ollama v0.17.4, docs/cloud.mdx"},
+    KnownVariable{"OLLAMA_LIBRARY_PATH", Reader::kEither, "", "", "",
+                  "Ollama v0.17.4, llm/server.go"},
+    KnownVariable{"OLLAMA_EXPERIMENT", Reader::kEither, "", "", "",
+                  "Ollama v0.17.4, server/routes.go"},
+    KnownVariable{"OLLAMA_CORS", Reader::kEither, "", "", "", "Ollama v0.17.4, app/ui/ui.go"},
+    KnownVariable{"OLLAMA_IGPU_ENABLE", Reader::kEither, "", "", "", kConfig033},
+    KnownVariable{"OLLAMA_GO_TEMPLATE", Reader::kEither, "", "", "", kConfig033},
+    KnownVariable{"OLLAMA_DEBUG_LOG_REQUESTS", Reader::kEither, "", "", "", kConfig033},
+    KnownVariable{"OLLAMA_MAX_TRANSFER_STREAMS", Reader::kEither, "", "", "", kConfig033},
 };
 
 // Flags of the command line that Ollama v0.33.0-rc2 starts llama-server with (llm/llama_server.go).
@@ -90,7 +93,7 @@ constexpr std::array<std::string_view, 4> kOverridden = {
 
 // The one that was asked, where several run; else the first.
 const ServerProcess* OllamaServer(const DoctorFacts& facts) {
-  if (!facts.servers) return nullptr;
+  if (!facts.servers || Elsewhere(facts)) return nullptr;
   const ServerProcess* first = nullptr;
   for (const ServerProcess& server : *facts.servers) {
     if (server.program != "ollama") continue;
@@ -126,9 +129,12 @@ const KnownVariable* FindVariable(std::string_view name) {
 
 std::optional<bool> IsRead(const KnownVariable& variable, const Fact<Version>& version) {
   if (variable.reader == Reader::kNobody) return false;
-  if (std::string_view(variable.read_until).empty()) return true;
+  if (std::string_view(variable.without).empty()) return true;
   if (!version) return std::nullopt;
-  return *version < *ParseVersion(variable.read_until);
+  if (*version >= *ParseVersion(variable.without)) return false;
+  const auto with = ParseVersion(variable.with);
+  if (with && !(*with < *version)) return true;
+  return std::nullopt;
 }
 
 std::optional<std::string> MeantVariable(std::string_view name) {
@@ -212,6 +218,7 @@ std::string ReachText(const DoctorFacts& facts, const Variable& variable) {
 
 Fact<std::optional<Variable>> ServerSetting(const DoctorFacts& facts, std::string_view name) {
   using Answer = Fact<std::optional<Variable>>;
+  if (const auto why = Elsewhere(facts)) return Answer::Unknown(*why);
   const ServerProcess* server = OllamaServer(facts);
   if (server != nullptr && server->environment) {
     const auto found = server->environment->find(std::string(name));
@@ -223,10 +230,25 @@ Fact<std::optional<Variable>> ServerSetting(const DoctorFacts& facts, std::strin
     variable.where = server->Name();
     return Answer(variable);
   }
-  // The last assignment counts: drop-ins come after their unit.
-  std::optional<Variable> last;
-  for (const Variable& variable : facts.variables)
-    if (variable.name == name && variable.serves_ollama) last = variable;
+  // One that would be started: the first unit's, or else the first compose service's; what two of
+  // them say is never mixed.
+  // Of one that runs and hides its environment, only its own unit says anything.
+  const auto is_started = [&](const Variable& v) {
+    if (server != nullptr && (v.place != Place::kUnit || v.owner != server->unit)) return false;
+    return v.serves_ollama && (v.place == Place::kUnit || v.place == Place::kCompose);
+  };
+  const Variable* owner = nullptr;
+  for (const Variable& variable : facts.variables) {
+    const bool better =
+        owner == nullptr || (owner->place == Place::kCompose && variable.place == Place::kUnit);
+    if (is_started(variable) && better) owner = &variable;
+  }
+  std::optional<Variable> last;  // the last assignment counts: drop-ins come after their unit
+  for (const Variable& variable : facts.variables) {
+    const bool of_owner = owner != nullptr && is_started(variable) &&
+                          variable.place == owner->place && variable.owner == owner->owner;
+    if (of_owner && variable.name == name) last = variable;
+  }
   if (last) return Answer(last);
   if (server != nullptr) return Answer::Unknown(server->environment.why());
   if (!facts.servers) return Answer::Unknown(facts.servers.why());

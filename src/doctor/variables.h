@@ -19,15 +19,17 @@ struct KnownVariable {
   };
   const char* name;
   Reader reader;
-  const char* read_until;  // the first release without it; "": still read
-  const char* instead;     // what does work, for one that isn't read
+  const char* without;  // a release that was seen without it; "": still read
+  const char* with;     // the newest that was seen to read it; "": none was looked at
+  const char* instead;  // what does work, for one that isn't read
   const char* source;
 };
 
 // nullptr for a name that the table doesn't have.
 const KnownVariable* FindVariable(std::string_view name);
 
-// Whether an Ollama of this version reads it; nullopt where that depends on an unknown version.
+// Whether an Ollama of this version reads it; nullopt where that depends on an unknown version, or
+// on one between those that were looked at.
 std::optional<bool> IsRead(const KnownVariable& variable, const Fact<Version>& version);
 
 // A variable that Ollama reads and that this name is nearly: "OLLAMA_FLASH_ATTENTON".

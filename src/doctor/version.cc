@@ -35,6 +35,11 @@ std::optional<Version> ParseVersion(std::string_view text) {
 }
 
 Fact<Version> RunningVersion(const DoctorFacts& facts) {
+  if (const auto why = Elsewhere(facts)) return Fact<Version>::Unknown(*why);
+  return AnsweringVersion(facts);
+}
+
+Fact<Version> AnsweringVersion(const DoctorFacts& facts) {
   if (!facts.ollama) return Fact<Version>::Unknown(facts.ollama.why());
   const auto version = ParseVersion(facts.ollama->version);
   if (version) return *version;

@@ -18,7 +18,10 @@ inline bool operator>=(const Version& a, const Version& b) { return !(a < b); }
 // nullopt for what is none, and for 0.0.0: builds from a checkout or `go install` say that.
 std::optional<Version> ParseVersion(std::string_view text);
 
-// That of the running Ollama, or why it isn't known.
+// That of the Ollama that answers, wherever it runs, or why it isn't known.
+Fact<Version> AnsweringVersion(const DoctorFacts& facts);
+
+// That of the Ollama that runs here, which what stands in this machine's files is for.
 Fact<Version> RunningVersion(const DoctorFacts& facts);
 
 }  // namespace trimma

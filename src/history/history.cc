@@ -106,6 +106,7 @@ Status History::Lock(int how) {
 History::History(History&& other) noexcept
     : path_(std::move(other.path_)),
       patience_ms_(other.patience_ms_),
+      read_only_(other.read_only_),
       lock_(std::exchange(other.lock_, -1)),
       database_(std::move(other.database_)),
       notes_(std::move(other.notes_)) {}
@@ -133,9 +134,22 @@ Result<History> History::Open(const std::string& path, int patience_ms) {
   return history;
 }
 
+Result<History> History::OpenToRead(const std::string& path, int patience_ms) {
+  History history(path, patience_ms);
+  history.read_only_ = true;
+  const std::string lock = path + ".lock";
+  history.lock_ = open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without one, nobody has opened it to write so far.
+  if (history.lock_ < 0 && errno != ENOENT) return ErrnoError("open", lock, errno);
+  if (history.lock_ >= 0) TRY_STATUS(history.Lock(LOCK_SH));
+  TRY_STATUS(history.Connect());
+  return history;
+}
+
 Status History::Connect() {
   database_.reset();
-  TRY(Database database, Database::Open(path_, patience_ms_));
+  TRY(Database database,
+      read_only_ ? Database::OpenToRead(path_, patience_ms_) : Database::Open(path_, patience_ms_));
   database_.emplace(std::move(database));
   return Prepare();
 }
@@ -156,6 +170,8 @@ Status History::Prepare() {
       return Error{Code::kInvalid, path_ + " lacks its table", ""};
     return table;
   }
+  if (read_only_)
+    return Error{Code::kFailure, fmt::format("{} is of another version ({})", path_, before), ""};
   return database_->Transaction([&]() -> Status {
     // Another process may have done it meanwhile.
     TRY(const int64_t version, database_->Number("PRAGMA user_version"));
@@ -207,7 +223,7 @@ Status History::SetAside() {
 template <typename Work>
 auto History::Mended(const Work& work) -> decltype(work()) {
   auto done = work();
-  if (done.ok() || !IsDamage(done.error())) return done;
+  if (done.ok() || read_only_ || !IsDamage(done.error())) return done;
   TRY_STATUS(SetAside());
   TRY_STATUS(Connect());
   return work();
@@ -270,20 +286,23 @@ Result<std::optional<HistoryEntry>> History::Find(int64_t id) {
   });
 }
 
-Result<std::optional<HistoryEntry>> History::Newest(const std::string& command,
-                                                    const std::string& model_path,
-                                                    const std::string& model_quick) {
+Result<std::optional<HistoryEntry>> History::Newest(
+    const std::string& command, const std::string& model_path, const std::string& model_quick,
+    const std::function<bool(const std::string&)>& accept) {
   return Mended([&]() -> Result<std::optional<HistoryEntry>> {
     TRY(Statement statement,
         database_->Prepare(fmt::format(
             "SELECT {}, document FROM runs WHERE command = ?1 AND (model_path = ?2 OR "
-            "model_quick = ?3) AND instr(document, '\"through\":') = 0 ORDER BY id DESC LIMIT 1",
+            "model_quick = ?3) AND instr(document, '\"through\":') = 0 ORDER BY id DESC",
             kColumns)));
-    TRY(const bool row, statement.Bind(1, command).Bind(2, model_path).Bind(3, model_quick).Step());
-    if (!row) return std::optional<HistoryEntry>();
-    HistoryEntry entry = EntryOf(statement);
-    entry.document = statement.Text(11);
-    return std::optional<HistoryEntry>(std::move(entry));
+    statement.Bind(1, command).Bind(2, model_path).Bind(3, model_quick);
+    while (true) {
+      TRY(const bool row, statement.Step());
+      if (!row) return std::optional<HistoryEntry>();
+      HistoryEntry entry = EntryOf(statement);
+      entry.document = statement.Text(11);
+      if (!accept || accept(entry.document)) return std::optional<HistoryEntry>(std::move(entry));
+    }
   });
 }
 

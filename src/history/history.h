@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,9 @@ class History {
   // interrupt.
   static Result<History> Open(const std::string& path = DefaultPath(),
                               int patience_ms = kUsualPatienceMs);
+  // To look only: nothing is made, brought to this version, renamed or mended. kInvalid where it is
+  // damaged, kFailure where another version of trimma wrote it.
+  static Result<History> OpenToRead(const std::string& path, int patience_ms = kUsualPatienceMs);
   History(History&&) noexcept;
   History& operator=(History&&) = delete;
   ~History();
@@ -56,10 +60,11 @@ class History {
   Result<std::vector<HistoryEntry>> List(const HistoryFilter& filter);
   Result<std::optional<HistoryEntry>> Find(int64_t id);
   // The newest of this command by trimma's own engine (a document without "through"), about the
-  // file of this path, or about one with the same quick hash that lay elsewhere.
-  Result<std::optional<HistoryEntry>> Newest(const std::string& command,
-                                             const std::string& model_path,
-                                             const std::string& model_quick);
+  // file of this path, or about one with the same quick hash that lay elsewhere; of those that
+  // `accept` takes, by the document.
+  Result<std::optional<HistoryEntry>> Newest(
+      const std::string& command, const std::string& model_path, const std::string& model_quick,
+      const std::function<bool(const std::string& document)>& accept = {});
   Result<int64_t> Forget(int64_t id);                     // how many rows went: 0 or 1
   Result<int64_t> ForgetBefore(const std::string& time);  // older than this moment
 
@@ -78,6 +83,7 @@ class History {
 
   std::string path_;
   int patience_ms_;
+  bool read_only_ = false;
   int lock_ = -1;  // held shared while the file is open; exclusive to rename it
   std::optional<Database> database_;
   std::vector<std::string> notes_;

@@ -163,6 +163,9 @@ TEST_F(HistoryTest, TheNewestIsFoundByPathOrByHash) {
   EXPECT_EQ((*Opened().Newest("tune", "/a.gguf", "another hash"))->summary, "new");
   EXPECT_EQ((*Opened().Newest("tune", "/moved.gguf", "quick-/a.gguf"))->summary, "new");
   EXPECT_FALSE(Opened().Newest("tune", "/b.gguf", "no hash")->has_value());
+  int seen = 0;
+  const auto second = [&](const std::string&) { return ++seen == 2; };
+  EXPECT_NE((*Opened().Newest("tune", "/a.gguf", "", second))->summary, "new") << "not accepted";
 }
 
 TEST_F(HistoryTest, WhatWasFoundThroughAnotherEngineIsNotTheNewest) {
@@ -200,6 +203,22 @@ TEST_F(HistoryTest, DamageIsSetAsideAndSaid) {
   Append(Entry("tune", "/a.gguf"));
   EXPECT_EQ(List().size(), 1);
   EXPECT_TRUE(Opened().notes().empty());
+}
+
+TEST_F(HistoryTest, WhoOnlyLooksChangesNothing) {
+  EXPECT_FALSE(History::OpenToRead(path_).ok());
+  EXPECT_FALSE(std::filesystem::exists(path_)) << "it isn't made";
+  Append(Entry("tune", "/a.gguf"));
+  {
+    auto sound = History::OpenToRead(path_);
+    ASSERT_TRUE(sound.ok()) << sound.error().what;
+    EXPECT_EQ(sound->List({})->size(), 1);
+  }
+  const std::string text = "this is no database, but long enough to look at";
+  ASSERT_TRUE(WriteFileAtomically(path_, text).ok());
+  EXPECT_EQ(History::OpenToRead(path_).error().code, Code::kInvalid);
+  EXPECT_EQ(*ReadSmallFile(path_), text);
+  EXPECT_TRUE(FilesAside().empty());
 }
 
 TEST_F(HistoryTest, DamageBehindTheHeaderIsFoundWhenItIsMet) {

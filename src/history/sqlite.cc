@@ -93,9 +93,16 @@ Result<Database> Database::Open(const std::string& path, int patience_ms) {
   // drops this process's locks on it.
   const int made = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (made >= 0) close(made);
+  return OpenAs(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, patience_ms);
+}
+
+Result<Database> Database::OpenToRead(const std::string& path, int patience_ms) {
+  return OpenAs(path, SQLITE_OPEN_READONLY, patience_ms);
+}
+
+Result<Database> Database::OpenAs(const std::string& path, int flags, int patience_ms) {
   sqlite3* opened = nullptr;
-  const int rc =
-      sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int rc = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
   Database database(opened);
   if (opened == nullptr) return Error{Code::kInternal, "out of memory", ""};
   if (rc != SQLITE_OK) return ErrorOf(opened, rc);

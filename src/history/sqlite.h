@@ -39,6 +39,8 @@ class Database {
   // Makes the file if it is absent, for its owner alone. Whoever finds it locked by another process
   // waits for `patience_ms`, or until an interrupt.
   static Result<Database> Open(const std::string& path, int patience_ms);
+  // Makes and writes nothing.
+  static Result<Database> OpenToRead(const std::string& path, int patience_ms);
 
   Status Run(const std::string& sql);  // several statements, no values
   Result<Statement> Prepare(const std::string& sql);
@@ -66,6 +68,7 @@ class Database {
     std::chrono::steady_clock::time_point start;
   };
   static int WaitFor(void* patience, int tries);
+  static Result<Database> OpenAs(const std::string& path, int flags, int patience_ms);
 
   explicit Database(sqlite3* database) : database_(database) {}
   std::unique_ptr<Patience> patience_;  // outlives the database, which points to it

@@ -22,7 +22,7 @@ namespace trimma {
 // Under what the samples were taken; the same for all candidates of one run.
 struct SpeedConditions {
   int warm_ups = 0;   // evaluations before the first sample of this candidate
-  int segments = 0;   // stretches between two visits of the anchor,
+  int segments = 0;   // stretches between two visits of the anchor that were judged for drift,
   int discarded = 0;  // of which discarded for drift
   // The candidate had no steady stretch at all: its samples are discarded ones.
   bool unsteady = false;

@@ -34,6 +34,10 @@ Visit AnchorAt(const Visit& before, const Visit& after, double at) {
           Between(before.decode, after.decode, share), at};
 }
 
+bool DriftWatch::Judges() const {
+  return std::max(prefill_.changes.size(), decode_.changes.size()) >= kChangesForScatter;
+}
+
 bool DriftWatch::Drifted(Phase& phase, double before, double after) const {
   const double change = std::abs(std::log(after / before));
   double limit = 2 * felt_;

@@ -35,6 +35,8 @@ Visit AnchorAt(const Visit& before, const Visit& after, double at);
 class DriftWatch {
  public:
   explicit DriftWatch(double felt) : felt_(felt) {}
+  // Whether the next stretch can be judged at all: the first ones only teach the anchor's scatter.
+  bool Judges() const;
   // Whether what lies between these two visits is to be discarded.
   bool Drifted(const Visit& before, const Visit& after);
 

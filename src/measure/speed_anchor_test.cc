@@ -70,7 +70,10 @@ TEST(DriftTest, AChangeThatNobodyFeelsIsNone) {
 TEST(DriftTest, EitherPhaseCounts) {
   DriftWatch watch(0.01);
   const Visit usual = {1.0, 1.0, 0};
-  for (int i = 0; i < 8; ++i) EXPECT_FALSE(watch.Drifted(usual, usual));
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(watch.Judges(), i >= 5) << "of few changes no scatter is known";
+    EXPECT_FALSE(watch.Drifted(usual, usual));
+  }
   EXPECT_TRUE(watch.Drifted(usual, {1.0, 1.5, 0}));
 }
 

@@ -239,8 +239,8 @@ Status SpeedRun::Stretch(const std::vector<size_t>& members, Phases anchor_phase
     }
   }
   TRY(const Visit after, VisitOf(0, anchor_phases));
+  if (watch_.Judges()) ++conditions_.segments;
   const bool drifted = watch_.Drifted(anchor_, after);
-  ++conditions_.segments;
   if (drifted) ++conditions_.discarded;
   if (!drifted && !anchor_is_kept_) candidates_[0].visits.push_back(anchor_);
   if (drifted && !anchor_is_kept_) candidates_[0].discarded.push_back(anchor_);

@@ -216,7 +216,7 @@ TEST_F(SpeedTest, SamplesHaveTheirTimesAndConditions) {
     EXPECT_EQ(speed.sample_seconds.size(), speed.prefill_samples.size());
     EXPECT_TRUE(std::is_sorted(speed.sample_seconds.begin(), speed.sample_seconds.end()));
     EXPECT_GE(speed.conditions.warm_ups, 2);
-    EXPECT_EQ(speed.conditions.segments, 4) << "one a round";
+    EXPECT_EQ(speed.conditions.segments, 0) << "four rounds are too few to judge drift by";
     EXPECT_GT(speed.conditions.seconds, 0);
   }
 }

@@ -24,8 +24,9 @@ size_t WidthOfPlaces(const std::vector<Finding>& findings) {
 std::string FixesText(const FixPlan& fixes) {
   std::string text;
   for (const FileFix& file : fixes.files) {
-    text += fmt::format("changed  {} (the old one is {}.bak)\n", SafeText(file.path, 300),
-                        SafeText(file.path, 300));
+    if (file.backup.empty()) continue;  // it failed before its turn
+    text += fmt::format("changed  {} (the old one is {})\n", SafeText(file.path, 300),
+                        SafeText(file.backup, 310));
     for (const std::string& line : file.lines)
       text += fmt::format("         now a comment, line {}\n", SafeText(line, 200));
   }
@@ -82,9 +83,10 @@ Json ToJson(const DoctorReport& report) {
                    {"notes", report.notes}};
   if (report.fixes) {
     Json changed = Json::array();
-    for (const FileFix& file : report.fixes->files)
-      changed.push_back(
-          {{"target", file.path}, {"lines", file.lines}, {"backup", file.path + ".bak"}});
+    for (const FileFix& file : report.fixes->files) {
+      if (!file.backup.empty())
+        changed.push_back({{"target", file.path}, {"lines", file.lines}, {"backup", file.backup}});
+    }
     document["changes"] = changed;
     document["commands"] = report.fixes->commands;
   }

@@ -69,6 +69,14 @@ void Offer(Best& best, const TuneTrialResult& trial) {
   if (log_gain > best.log_gain) best = {trial.variation.settings, log_gain};
 }
 
+// Whether the winners that touch both phases were tried together in this one.
+bool WasTried(Phases phase, const std::vector<Combination>& combinations,
+              const std::vector<TuneTrialResult>& together) {
+  for (size_t i = 0; i < together.size(); ++i)
+    if (combinations[i].shared && together[i].variation.phases == phase) return true;
+  return false;
+}
+
 RuntimeSettings Join(const RuntimeSettings& prefill, const RuntimeSettings& decode) {
   RuntimeSettings joined = prefill;
   joined.threads = decode.threads;
@@ -163,6 +171,16 @@ RuntimeSettings SharedWinners(const RuntimeSettings& defaults,
   return shared;
 }
 
+bool SameCache(const RuntimeSettings& a, const RuntimeSettings& b) {
+  return a.kv_k == b.kv_k && a.kv_v == b.kv_v;
+}
+
+void LeaveOutCache(const RuntimeSettings& settings, std::vector<TuneTrialResult>& trials) {
+  std::erase_if(trials, [&](const TuneTrialResult& trial) {
+    return trial.variation.knob == Knob::kKv && SameCache(trial.variation.settings, settings);
+  });
+}
+
 std::vector<Combination> Combinations(const RuntimeSettings& defaults,
                                       const std::vector<TuneTrialResult>& alone) {
   std::vector<Combination> combinations;
@@ -248,8 +266,20 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
     const double shared_gain =
         Whole(seconds, shared_prefill.log_gain > -kUnknown ? shared_prefill.log_gain : 0,
               shared_decode.log_gain > -kUnknown ? shared_decode.log_gain : 0);
-    if (shared_gain > plain_gain)
-      finalists.push_back(Join(shared_prefill.settings, shared_decode.settings));
+    RuntimeSettings settings = Join(shared_prefill.settings, shared_decode.settings);
+    double gain = shared_gain;
+    // Where no time was left to try them together in both phases, what won alone has the gain it
+    // had alone, of the whole exchange.
+    Best by_itself = {defaults, 0};
+    for (const TuneTrialResult& trial : alone)
+      if (trial.variation.phases == Phases::kBoth) Offer(by_itself, trial);
+    const bool both_tried = WasTried(Phases::kPrefill, combinations, together) &&
+                            WasTried(Phases::kDecode, combinations, together);
+    if (!both_tried && std::exp(by_itself.log_gain) > gain) {
+      settings = by_itself.settings;
+      gain = std::exp(by_itself.log_gain);
+    }
+    if (gain > plain_gain) finalists.push_back(settings);
   }
   if (!(plain == defaults)) finalists.push_back(plain);
   return finalists;

@@ -43,6 +43,10 @@ std::vector<Combination> Combinations(const RuntimeSettings& defaults,
 RuntimeSettings SharedWinners(const RuntimeSettings& defaults,
                               const std::vector<TuneTrialResult>& alone);
 
+bool SameCache(const RuntimeSettings& a, const RuntimeSettings& b);
+// Without the trials of these settings' KV-cache types.
+void LeaveOutCache(const RuntimeSettings& settings, std::vector<TuneTrialResult>& trials);
+
 // What a phase's time is worth in the whole: seconds of the default by the exchange.
 struct PhaseSeconds {
   double prefill = 0;

@@ -132,6 +132,16 @@ TEST(SharedWinnersTest, AQuantisedCacheNeverMeetsFlashAttentionOff) {
   EXPECT_EQ(SharedWinners({}, {FlashOff(0.9), Ubatch(64, 2)}), RuntimeSettings());
 }
 
+TEST(SharedWinnersTest, ACacheThatLosesTooMuchLeavesTheOthers) {
+  TuneTrialResult milder = Kv(1.1);
+  milder.variation.settings.kv_v = "f16";
+  std::vector<TuneTrialResult> trials = {Kv(1.2), milder};
+  LeaveOutCache(SharedWinners({}, trials), trials);
+  ASSERT_EQ(trials.size(), 1U);
+  EXPECT_EQ(SharedWinners({}, trials).kv_v, "f16");
+  EXPECT_EQ(SharedWinners({}, trials).kv_k, "q8_0");
+}
+
 TEST(FinalistsTest, EachPhaseBringsItsBest) {
   const std::vector<TuneTrialResult> alone = {Ubatch(64, 1.2), Ubatch(128, 1.3), Threads(4, 1.1),
                                               Threads(6, 1.05)};
@@ -140,6 +150,19 @@ TEST(FinalistsTest, EachPhaseBringsItsBest) {
   EXPECT_EQ(finalists[0].ubatch, 128U);
   EXPECT_EQ(finalists[0].threads, 4);
   EXPECT_EQ(finalists[0].threads_batch, 8);
+}
+
+TEST(FinalistsTest, WhatWonAloneIsOfferedWhereNoTimeWasLeftToCombineIt) {
+  const auto finalists = Finalists({}, {FlashOff(1.2)}, {}, {}, {1, 1});
+  ASSERT_EQ(finalists.size(), 1U);
+  EXPECT_EQ(finalists[0].flash_attention, FlashAttention::kOff);
+  // Beside the best of one phase, which promises less of the whole.
+  const auto two = Finalists({}, {FlashOff(1.2), Ubatch(64, 1.1)}, {}, {}, {1, 1});
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_EQ(two[0].flash_attention, FlashAttention::kOff);
+  EXPECT_EQ(two[0].ubatch, 512U) << "together they weren't tried";
+  EXPECT_EQ(two[1].ubatch, 64U);
+  EXPECT_EQ(Finalists({}, {FlashOff(1.02), Ubatch(64, 1.5)}, {}, {}, {1, 1}).size(), 1U);
 }
 
 TEST(FinalistsTest, WithoutWinnersThereAreNone) {

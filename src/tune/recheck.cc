@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/file.h"
+#include "plan/file_hash.h"
 #include "tune/confirm.h"
 #include "tune/stage.h"
 
@@ -15,8 +17,38 @@ namespace {
 constexpr double kShareOfBudget = 0.25;
 constexpr double kMostSeconds = 30;
 
-bool Overlap(const Spread& a, const Spread& b) {
-  return a.n > 0 && b.n > 0 && a.low <= b.high && b.low <= a.high;
+constexpr double kMargin = 0.10;   // rates that differ by less are "as fast as then"
+constexpr int kFewestFigures = 6;  // that bound a median
+constexpr double kBusyShare = 0.25;
+
+// Shown to be the same within the margin, which wide intervals don't show.
+bool AsThen(const Spread& then, const Spread& now) {
+  if (then.n < kFewestFigures || now.n < kFewestFigures || !(then.low > 0)) return false;
+  return now.low / then.high >= 1 - kMargin && now.high / then.low <= 1 + kMargin;
+}
+
+// Whether what the former run judged of KV caches answers today's question.
+bool CacheAnswers(const Json& document, const RuntimeSettings& best, const TuneOptions& options,
+                  FormerChoice& former) {
+  const Json quality = document.value("kv_quality", Json());
+  const bool chosen = !SameCache(best, options.defaults);
+  if (quality.is_null()) return !chosen;
+  const auto judged = QualityFromJson(quality);
+  if (!judged.ok() || !document.contains("max_kld") || !document.contains("kv_text")) return false;
+  // What lost too much then may be allowed now.
+  if (options.max_kv_kld > document.at("max_kld").get<double>()) return false;
+  if (chosen && judged->mean_kld_high > options.max_kv_kld) return false;
+  JudgingText text = JudgingTextFromJson(document.at("kv_text"));
+  if (text.kind != (options.text_file ? "file" : "generated")) return false;
+  if (options.text_file) {
+    const auto file = InputFile::Open(*options.text_file);
+    if (!file.ok()) return false;
+    const auto hash = HashFile(*file);
+    if (!hash.ok() || *hash != text.sha256) return false;
+  }
+  former.kv_quality = *judged;
+  former.kv_text = std::move(text);
+  return true;
 }
 
 std::string Rates(const Spread& then, const Spread& now, const char* phase) {
@@ -27,13 +59,15 @@ void JudgeDefaults(const FormerChoice& former, const TuneOptions& options, Reche
   const Speed& then = former.default_speed;
   const Speed& now = recheck.default_speed;
   const bool prompt_alone = options.purpose == TuneFor::kDocuments;
-  recheck.holds = Overlap(then.prefill_tps, now.prefill_tps) &&
-                  (prompt_alone || Overlap(then.decode_tps, now.decode_tps));
+  recheck.holds = AsThen(then.prefill_tps, now.prefill_tps) &&
+                  (prompt_alone || AsThen(then.decode_tps, now.decode_tps));
   std::string rates = Rates(then.prefill_tps, now.prefill_tps, "prefill");
   if (!prompt_alone) rates += "; " + Rates(then.decode_tps, now.decode_tps, "decode");
   recheck.sentence =
-      fmt::format("the defaults, which were best, run {} ({})",
-                  recheck.holds ? "no differently that could be told" : "at another speed", rates);
+      fmt::format("the defaults, which were best, {} ({})",
+                  recheck.holds ? fmt::format("run as fast as then, within {:.0f} %", 100 * kMargin)
+                                : "aren't shown to run as fast as then",
+                  rates);
 }
 
 void JudgeSettings(const FormerChoice& former, const TuneOptions& options,
@@ -58,17 +92,27 @@ void JudgeSettings(const FormerChoice& former, const TuneOptions& options,
 
 }  // namespace
 
+bool AsksTheSame(const Json& document, const TuneOptions& options) {
+  try {
+    if (document.contains("through") || document.at("asked") != AskedOf(options)) return false;
+    const auto defaults = RuntimeSettingsFromJson(document.at("default").at("settings"));
+    return defaults.ok() && *defaults == options.defaults;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 std::optional<FormerChoice> FormerChoiceFrom(const Json& document, const TuneOptions& options) {
   try {
-    if (document.at("asked") != AskedOf(options)) return std::nullopt;
-    const auto defaults = RuntimeSettingsFromJson(document.at("default").at("settings"));
+    if (!AsksTheSame(document, options)) return std::nullopt;
     const auto best = RuntimeSettingsFromJson(document.at("best").at("settings"));
     auto speed = SpeedFromJson(document.at("default").at("speed"));
-    if (!defaults.ok() || !best.ok() || !speed.ok() || !(*defaults == options.defaults))
-      return std::nullopt;
+    if (!best.ok() || !speed.ok()) return std::nullopt;
     const bool usable = speed->prefill_tps.median > 0 && speed->decode_tps.median > 0;
     if (!usable) return std::nullopt;
-    return FormerChoice{*best, std::move(*speed)};
+    FormerChoice former = {*best, std::move(*speed), std::nullopt, std::nullopt};
+    if (!CacheAnswers(document, *best, options, former)) return std::nullopt;
+    return former;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
@@ -84,6 +128,11 @@ Recheck JudgeAgain(const FormerChoice& former, const TuneOptions& options,
     JudgeSettings(former, options, trials, recheck);
   }
   return recheck;
+}
+
+bool IsDisturbed(const SpeedConditions& conditions) {
+  const bool drifts = conditions.segments > 0 && 2 * conditions.discarded >= conditions.segments;
+  return conditions.unsteady || drifts || conditions.others_share.value_or(0) >= kBusyShare;
 }
 
 Result<Recheck> RecheckChoice(const std::string& model_path, const FormerChoice& former,
@@ -103,6 +152,8 @@ Result<Recheck> RecheckChoice(const std::string& model_path, const FormerChoice&
   speed.rounds = speed.min_rounds = plan.rounds;
   TRY(const auto trials, MeasureSpeed(subjects, speed, progress));
   if (trials[0].error) return *trials[0].error;
+  if (IsDisturbed(trials[0].speed.conditions))
+    return Error{Code::kBusy, "this machine was too busy or unsteady to check a former result", ""};
   Recheck recheck = JudgeAgain(former, options, trials);
   recheck.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return recheck;
@@ -122,6 +173,9 @@ TuneResult StillTrue(const FormerChoice& former, const TuneOptions& options,
   result.verdict = "the former result still holds: " + recheck.sentence;
   result.seconds = recheck.seconds;
   result.recheck = recheck;
+  result.kv_quality = former.kv_quality;
+  result.kv_text = former.kv_text;
+  result.max_kv_kld = options.max_kv_kld;
   return result;
 }
 

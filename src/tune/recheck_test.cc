@@ -122,7 +122,9 @@ TEST(SpeedOfChoiceTest, AFinalistThatFailedProvesNothing) {
   EXPECT_EQ(choice.settings, RuntimeSettings());
 }
 
-FormerChoice Former(const RuntimeSettings& settings) { return {settings, SomeSpeed()}; }
+FormerChoice Former(const RuntimeSettings& settings) {
+  return {settings, SomeSpeed(), std::nullopt, std::nullopt};
+}
 
 TEST(JudgeAgainTest, AChoiceHoldsWhereItIsProvenAgain) {
   const TuneOptions options;
@@ -150,10 +152,66 @@ TEST(JudgeAgainTest, AndNoLongerWhereItIsNot) {
 TEST(JudgeAgainTest, ThatTheDefaultsAreBestHoldsWhileTheyRunAsFastAsThen) {
   FormerChoice former = Former({});
   EXPECT_TRUE(JudgeAgain(former, {}, {Trials(1, 1)[0]}).holds);
+  former.default_speed.decode_tps = {50, 30, 70, 9};
+  EXPECT_FALSE(JudgeAgain(former, {}, {Trials(1, 1)[0]}).holds) << "a wide interval shows nothing";
   former.default_speed.decode_tps = {80, 79, 81, 9};
   const Recheck again = JudgeAgain(former, {}, {Trials(1, 1)[0]});
   EXPECT_FALSE(again.holds);
   EXPECT_NE(again.sentence.find("decode 80.0 tok/s then, 50.0 now"), std::string::npos);
+}
+
+TEST(JudgeAgainTest, WhatADisturbedMachineSaysIsNoAnswer) {
+  SpeedConditions conditions;
+  conditions.segments = 10;
+  conditions.discarded = 4;
+  conditions.others_share = 0.2;
+  EXPECT_FALSE(IsDisturbed(conditions));
+  conditions.discarded = 5;
+  EXPECT_TRUE(IsDisturbed(conditions));
+  conditions.discarded = 0;
+  conditions.others_share = 0.25;
+  EXPECT_TRUE(IsDisturbed(conditions));
+  conditions.others_share = std::nullopt;
+  conditions.unsteady = true;
+  EXPECT_TRUE(IsDisturbed(conditions));
+}
+
+TEST(FormerChoiceTest, AQuantisedCacheIsHeldToWhatIsAllowedNowAndToItsText) {
+  TuneOptions options;
+  TuneResult result;
+  result.asked = AskedOf(options);
+  result.default_speed = SomeSpeed();
+  result.best_settings.kv_k = "q8_0";
+  result.kv_quality = Quality();
+  result.kv_quality->mean_kld_high = 0.004;
+  result.kv_text = JudgingText();
+  result.kv_text->kind = "generated";
+  result.max_kv_kld = options.max_kv_kld;
+  const Json document = ToJson(result);
+  const auto former = FormerChoiceFrom(document, options);
+  ASSERT_TRUE(former.has_value());
+  EXPECT_DOUBLE_EQ(StillTrue(*former, options, {}).kv_quality->mean_kld_high, 0.004);
+  options.max_kv_kld = 0.005;
+  EXPECT_TRUE(FormerChoiceFrom(document, options).has_value());
+  options.max_kv_kld = 0.003;
+  EXPECT_FALSE(FormerChoiceFrom(document, options).has_value()) << "it loses more";
+  options.max_kv_kld = 0.1;
+  EXPECT_FALSE(FormerChoiceFrom(document, options).has_value()) << "a faster one may be allowed";
+  options.max_kv_kld = 0.01;
+  options.text_file = "another.txt";
+  EXPECT_FALSE(FormerChoiceFrom(document, options).has_value());
+  Json unjudged = document;
+  unjudged["kv_quality"] = nullptr;
+  EXPECT_FALSE(FormerChoiceFrom(unjudged, {}).has_value());
+}
+
+TEST(KvJudgingTest, IsAtTheDepthThatTheAnswerHas) {
+  TuneOptions options;
+  options.depth = 3000;
+  options.prompt_tokens = 500;
+  EXPECT_EQ(KvJudging(options, 60).chunk - *KvJudging(options, 60).last - 1, 3500);
+  options.trained_context = 2048;
+  EXPECT_EQ(KvJudging(options, 60).chunk, 2048);
 }
 
 TEST(FormerChoiceTest, OnlyTheSameQuestionIsCheckedAgain) {
@@ -171,6 +229,9 @@ TEST(FormerChoiceTest, OnlyTheSameQuestionIsCheckedAgain) {
   options = {};
   options.defaults.ubatch = 128;
   EXPECT_FALSE(FormerChoiceFrom(document, options).has_value()) << "other defaults";
+  Json served = document;
+  served["through"] = "ollama";
+  EXPECT_FALSE(AsksTheSame(served, {})) << "another program's figures";
   Json old = document;
   old.erase("asked");
   EXPECT_FALSE(FormerChoiceFrom(old, {}).has_value());

@@ -10,6 +10,7 @@ namespace trimma {
 namespace {
 
 constexpr int kMaxRounds = 400;
+constexpr int kJudgedTokens = 128;  // at the end of each chunk
 
 }  // namespace
 
@@ -56,6 +57,24 @@ std::string ExchangeText(const TuneOptions& options) {
       options.users > 1 ? fmt::format("{} users, each with ", options.users) : "";
   return fmt::format("{}a prompt of {} and an answer of {} tokens", users, options.prompt_tokens,
                      options.answer_tokens);
+}
+
+int JudgingDepth(const TuneOptions& options) {
+  const int depth = options.depth + options.prompt_tokens;
+  const auto longest = static_cast<int>(options.trained_context);
+  // One more: the last token is only predicted.
+  return longest == 0 ? depth : std::clamp(depth, 1, std::max(1, longest - kJudgedTokens - 1));
+}
+
+QualityOptions KvJudging(const TuneOptions& options, double seconds_left) {
+  QualityOptions quality;
+  quality.text_file = options.text_file;
+  quality.chunks = 8;
+  quality.last = kJudgedTokens;
+  quality.chunk = JudgingDepth(options) + kJudgedTokens + 1;
+  quality.budget_seconds = std::max(10.0, seconds_left / 2);
+  quality.generate_seconds = std::clamp(seconds_left / 8, 2.0, 20.0);
+  return quality;
 }
 
 Json AskedOf(const TuneOptions& options) {

@@ -18,6 +18,11 @@ RuntimeSettings WithPromptThreads(const TuneOptions& options, RuntimeSettings se
 // "a prompt of 512 and an answer of 128 tokens".
 std::string ExchangeText(const TuneOptions& options);
 
+// How a quantised KV cache is judged: where the answer begins, at the depth that the prompt
+// reaches.
+int JudgingDepth(const TuneOptions& options);
+QualityOptions KvJudging(const TuneOptions& options, double seconds_left);
+
 // What was asked, so that a later run knows whether its question is the same.
 Json AskedOf(const TuneOptions& options);
 

@@ -30,7 +30,8 @@ const double kNothingTold = std::log(1.5);
 // A quarter of the processors busy with something else.
 constexpr double kBusyShare = 0.25;
 constexpr double kNoticedShare = 0.05;
-constexpr double kAlmostAll = 0.9;  // of the time: nothing was excluded
+constexpr double kLeastJudging = 10;  // seconds
+constexpr double kAlmostAll = 0.9;    // of the time: nothing was excluded
 
 class Tuning {
  public:
@@ -56,7 +57,7 @@ class Tuning {
   Result<std::vector<TuneTrialResult>> TryTogether(std::vector<Combination>& combinations,
                                                    double alone_budget);
   Result<bool> KvIsGoodEnough(const RuntimeSettings& settings);
-  void DropKv(std::vector<TuneTrialResult>& trials) const;
+  Status JudgeKv(std::vector<TuneTrialResult>& alone);
   Result<Choice> Confirm(const std::vector<RuntimeSettings>& finalists);
   Status SayBusy(const Hidden& may_hide) const;
   void Conclude(const Choice& decision, const Hidden& may_hide);
@@ -207,24 +208,48 @@ Result<std::vector<TuneTrialResult>> Tuning::TryTogether(std::vector<Combination
 
 // A quantised KV cache that looks faster stays only if it changes the answers little enough.
 Result<bool> Tuning::KvIsGoodEnough(const RuntimeSettings& settings) {
-  QualityOptions quality;
-  quality.text_file = options_.text_file;
-  quality.chunks = 8;
-  quality.chunk = JudgingChunk(options_.trained_context);
-  quality.budget_seconds = std::max(10.0, Left() / 2);
-  quality.generate_seconds = std::clamp(Left() / 8, 2.0, 20.0);
   if (progress_) progress_("judging the KV cache", 0);
   RuntimeSettings judged = options_.defaults;
   judged.kv_k = settings.kv_k;
   judged.kv_v = settings.kv_v;
-  TRY(const auto measured, MeasureQuality({path_, options_.defaults}, {{path_, judged}}, quality));
-  result_.kv_quality = measured[0];
-  return measured[0].mean_kld_high <= options_.max_kv_kld;
+  TRY(Judgement measured,
+      JudgeQuality({path_, options_.defaults}, {{path_, judged}}, KvJudging(options_, Left())));
+  result_.kv_quality = measured.qualities.at(0);
+  result_.kv_text = measured.text;
+  return result_.kv_quality->mean_kld_high <= options_.max_kv_kld;
 }
 
-// The trials stay in the result; they only win no more.
-void Tuning::DropKv(std::vector<TuneTrialResult>& trials) const {
-  std::erase_if(trials, [](const TuneTrialResult& t) { return t.variation.knob == Knob::kKv; });
+// One pair of types after the other, the fastest first, until one is good enough. The trials stay
+// in the result; those that lose too much only win no more.
+Status Tuning::JudgeKv(std::vector<TuneTrialResult>& alone) {
+  while (true) {
+    const RuntimeSettings shared = SharedWinners(options_.defaults, alone);
+    if (SameCache(shared, options_.defaults)) return {};
+    const std::string what =
+        fmt::format("KV cache {}/{} beyond the first step", shared.kv_k, shared.kv_v);
+    if (result_.kv_quality && Left() < kLeastJudging) {
+      result_.not_tried.push_back({what, "no time was left to judge what it loses"});
+      LeaveOutCache(shared, alone);
+      continue;
+    }
+    const auto good = KvIsGoodEnough(shared);
+    if (!good.ok()) {
+      if (good.error().code == Code::kInterrupted || good.error().code == Code::kTerminated)
+        return good.error();
+      result_.notes.push_back(
+          "a quantised KV cache is left out, since what it loses could not be judged: " +
+          good.error().what);
+      std::erase_if(alone, [](const auto& t) { return t.variation.knob == Knob::kKv; });
+      return {};
+    }
+    if (*good) return {};
+    result_.not_tried.push_back(
+        {what, fmt::format("it loses a mean KL divergence of {:.3g} (95 %: up to {:.3g}) at a "
+                           "depth of {} tokens, and {:g} is allowed",
+                           result_.kv_quality->mean_kld, result_.kv_quality->mean_kld_high,
+                           JudgingDepth(options_), options_.max_kv_kld)});
+    LeaveOutCache(shared, alone);
+  }
 }
 
 Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
@@ -294,6 +319,7 @@ void Tuning::Conclude(const Choice& decision, const Hidden& may_hide) {
 
 Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   result_.asked = AskedOf(options_);
+  result_.max_kv_kld = options_.max_kv_kld;
   result_.default_settings = options_.defaults;
   if (journal_.IsResumed())
     result_.notes.emplace_back("steps that an interrupted run had finished were not repeated");
@@ -314,20 +340,7 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
     TRY(alone, Race("alone", "trying settings", space.variations, alone_budget - Elapsed()));
   }
   result_.trials = alone;
-  RuntimeSettings shared = SharedWinners(options_.defaults, alone);
-  if (shared.kv_k != options_.defaults.kv_k || shared.kv_v != options_.defaults.kv_v) {
-    const auto good = KvIsGoodEnough(shared);
-    if (!good.ok() &&
-        (good.error().code == Code::kInterrupted || good.error().code == Code::kTerminated))
-      return good.error();
-    if (!good.ok()) {
-      result_.notes.push_back(
-          "a quantised KV cache is left out, since what it loses could not be "
-          "judged: " +
-          good.error().what);
-    }
-    if (!good.ok() || !*good) DropKv(alone);
-  }
+  TRY_STATUS(JudgeKv(alone));
   std::vector<Combination> combinations = Combinations(options_.defaults, alone);
   TRY(const auto together, TryTogether(combinations, alone_budget));
   result_.trials.insert(result_.trials.end(), together.begin(), together.end());

@@ -69,9 +69,12 @@ struct TuneResult {
   std::string verdict;  // one sentence
   std::vector<TuneTrialResult> trials;
   std::vector<NotTried> not_tried;
-  std::vector<std::string> notes;     // what the reader should know of this run, one sentence each
-  std::optional<Quality> kv_quality;  // measured where a quantised KV cache looked faster
-  std::optional<Recheck> recheck;     // where a former result was out of date
+  std::vector<std::string> notes;  // what the reader should know of this run, one sentence each
+  // Measured where a quantised KV cache looked faster: of the last pair of types that was judged,
+  std::optional<Quality> kv_quality;
+  std::optional<JudgingText> kv_text;  // on this text,
+  double max_kv_kld = 0;               // and how much was allowed
+  std::optional<Recheck> recheck;      // where a former result was out of date
   double seconds = 0;
 };
 

@@ -83,6 +83,8 @@ Json ToJson(const TuneResult& result) {
       {"decode_gain_ci95", Interval(result.decode_gain)},
       {"verdict", result.verdict},
       {"kv_quality", result.kv_quality ? ToJson(*result.kv_quality) : Json()},
+      {"kv_text", result.kv_text ? ToJson(*result.kv_text) : Json()},
+      {"max_kld", result.max_kv_kld},
       {"recheck", result.recheck ? RecheckJson(*result.recheck) : Json()},
       {"trials", trials},
       {"not_tried", not_tried},
