@@ -67,7 +67,7 @@ class Freshness {
 
 Json ItemJson(const HistoryEntry& entry, const Staleness& staleness) {
   Json stale = Json::array();
-  for (const Change& change : staleness.changes)
+  for (const ProvenanceChange& change : staleness.changes)
     stale.push_back({{"what", change.what}, {"sentence", change.sentence}});
   Json item = ToJson(entry.provenance);
   item["id"] = entry.id;
@@ -126,7 +126,7 @@ Status List(History& history, const Options& options, const Shared& shared) {
     const Staleness staleness = freshness.Of(entry);
     document["items"].push_back(ItemJson(entry, staleness));
     std::string changed;
-    for (const Change& change : staleness.changes)
+    for (const ProvenanceChange& change : staleness.changes)
       changed += (changed.empty() ? "" : ", ") + change.what;
     std::string when = entry.time.substr(0, 16);
     if (when.size() == 16) when[10] = ' ';

@@ -118,7 +118,7 @@ bool ChangesCache(const RuntimeSettings& a, const RuntimeSettings& b) {
 
 bool HasChanged(const Staleness& staleness, const char* what) {
   return std::any_of(staleness.changes.begin(), staleness.changes.end(),
-                     [&](const Change& change) { return change.what == what; });
+                     [&](const ProvenanceChange& change) { return change.what == what; });
 }
 
 // Whether an earlier result that rests on something that changed still holds. nullopt: it can't be
@@ -139,7 +139,7 @@ std::optional<std::pair<FormerChoice, Recheck>> CheckEarlier(const EarlierRun& e
   progress.Done();
   if (!recheck.ok()) return std::nullopt;
   recheck->former_time = earlier.entry.time;
-  for (const Change& change : earlier.staleness.changes)
+  for (const ProvenanceChange& change : earlier.staleness.changes)
     recheck->changes.push_back(change.sentence);
   return std::pair(std::move(*former), std::move(*recheck));
 }

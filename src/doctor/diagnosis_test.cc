@@ -15,7 +15,7 @@ TEST(DiagnosisTest, WithoutOllamaNothingOfItIsAccusedOrUnknown) {
   DoctorFacts facts = SoundFacts();
   facts.ollama = Fact<OllamaFacts>::Unknown("no Ollama answers at 127.0.0.1:11434");
   facts.servers = std::vector<ServerProcess>{};
-  facts.models = std::vector<ModelFacts>{};
+  facts.models = std::vector<DoctorModel>{};
   const Diagnosis diagnosis = Diagnose(facts);
   for (const Finding& f : diagnosis.findings) ADD_FAILURE() << f.id << ": " << f.what;
   for (const Unknown& u : diagnosis.unknown) ADD_FAILURE() << u.id << ": " << u.why;

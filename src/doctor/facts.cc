@@ -23,7 +23,7 @@ bool HasOllama(const DoctorFacts& facts) {
   const bool runs = facts.ollama || !facts.servers || !facts.servers->empty();
   const auto serves = [](const Variable& v) { return v.serves_ollama; };
   const bool set_up = std::any_of(facts.variables.begin(), facts.variables.end(), serves);
-  const auto stored = [](const ModelFacts& m) { return m.in_ollama; };
+  const auto stored = [](const DoctorModel& m) { return m.in_ollama; };
   return runs || set_up ||
          (facts.models && std::any_of(facts.models->begin(), facts.models->end(), stored));
 }

@@ -88,7 +88,7 @@ struct OllamaFacts {
   Fact<std::vector<LoadedModel>> loaded;
 };
 
-struct ModelFacts {
+struct DoctorModel {
   std::string name;  // "ollama:gemma3:4b"
   std::string path;  // "" where only the API knows it
   bool in_ollama = false;
@@ -157,7 +157,7 @@ struct DoctorFacts {
   Fact<OllamaFacts> ollama;
   Fact<std::vector<Listener>> listeners;  // to more than this machine, on a server's port
   std::vector<PublishedPort> published;
-  Fact<std::vector<ModelFacts>> models;
+  Fact<std::vector<DoctorModel>> models;
   std::vector<std::string> model_notes;  // what could not be read of them
   Machine machine;
   Fact<std::vector<Gpu>> gpus;         // as the engine sees them, with their memory

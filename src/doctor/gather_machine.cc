@@ -80,7 +80,7 @@ std::vector<DiskFacts> Disks(const Surroundings& around, const DoctorFacts& fact
     disk.free_bytes = static_cast<uint64_t>(st.f_bavail) * st.f_frsize;
     disk.total_bytes = static_cast<uint64_t>(st.f_blocks) * st.f_frsize;
     if (facts.models) {
-      for (const ModelFacts& model : *facts.models)
+      for (const DoctorModel& model : *facts.models)
         if (model.path.starts_with(root + "/"))
           disk.largest_model_bytes = std::max(disk.largest_model_bytes, model.file_bytes);
     }

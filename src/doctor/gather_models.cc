@@ -73,8 +73,8 @@ std::string DigestOf(const std::string& path) {
   return is_digest ? name : "";
 }
 
-ModelFacts FromHeader(const LocalModel& local, const GgufFile& file) {
-  ModelFacts model;
+DoctorModel FromHeader(const LocalModel& local, const GgufFile& file) {
+  DoctorModel model;
   model.name = local.name;
   model.path = local.path;
   model.in_ollama = local.source == ModelSource::kOllama;
@@ -97,25 +97,25 @@ ModelFacts FromHeader(const LocalModel& local, const GgufFile& file) {
 }
 
 // A hash of samples, where two files of one size might be the same.
-void HashTwins(std::vector<ModelFacts>& models) {
-  std::map<uint64_t, std::vector<ModelFacts*>> by_size;
-  for (ModelFacts& model : models)
+void HashTwins(std::vector<DoctorModel>& models) {
+  std::map<uint64_t, std::vector<DoctorModel*>> by_size;
+  for (DoctorModel& model : models)
     if (!model.path.empty()) by_size[model.file_bytes].push_back(&model);
   for (const auto& [bytes, twins] : by_size) {
-    const bool apart = std::any_of(twins.begin(), twins.end(), [&](const ModelFacts* m) {
+    const bool apart = std::any_of(twins.begin(), twins.end(), [&](const DoctorModel* m) {
       return m->inode != twins.front()->inode || m->device != twins.front()->device;
     });
     if (!apart) continue;
-    for (ModelFacts* twin : twins)
+    for (DoctorModel* twin : twins)
       if (const auto hash = QuickHash({twin->path}); hash.ok()) twin->quick_hash = *hash;
   }
 }
 
 // What the API says of a model whose file can't be read: the service's store, mostly.
-std::optional<ModelFacts> FromApi(const Surroundings& around, const std::string& name) {
+std::optional<DoctorModel> FromApi(const Surroundings& around, const std::string& name) {
   const auto show = AskModel(*around.ollama, name, around.timeout_s);
   if (!show.ok()) return std::nullopt;
-  ModelFacts model;
+  DoctorModel model;
   model.name = "ollama:" + SafeText(name, 200);
   model.in_ollama = true;
   const Json parameters = show->value("parameters", Json(""));
@@ -135,7 +135,7 @@ std::optional<ModelFacts> FromApi(const Surroundings& around, const std::string&
   return model;
 }
 
-void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<ModelFacts>& models) {
+void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<DoctorModel>& models) {
   if (!facts.ollama || !around.ollama) return;
   const auto names = AskNames(*around.ollama, around.timeout_s);
   if (!names.ok()) {
@@ -143,7 +143,7 @@ void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<Mode
     return;
   }
   std::set<std::string> known;
-  for (const ModelFacts& model : models) known.insert(ToLower(model.name));
+  for (const DoctorModel& model : models) known.insert(ToLower(model.name));
   size_t asked = 0;
   for (const std::string& name : *names) {
     if (known.contains(ToLower("ollama:" + name))) continue;
@@ -200,8 +200,8 @@ void GatherModels(const Surroundings& around, DoctorFacts& facts) {
   else
     list = ListModels(around.models);
   facts.model_notes = list.notes;
-  std::vector<ModelFacts> models;
-  std::map<std::string, ModelFacts> read;  // several names may have one file
+  std::vector<DoctorModel> models;
+  std::map<std::string, DoctorModel> read;  // several names may have one file
   for (const LocalModel& local : list.items) {
     auto found = read.find(local.path);
     if (found == read.end()) {
@@ -212,7 +212,7 @@ void GatherModels(const Surroundings& around, DoctorFacts& facts) {
       }
       found = read.emplace(local.path, FromHeader(local, *file)).first;
     }
-    ModelFacts model = found->second;
+    DoctorModel model = found->second;
     model.name = local.name;
     model.in_ollama = local.source == ModelSource::kOllama;
     model.has_projector = !local.projector_path.empty();

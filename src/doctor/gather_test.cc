@@ -30,9 +30,9 @@ std::string SmallModel(const std::string& name) {
       .bytes();
 }
 
-class GatherTest : public testing::Test {
+class DoctorGatherTest : public testing::Test {
  protected:
-  GatherTest() {
+  DoctorGatherTest() {
     around_.root = tree_ / "root";
     around_.home = tree_ / "root/home/u";
     around_.working_directory = tree_ / "root/work";
@@ -70,7 +70,7 @@ class GatherTest : public testing::Test {
 
 using std::string_literals::operator""s;
 
-TEST_F(GatherTest, FindsVariablesWhereverTheyStand) {
+TEST_F(DoctorGatherTest, FindsVariablesWhereverTheyStand) {
   around_.environment = {{"OLLAMA_NUM_GPU", "1", 0, "", false, "", 0},
                          {"PATH", "/bin", 0, "", false, "", 0}};
   tree_.Write(
@@ -108,7 +108,7 @@ TEST_F(GatherTest, FindsVariablesWhereverTheyStand) {
   EXPECT_EQ(facts.unread, std::vector<std::string>{});
 }
 
-TEST_F(GatherTest, ADropInForgetsWhatCameBefore) {
+TEST_F(DoctorGatherTest, ADropInForgetsWhatCameBefore) {
   tree_.Write({{"root/usr/lib/systemd/system/ollama.service",
                 "[Service]\nExecStart=ollama serve\nEnvironment=OLLAMA_DEBUG=1\n"},
                {"root/etc/systemd/system/ollama.service.d/b.conf",
@@ -117,7 +117,7 @@ TEST_F(GatherTest, ADropInForgetsWhatCameBefore) {
             "/etc/systemd/system/ollama.service.d/b.conf:3 OLLAMA_DEBUG=2 ollama\n");
 }
 
-TEST_F(GatherTest, WhatCanNotBeReadIsUnknownAndSaid) {
+TEST_F(DoctorGatherTest, WhatCanNotBeReadIsUnknownAndSaid) {
   fs::create_directories(tree_ / "root/home/u/.bashrc");  // not a file
   const DoctorFacts facts = GatherFacts(around_);
   ASSERT_EQ(facts.unread.size(), 1U);
@@ -128,7 +128,7 @@ TEST_F(GatherTest, WhatCanNotBeReadIsUnknownAndSaid) {
   }));
 }
 
-TEST_F(GatherTest, SeesARunningServerAndWhoMayReachIt) {
+TEST_F(DoctorGatherTest, SeesARunningServerAndWhoMayReachIt) {
   WriteProcess(812, "/usr/local/bin/ollama\0serve\0"s,
                "PATH=/bin\0OLLAMA_HOST=0.0.0.0:9999\0OLLAMA_KV_CACHE_TYPE=q8_0\0"s);
   WriteProcess(900, "/usr/bin/other\0serve\0"s, "OLLAMA_NUM_GPU=1\0"s);
@@ -153,7 +153,7 @@ TEST_F(GatherTest, SeesARunningServerAndWhoMayReachIt) {
   EXPECT_EQ(facts.listeners->front().port, 9999);
 }
 
-TEST_F(GatherTest, AServerThatHidesItsPortIsUnknownNotClosed) {
+TEST_F(DoctorGatherTest, AServerThatHidesItsPortIsUnknownNotClosed) {
   WriteProcess(812, "ollama\0serve\0"s, "");
   fs::remove(tree_ / "root/proc/812/environ");
   EXPECT_FALSE(GatherFacts(around_).listeners);
@@ -168,7 +168,7 @@ TEST_F(GatherTest, AServerThatHidesItsPortIsUnknownNotClosed) {
   EXPECT_TRUE(GatherFacts(around_).listeners->empty());
 }
 
-TEST_F(GatherTest, ReadsModelsWithTheirParametersFromTheStore) {
+TEST_F(DoctorGatherTest, ReadsModelsWithTheirParametersFromTheStore) {
   const std::string digest(64, 'a');
   tree_.Write("ollama/blobs/sha256-" + digest, SmallModel("one"));
   tree_.Write("ollama/blobs/sha256-" + std::string(64, 'b'), R"({"num_gpu":1,"stop":["x"]})");
@@ -178,7 +178,7 @@ TEST_F(GatherTest, ReadsModelsWithTheirParametersFromTheStore) {
   const DoctorFacts facts = GatherFacts(around_);
   ASSERT_TRUE(facts.models);
   ASSERT_EQ(facts.models->size(), 2U);
-  const ModelFacts& stored = facts.models->at(1);
+  const DoctorModel& stored = facts.models->at(1);
   EXPECT_EQ(stored.name, "ollama:m:latest");
   EXPECT_EQ(stored.layers, 12U);
   EXPECT_EQ(stored.trained_context, 8192U);
@@ -197,7 +197,7 @@ TEST_F(GatherTest, ReadsModelsWithTheirParametersFromTheStore) {
   EXPECT_EQ(duplicates(), 0);
 }
 
-TEST_F(GatherTest, ASoundMachineHasNoFinding) {
+TEST_F(DoctorGatherTest, ASoundMachineHasNoFinding) {
   tree_.Write({{"root/home/u/.bashrc", "# nothing\nexport PATH\n"},
                {"root/home/u/.profile", ". ~/.bashrc\n"},
                {"root/etc/environment", "PATH=/bin\n"}});
@@ -206,7 +206,7 @@ TEST_F(GatherTest, ASoundMachineHasNoFinding) {
   for (const Unknown& u : diagnosis.unknown) ADD_FAILURE() << u.id << ": " << u.why;
 }
 
-TEST_F(GatherTest, SeesPowerCardsAndDriver) {
+TEST_F(DoctorGatherTest, SeesPowerCardsAndDriver) {
   const std::string cpu = "root/sys/devices/system/cpu/cpu0/cpufreq/";
   tree_.Write({{cpu + "scaling_max_freq", "1000000\n"},
                {cpu + "cpuinfo_max_freq", "4000000\n"},
@@ -230,7 +230,7 @@ TEST_F(GatherTest, SeesPowerCardsAndDriver) {
 }
 
 // A server on a free port that Surroundings points to.
-class AskTest : public GatherTest {
+class AskTest : public DoctorGatherTest {
  protected:
   void Answer(const std::string& path, const std::string& text) {
     const auto handler = [text](const httplib::Request&, httplib::Response& response) {
@@ -290,7 +290,7 @@ TEST_F(AskTest, WhatIsNoOllamaIsNoneAndSaysSo) {
   EXPECT_NE(facts.ollama.why().find("is no Ollama"), std::string::npos);
 }
 
-TEST_F(GatherTest, NobodyAnswers) {
+TEST_F(DoctorGatherTest, NobodyAnswers) {
   around_.ollama = OllamaAddress{"127.0.0.1", 1};
   const DoctorFacts facts = GatherFacts(around_);
   EXPECT_FALSE(facts.ollama);

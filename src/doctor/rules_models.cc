@@ -27,7 +27,7 @@ template <typename Each>
 std::string WithParameter(const DoctorFacts& facts, const char* name, const Each& each) {
   if (!facts.models) return facts.models.why();
   std::string unknown;
-  for (const ModelFacts& model : *facts.models) {
+  for (const DoctorModel& model : *facts.models) {
     if (!model.in_ollama) continue;
     if (!model.parameters) {
       unknown = fmt::format("{}: {}", model.name, model.parameters.why());
@@ -46,7 +46,7 @@ Verdict NumGpuCards(const DoctorFacts& facts) {
   constexpr int64_t kMostCards = 4;
   constexpr uint64_t kFewLayers = 8;
   Verdict verdict;
-  verdict.unknown = WithParameter(facts, "num_gpu", [&](const ModelFacts& model, int64_t value) {
+  verdict.unknown = WithParameter(facts, "num_gpu", [&](const DoctorModel& model, int64_t value) {
     if (value < 1 || value > kMostCards || model.layers < kFewLayers) return;
     verdict.findings.push_back(
         {"",
@@ -64,7 +64,7 @@ Verdict NumGpuCards(const DoctorFacts& facts) {
 
 Verdict BeyondTraining(const DoctorFacts& facts) {
   Verdict verdict;
-  verdict.unknown = WithParameter(facts, "num_ctx", [&](const ModelFacts& model, int64_t value) {
+  verdict.unknown = WithParameter(facts, "num_ctx", [&](const DoctorModel& model, int64_t value) {
     const uint64_t trained = model.trained_context;
     if (trained == 0 || value <= 0 || static_cast<uint64_t>(value) <= trained) return;
     verdict.findings.push_back(
@@ -99,14 +99,15 @@ Verdict ThreadsAboveCores(const DoctorFacts& facts) {
          {}});
   };
   std::string elsewhere;
-  verdict.unknown = WithParameter(facts, "num_thread", [&](const ModelFacts& model, int64_t value) {
-    // One that only the API knows is where its server is.
-    if (const auto why = model.path.empty() ? Elsewhere(facts) : std::nullopt) {
-      elsewhere = *why;
-      return;
-    }
-    judge(model.name, value, fmt::format("PARAMETER num_thread {}", value));
-  });
+  verdict.unknown =
+      WithParameter(facts, "num_thread", [&](const DoctorModel& model, int64_t value) {
+        // One that only the API knows is where its server is.
+        if (const auto why = model.path.empty() ? Elsewhere(facts) : std::nullopt) {
+          elsewhere = *why;
+          return;
+        }
+        judge(model.name, value, fmt::format("PARAMETER num_thread {}", value));
+      });
   if (verdict.unknown.empty()) verdict.unknown = elsewhere;
   if (facts.servers) {
     for (const ServerProcess& server : *facts.servers) {
@@ -130,11 +131,11 @@ Verdict ThreadsAboveCores(const DoctorFacts& facts) {
 Verdict Requantised(const DoctorFacts& facts) {
   if (!facts.models) return {{}, facts.models.why()};
   Verdict verdict;
-  std::map<std::string, const ModelFacts*> by_hash;
-  for (const ModelFacts& model : *facts.models)
+  std::map<std::string, const DoctorModel*> by_hash;
+  for (const DoctorModel& model : *facts.models)
     if (!model.sha256.empty()) by_hash.emplace(model.sha256, &model);
   int silent = 0;
-  for (const ModelFacts& model : *facts.models) {
+  for (const DoctorModel& model : *facts.models) {
     if (!model.quantised) continue;
     const auto source = by_hash.find(model.source_sha256);
     if (model.source_sha256.empty() || source == by_hash.end()) {
@@ -163,7 +164,7 @@ Verdict Requantised(const DoctorFacts& facts) {
   return verdict;
 }
 
-bool SameBytes(const ModelFacts& a, const ModelFacts& b) {
+bool SameBytes(const DoctorModel& a, const DoctorModel& b) {
   if (!a.sha256.empty() && !b.sha256.empty()) return a.sha256 == b.sha256;
   return !a.quick_hash.empty() && a.quick_hash == b.quick_hash;
 }
@@ -171,11 +172,11 @@ bool SameBytes(const ModelFacts& a, const ModelFacts& b) {
 Verdict DuplicateModels(const DoctorFacts& facts) {
   if (!facts.models) return {{}, facts.models.why()};
   Verdict verdict;
-  const std::vector<ModelFacts>& models = *facts.models;
+  const std::vector<DoctorModel>& models = *facts.models;
   for (size_t i = 0; i < models.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      const ModelFacts& a = models[j];
-      const ModelFacts& b = models[i];
+      const DoctorModel& a = models[j];
+      const DoctorModel& b = models[i];
       if (a.path.empty() || b.path.empty() || a.file_bytes != b.file_bytes) continue;
       // Two names of one file (tags of Ollama's, hard links, links) take no space twice.
       const bool one_file = a.path == b.path || (a.inode == b.inode && a.device == b.device);

@@ -68,7 +68,7 @@ Verdict KvWithoutFlash(const DoctorFacts& facts) {
   if (*version >= kLlamaServer) return {};  // on wherever the card can
   if (!facts.models) return {{}, facts.models.why()};
   std::string without;
-  for (const ModelFacts& model : *facts.models) {
+  for (const DoctorModel& model : *facts.models) {
     const bool by_itself = std::find(kFlashByItself.begin(), kFlashByItself.end(),
                                      model.architecture) != kFlashByItself.end();
     if (!model.in_ollama || model.architecture.empty() || by_itself) continue;
@@ -111,7 +111,7 @@ Verdict Truncation(const DoctorFacts& facts) {
   std::string unknown;
   const bool set = setting && *setting && !Unquoted((*setting)->value).empty() &&
                    Unquoted((*setting)->value) != "0";
-  for (const ModelFacts& model : *facts.models) {
+  for (const DoctorModel& model : *facts.models) {
     if (!model.in_ollama || model.trained_context <= 4096) continue;
     if (!model.parameters) {
       unknown = fmt::format("{}: {}", model.name, model.parameters.why());
@@ -162,7 +162,7 @@ Verdict Truncation(const DoctorFacts& facts) {
 Verdict ProjectorReserve(const DoctorFacts& facts) {
   if (!facts.models || !facts.gpus)
     return {{}, facts.models ? facts.gpus.why() : facts.models.why()};
-  const auto has_projector = [](const ModelFacts& m) { return m.in_ollama && m.has_projector; };
+  const auto has_projector = [](const DoctorModel& m) { return m.in_ollama && m.has_projector; };
   const auto model = std::find_if(facts.models->begin(), facts.models->end(), has_projector);
   if (model == facts.models->end()) return {};
   if (facts.gpus->empty())

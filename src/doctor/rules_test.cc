@@ -245,8 +245,8 @@ std::vector<Case> ServerCases() {
 std::vector<Case> ModelCases() {
   const auto twin = [](uint64_t inode, const char* sha) {
     return With([=](DoctorFacts& f) {
-      std::vector<ModelFacts> models = *f.models;
-      ModelFacts copy = models[0];
+      std::vector<DoctorModel> models = *f.models;
+      DoctorModel copy = models[0];
       copy.name = "lmstudio:x";
       copy.path = "/other/x.gguf";
       copy.inode = inode;

@@ -21,8 +21,8 @@ inline Variable VariableAt(Place place, const std::string& name, const std::stri
   return variable;
 }
 
-inline ModelFacts SoundModel() {
-  ModelFacts model;
+inline DoctorModel SoundModel() {
+  DoctorModel model;
   model.name = "ollama:gemma3:4b";
   model.path = "/models/blobs/sha256-aa";
   model.in_ollama = true;
@@ -41,8 +41,8 @@ inline ModelFacts SoundModel() {
 }
 
 // The unquantised file that SoundModel() was made from.
-inline ModelFacts SoundSource() {
-  ModelFacts model = SoundModel();
+inline DoctorModel SoundSource() {
+  DoctorModel model = SoundModel();
   model.name = "hf:me/gemma3:F16";
   model.path = "/hub/blobs/ff";
   model.in_ollama = false;
@@ -77,7 +77,7 @@ inline DoctorFacts SoundFacts() {
   ollama.loaded = std::vector<LoadedModel>{{"gemma3:4b", 4ULL << 30, 4ULL << 30, 8192}};
   facts.ollama = ollama;
   facts.listeners = std::vector<Listener>{};
-  facts.models = std::vector<ModelFacts>{SoundModel(), SoundSource()};
+  facts.models = std::vector<DoctorModel>{SoundModel(), SoundSource()};
   facts.machine.cpu.cores = 4;
   facts.machine.cpu.threads = 8;
   facts.machine.cpu.isa = {"avx", "avx2", "fma"};

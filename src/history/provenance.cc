@@ -26,7 +26,8 @@ Json ToJson(const Provenance& p) {
 
 std::string Staleness::Text() const {
   std::string text;
-  for (const Change& change : changes) text += (text.empty() ? "" : "; ") + change.sentence;
+  for (const ProvenanceChange& change : changes)
+    text += (text.empty() ? "" : "; ") + change.sentence;
   return text;
 }
 

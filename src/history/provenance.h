@@ -18,13 +18,13 @@ struct Provenance {
 };
 Json ToJson(const Provenance& provenance);
 
-struct Change {
+struct ProvenanceChange {
   std::string what;      // "engine", "driver", "machine", "model"
   std::string sentence;  // "the engine was ..., and is ... now"
 };
 
 struct Staleness {
-  std::vector<Change> changes;
+  std::vector<ProvenanceChange> changes;
   bool stale() const { return !changes.empty(); }
   std::string Text() const;  // the sentences, joined; "" where nothing changed
 };

@@ -9,7 +9,7 @@ const Provenance kThen = {"de3ff815ea7d559e", "580.1", "a processor, 8 threads",
 
 std::vector<std::string> Changed(const Provenance& now) {
   std::vector<std::string> names;
-  for (const Change& change : Compare(kThen, now).changes) names.push_back(change.what);
+  for (const ProvenanceChange& change : Compare(kThen, now).changes) names.push_back(change.what);
   return names;
 }
 

@@ -64,7 +64,7 @@ class Watch {
 
 // Where an answer goes: to `on_line` if it is one that was asked for, else into a body.
 struct Sink {
-  const HttpLimits& limits;
+  const SessionLimits& limits;
   const std::function<Status(std::string_view)>& on_line;
   bool heed = true;  // interrupts
   int status = 0;
@@ -119,12 +119,12 @@ struct HttpSession::Connection {
     client.set_follow_location(false);
   }
 
-  void Limit(const HttpLimits& limits) {
+  void Limit(const SessionLimits& limits) {
     client.set_connection_timeout(Micros(limits.connect_s));
     client.set_read_timeout(Micros(limits.silence_s));
     client.set_write_timeout(Micros(limits.silence_s));
   }
-  Error Failed(httplib::Error error, bool timed_out, const HttpLimits& limits) const {
+  Error Failed(httplib::Error error, bool timed_out, const SessionLimits& limits) const {
     const std::string where = address.Text();
     if (error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout) {
       return {Code::kNetwork, fmt::format("no Ollama answers at {}", where),
@@ -141,7 +141,7 @@ struct HttpSession::Connection {
         fmt::format("the Ollama at {} can't be talked to: {}", where, httplib::to_string(error)),
         ""};
   }
-  Result<HttpReply> Send(httplib::Request& request, const HttpLimits& limits, Sink& sink) {
+  Result<HttpReply> Send(httplib::Request& request, const SessionLimits& limits, Sink& sink) {
     if (heed) TRY_STATUS(CheckInterrupted());
     Limit(limits);
     request.response_handler = [&](const httplib::Response& response) {

@@ -14,7 +14,7 @@
 
 namespace trimma {
 
-struct HttpLimits {
+struct SessionLimits {
   double connect_s = 2;
   double silence_s = 30;                   // between two bytes
   std::optional<double> total_s;           // of the whole call
@@ -26,7 +26,7 @@ struct HttpCall {
   const char* method = "GET";
   std::string path;
   std::string body;  // JSON
-  HttpLimits limits;
+  SessionLimits limits;
 };
 
 struct HttpReply {

@@ -242,7 +242,7 @@ std::string InsertKey(const TomlDocument& document, const Way& way, const Key& k
   std::string indent;
   size_t after = document.Offset(begin);
   if (last != nullptr) {
-    const ByteRange range = document.Range(*last);
+    const TextSpan range = document.Range(*last);
     const std::string_view line = document.Line(range.begin);
     indent = line.substr(0, std::min(line.find_first_not_of(" \t"), line.size()));
     after = range.end;
@@ -279,7 +279,7 @@ Status SetKey(const TomlDocument& document, const Key& key, ConfigEdit& edit) {
   if (node == nullptr) {
     edit.text = InsertKey(document, way, key, literal);
   } else {
-    const ByteRange range = document.Range(*node);
+    const TextSpan range = document.Range(*node);
     change.before = edit.text.substr(range.begin, range.end - range.begin);
     edit.text.replace(range.begin, range.end - range.begin, literal);
   }

@@ -91,7 +91,7 @@ size_t TomlDocument::Offset(const toml::source_position& position) const {
   return offset;
 }
 
-ByteRange TomlDocument::Range(const toml::node& value) const {
+TextSpan TomlDocument::Range(const toml::node& value) const {
   return {Offset(value.source().begin), Offset(value.source().end)};
 }
 

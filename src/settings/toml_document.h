@@ -11,7 +11,7 @@
 
 namespace trimma {
 
-struct ByteRange {
+struct TextSpan {
   size_t begin = 0;
   size_t end = 0;
 };
@@ -25,7 +25,7 @@ class TomlDocument {
   const toml::table& root() const { return root_; }
 
   size_t Offset(const toml::source_position& position) const;  // in text(), byte order mark counted
-  ByteRange Range(const toml::node& value) const;              // of a value as written
+  TextSpan Range(const toml::node& value) const;               // of a value as written
   std::string_view Line(size_t offset) const;  // the whole line that holds `offset`, break excluded
 
  private:

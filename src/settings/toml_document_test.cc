@@ -9,7 +9,7 @@ std::string Written(const std::string& value) {
   const std::string text = "\xEF\xBB\xBF# \u6F22\n'\u00E5 k' = " + value + "# c\nz = 1";
   const Result<TomlDocument> document = TomlDocument::Parse(text);
   if (!document) return document.error().what;
-  const ByteRange range = document->Range(*document->root().get("\u00E5 k"));
+  const TextSpan range = document->Range(*document->root().get("\u00E5 k"));
   return text.substr(range.begin, range.end - range.begin);
 }
 
