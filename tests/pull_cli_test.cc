@@ -60,16 +60,21 @@ class PullCliTest : public testing::Test {
 
 TEST_F(PullCliTest, WhatWasPulledIsThereForEveryCommand) {
   const Json pulled = ExpectDocument(box_, {"pull", Name("1b")}, options_);
+  EXPECT_EQ(pulled["schema"], "trimma.pull/1");
   EXPECT_EQ(pulled["source"], "ollama");
   EXPECT_EQ(pulled["by"], "trimma");
   EXPECT_EQ(pulled["fetched_bytes"], model_.size() + 2);
   const Json hub = ExpectDocument(box_, {"pull", "hf:u/tiny"}, options_);
   EXPECT_EQ(hub["name"], "hf:u/tiny:F16");
   const Json models = ExpectDocument(box_, {"models"}, options_);
+  EXPECT_EQ(models["schema"], "trimma.models/1");
   EXPECT_EQ(models["items"].size(), 2U);
   const Json inspected = ExpectDocument(box_, {"inspect", "hf:u/tiny"}, options_);
   EXPECT_TRUE(inspected["header_from"].is_null());
   EXPECT_EQ(inspected["file_bytes"], model_.size());
+  for (const char* name : {"hf:u/tiny:f16", "u/tiny:F16", "tiny:f16", "hf:u/tiny:tiny-f16.gguf"})
+    ExpectDocument(box_, {"models", name}, options_);
+  ExpectRefused(box_, {"models", "hf:u/tiny:Q2_K"}, Code::kNotFound, "does not exist", options_);
   const Json online = ExpectDocument(box_, {"models", Name("1b"), "--online"}, options_);
   ASSERT_EQ(online["online"].size(), 1U);
   EXPECT_EQ(online["online"][0]["projector"], "none");
@@ -82,8 +87,35 @@ TEST_F(PullCliTest, WhatIsNotHereIsPlannedFromItsHeader) {
     const Json inspected = ExpectDocument(box_, {"inspect", name}, options_);
     EXPECT_EQ(inspected["header_from"], server_.host());
     EXPECT_EQ(inspected["file_bytes"], model_.size());
+    const Json plan = ExpectDocument(box_, {"plan", name, "--gpu", "none"}, options_);
+    EXPECT_EQ(plan["header_from"], server_.host());
   }
   EXPECT_EQ(box_.Snapshot(), before);
+}
+
+TEST_F(PullCliTest, AStoreThatIsDamagedIsNotPassedOver) {
+  const Json pulled = ExpectDocument(box_, {"pull", Name("1b")}, options_);
+  ASSERT_EQ(std::remove(pulled["path"].get<std::string>().c_str()), 0);
+  const size_t asked = server_.requests().size();
+  ExpectRefused(box_, {"inspect", Name("1b")}, Code::kInvalid, "is not in", options_);
+  EXPECT_EQ(server_.requests().size(), asked);
+}
+
+TEST_F(PullCliTest, APullNeedsAHome) {
+  RunOptions homeless = options_;
+  for (const char* name : {"HOME", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "OLLAMA_MODELS"})
+    homeless.environment[name] = "";
+  ExpectRefused(box_, {"pull", "hf:u/tiny"}, Code::kUsage, "no home", homeless);
+  ExpectRefused(box_, {"pull", Name("1b")}, Code::kUsage, "no home", homeless);
+  ExpectRefused(box_, {"pull", Name("1b"), "--no-projector"}, Code::kUsage, "--no-projector",
+                options_);
+}
+
+TEST_F(PullCliTest, AProxyIsNotAskedForThisMachine) {
+  for (const char* name : {"http_proxy", "all_proxy"})
+    options_.environment[name] = "http://127.0.0.1:1";
+  EXPECT_EQ(ExpectDocument(box_, {"inspect", "hf:u/tiny"}, options_)["header_from"],
+            server_.host());
 }
 
 TEST_F(PullCliTest, WhatDoesNotExistIsSaidInOneSentence) {

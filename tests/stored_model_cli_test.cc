@@ -100,6 +100,10 @@ TEST_F(StoredModelCli, ItIsMeasuredByACopyThatIsMadeOnce) {
 }
 
 TEST_F(StoredModelCli, QuantisingKeepsTheEncoderByteForByte) {
+  const Json early =
+      Document({"quantize", "ollama:seeing", "-o", "x.gguf", "--type", "Q8_0", "--dry-run"});
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(CachedView(), "") << "a dry run writes nothing";
   const Json made = Document({"quantize", "ollama:seeing", "-o", "q8.gguf", "--type", "Q8_0"});
   ASSERT_FALSE(HasFailure());
   const auto before = ReadGguf(blob_);
@@ -127,6 +131,8 @@ TEST_F(StoredModelCli, QuantisingKeepsTheEncoderByteForByte) {
   const Json dry =
       Document({"quantize", "ollama:seeing", "-o", "x.gguf", "--type", "Q8_0", "--dry-run"});
   EXPECT_EQ(dry["file_bytes"], made["file_bytes"]);
+  EXPECT_EQ(early["file_bytes"], made["file_bytes"]);
+  EXPECT_EQ(early["tensors"], dry["tensors"]);
   EXPECT_EQ(dry["tensors"].size(), made["tensors"].size());
   // A size is of the whole file.
   const auto room = after->file_bytes;

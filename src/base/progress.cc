@@ -22,7 +22,8 @@ double Seconds(std::chrono::steady_clock::time_point since) {
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
 Progress::~Progress() { Done(); }
 
-void Progress::Update(const std::string& stage, double share, const std::string& detail) {
+void Progress::Update(const std::string& stage, double share, const std::string& detail,
+                      TimeLeft time_left) {
   if (quiet_) return;
   const bool is_new = stage != stage_;
   if (is_new) {
@@ -34,10 +35,10 @@ void Progress::Update(const std::string& stage, double share, const std::string&
   share = std::clamp(share, 0.0, 1.0);
   const double spent = Seconds(stage_start_);
   const std::string more = detail.empty() ? "" : ", " + detail;
+  const bool estimated = time_left == TimeLeft::kEstimated && share > 0.02 && spent > 1;
   const std::string left =
-      more + (share > 0.02 && spent > 1
-                  ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share)))
-                  : "");
+      more +
+      (estimated ? fmt::format(", {} left", FormatSeconds(spent / share * (1 - share))) : "");
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}: {:3.0f} %{}", stage, share * 100, left);
     std::fflush(stderr);

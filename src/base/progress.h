@@ -15,8 +15,11 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // share in [0, 1]; `detail` (a rate) may change from call to call within a stage.
-  void Update(const std::string& stage, double share, const std::string& detail = "");
+  // share in [0, 1]; `detail` (a rate) may change from call to call within a stage. The time left
+  // is estimated from the time spent, unless the caller knows better and has it in `detail`.
+  enum class TimeLeft { kEstimated, kInDetail };
+  void Update(const std::string& stage, double share, const std::string& detail = "",
+              TimeLeft time_left = TimeLeft::kEstimated);
   void Done();  // ends the line of the current stage
 
  private:

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "gguf/file_type.h"
 #include "models/engine_view.h"
+#include "models/huggingface_cache.h"
 #include "models/models.h"
 #include "models/online_name.h"
 #include "models/variants.h"
@@ -24,12 +25,19 @@ struct Listing {
   Json items = Json::array();
   Json online;  // null where nobody asked
   std::vector<std::string> names;
+  std::vector<HuggingFaceFile> hub;  // of Hugging Face, here and online
   std::vector<std::string> notes;
   std::string text;
 };
 
 void ListLocal(const std::string& wanted, Listing& listing) {
-  const ModelList list = ListModels(DefaultModelRoots());
+  const ModelRoots roots = DefaultModelRoots();
+  const ModelList list = ListModels(roots);
+  Walk walk;
+  for (const std::string& root : roots.huggingface) {
+    for (HuggingFaceFile& file : ListHuggingFace(root, walk))
+      listing.hub.push_back(std::move(file));
+  }
   TextTable table{{"name", "type", "bits/weight", "size", "projector"}, {}};
   listing.notes = list.notes;
   for (const LocalModel& model : list.items) {
@@ -97,6 +105,7 @@ Status ListOnline(const Options& options, Listing& listing) {
     table.rows.push_back({SafeText(variant.name, 60), SafeText(variant.type, 20),
                           FormatBytes(variant.file_bytes), projector, here ? "yes" : ""});
   }
+  for (HuggingFaceFile& file : variants.hub) listing.hub.push_back(std::move(file));
   for (std::string& note : variants.notes) listing.notes.push_back(std::move(note));
   if (!table.rows.empty()) listing.text += "\n" + RenderTable(table);
   return {};
@@ -119,6 +128,8 @@ Status CheckExists(const Options& options, const Listing& listing) {
     if (known == wanted || known.ends_with(":" + wanted) || known.ends_with("/" + wanted))
       return {};
   }
+  const std::string in_hub = options.name.substr(options.name.starts_with("hf:") ? 3 : 0);
+  if (!MatchHuggingFace(in_hub, listing.hub).empty()) return {};
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return Error{
@@ -154,7 +165,8 @@ Action DefineModels(CLI::App& app, const Shared& shared) {
   app.add_option("NAME", options->name, "Only the variants of this model");
   app.add_flag("--online", options->online,
                "Ask the registry, or Hugging Face, for NAME's variants too");
-  app.add_flag("--insecure", options->insecure, "Allow plain http to another machine");
+  app.add_flag("--insecure", options->insecure,
+               "Allow plain http to another machine, where it speaks no TLS");
   return [options, &shared] { return Models(*options, shared); };
 }
 

@@ -10,6 +10,7 @@
 #include "models/pull.h"
 #include "models/registry.h"
 #include "models/variants.h"
+#include "net/url.h"
 #include "ollama/client.h"
 #include "ollama/pull.h"
 
@@ -30,38 +31,40 @@ struct Pulled {
   double seconds = 0;
 };
 
-// Rate over what this run fetched; time left is the progress line's own.
-class Rate {
+// Shows what is there, with a rate and the time left by what this run fetched alone.
+class Meter {
  public:
-  std::string Text(uint64_t bytes, uint64_t of) {
-    if (!first_) first_ = bytes;
+  explicit Meter(Progress& progress) : progress_(progress) {}
+
+  void Show(const std::string& stage, const PullProgress& now) {
+    const uint64_t bytes = now.there + now.fetched;
+    std::string text = fmt::format("{} of {}", FormatBytes(bytes), FormatBytes(now.of));
+    if (!now.file.empty()) text = fmt::format("{}, {}", SafeText(now.file, 80), text);
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    const uint64_t fetched = bytes - std::min(bytes, *first_);
-    std::string text = fmt::format("{} of {}", FormatBytes(bytes), FormatBytes(of));
-    if (seconds > 0.5)
-      text += fmt::format(
-          ", {}/s", FormatBytes(static_cast<uint64_t>(static_cast<double>(fetched) / seconds)));
-    return text;
+    if (seconds > 0.5 && now.fetched > 0) {
+      const double rate = static_cast<double>(now.fetched) / seconds;
+      const double left = static_cast<double>(now.of - std::min(now.of, bytes)) / rate;
+      text += fmt::format(", {}/s, {} left", FormatBytes(static_cast<uint64_t>(rate)),
+                          FormatSeconds(left));
+    }
+    const double share = now.of == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(now.of);
+    progress_.Update(stage, share, text, Progress::TimeLeft::kInDetail);
   }
 
  private:
+  Progress& progress_;
   Clock::time_point start_ = Clock::now();
-  std::optional<uint64_t> first_;
 };
-
-double Share(uint64_t bytes, uint64_t of) {
-  return of == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(of);
-}
 
 // A running server fetches into its own store, wherever that is.
 Result<Pulled> ThroughOllama(const OllamaAddress& address, const OllamaName& name, bool insecure,
                              Progress& progress) {
-  Rate rate;
+  Meter meter(progress);
   Pulled pulled;
   pulled.by = "ollama";
   const std::string stage = fmt::format("Ollama at {} pulls {}", address.Text(), name.Short());
-  const auto on_step = [&](const OllamaPullStep&, uint64_t bytes, uint64_t of) {
-    progress.Update(stage, Share(bytes, of), rate.Text(bytes, of));
+  const auto on_step = [&](const OllamaPullStep&, const OllamaPullBytes& bytes) {
+    meter.Show(stage, {"", bytes.there, bytes.fetched, bytes.of});
   };
   Result<OllamaPullResult> result = PullThroughOllama(address, name.Short(), insecure, on_step);
   if (!result.ok() && result.error().code == Code::kNotFound) {
@@ -72,9 +75,12 @@ Result<Pulled> ThroughOllama(const OllamaAddress& address, const OllamaName& nam
   pulled.result.bytes = result->bytes;
   pulled.result.model.name = "ollama:" + name.Short();
   pulled.result.model.source = ModelSource::kOllama;
-  const Result<LocalModel> local = ResolveModel(pulled.result.model.name, DefaultModelRoots());
+  // A store of this machine may hold a model of that name which is another one.
+  const bool is_here = IsLoopback(address.host);
+  Result<LocalModel> local = is_here ? ResolveModel(pulled.result.model.name, DefaultModelRoots())
+                                     : Error{Code::kNotFound, "", ""};
   if (local.ok()) {
-    pulled.result.model = *local;
+    pulled.result.model = *std::move(local);
   } else {
     pulled.result.notes.push_back(
         "the server's store can't be read from here; ask the server for the model by its name");
@@ -84,18 +90,23 @@ Result<Pulled> ThroughOllama(const OllamaAddress& address, const OllamaName& nam
   return pulled;
 }
 
+Error NoHome(const char* variable) {
+  return {Code::kUsage, "there is no home directory to put the model into",
+          fmt::format("set HOME or {}", variable)};
+}
+
 Result<Pulled> PullByOurselves(const OnlineName& name, const Options& options, Progress& progress) {
   const ModelRoots roots = DefaultModelRoots();
   PullOptions pull;
   pull.download.insecure = options.insecure;
   pull.projector = !options.no_projector;
-  Rate rate;
-  pull.on_progress = [&](const std::string& what, uint64_t bytes, uint64_t of) {
-    progress.Update("fetching " + SafeText(what, 80), Share(bytes, of), rate.Text(bytes, of));
-  };
+  Meter meter(progress);
+  const std::string stage = "fetching " + SafeText(options.name, 80);
+  pull.on_progress = [&](const PullProgress& now) { meter.Show(stage, now); };
   Pulled pulled;
   if (name.source == ModelSource::kOllama) {
-    pull.root = roots.ollama.front();
+    pull.root = roots.ollama_pull;
+    if (pull.root.empty()) return NoHome("OLLAMA_MODELS");
     TRY(pulled.result, PullFromRegistry(name.ollama, pull));
     pulled.result.notes.push_back(
         fmt::format("no Ollama server answers, so it was put into {}, where a server of this user "
@@ -103,8 +114,8 @@ Result<Pulled> PullByOurselves(const OnlineName& name, const Options& options, P
                     pull.root));
     return pulled;
   }
-  // The last: Hugging Face's own; the one before is llama.cpp's alone.
-  pull.root = roots.huggingface.back();
+  pull.root = roots.huggingface_pull;
+  if (pull.root.empty()) return NoHome("HF_HOME");
   TRY(HubOptions hub, HubFromEnvironment());
   hub.insecure = options.insecure;
   TRY(pulled.result, PullFromHub(name.hub, hub, pull));
@@ -149,7 +160,10 @@ std::string Describe(const Pulled& pulled) {
                         FormatSeconds(pulled.seconds));
     if (result.kept_bytes > 0)
       text += fmt::format(", {} kept of an interrupted pull", FormatBytes(result.kept_bytes));
-    text += "; SHA-256 verified";
+    uint64_t there = 0;
+    for (const PulledFile& file : result.files) there += file.was_there ? file.bytes : 0;
+    if (result.fetched_bytes + result.kept_bytes > 0) text += "; SHA-256 verified";
+    if (there > 0) text += fmt::format("; {} already here, not read again", FormatBytes(there));
   } else {
     text += fmt::format(" in {}", FormatSeconds(pulled.seconds));
   }
@@ -161,6 +175,10 @@ std::string Describe(const Pulled& pulled) {
 
 Status Pull(const Options& options, const Shared& shared) {
   TRY(const OnlineName name, ParseOnlineName(options.name));
+  if (options.no_projector && name.source == ModelSource::kOllama) {
+    return Error{Code::kUsage, "--no-projector is for models of Hugging Face",
+                 "an Ollama model is pulled as its manifest lists it; leave the option out"};
+  }
   Progress progress(shared.quiet);
   const Clock::time_point start = Clock::now();
   std::optional<OllamaAddress> server;
@@ -180,7 +198,8 @@ Status Pull(const Options& options, const Shared& shared) {
 Action DefinePull(CLI::App& app, const Shared& shared) {
   const auto options = std::make_shared<Options>();
   app.add_option("NAME", options->name, "ollama:NAME or hf:USER/REPO[:QUANT]")->required();
-  app.add_flag("--insecure", options->insecure, "Allow plain http to another machine");
+  app.add_flag("--insecure", options->insecure,
+               "Allow plain http to another machine, where it speaks no TLS");
   app.add_flag("--no-projector", options->no_projector,
                "Hugging Face: leave the model's vision or audio projector there");
   return [options, &shared] { return Pull(*options, shared); };

@@ -175,11 +175,16 @@ Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::opt
 }
 
 Status RunQuantize(const Options& options, const Shared& shared) {
-  TRY(const OpenedModel model, OpenModel(options.model));
+  // What a recipe makes is known from the header; other plans look at the weights.
+  const bool header_suffices =
+      options.dry_run && !options.type.empty() && options.mode != "full" && !options.fit;
+  TRY(const OpenedModel model,
+      OpenModel(options.model, header_suffices ? OpenFor::kHeader : OpenFor::kLoading));
   const StoredModel* stored = model.stored ? &*model.stored : nullptr;
   const bool as_stored = stored != nullptr && !options.text_only;
   QuantizeOptions quantize;
   quantize.source = model.local.path;
+  if (header_suffices) quantize.source_header = std::make_shared<const GgufFile>(model.file);
   quantize.output = options.output;
   uint64_t around = 0;
   if (as_stored) {

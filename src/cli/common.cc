@@ -41,16 +41,21 @@ Status ReadByView(OpenedModel& model, EngineView view, OpenFor purpose) {
   return {};
 }
 
-}  // namespace
-
-Result<OpenedModel> OpenModel(const std::string& name, OpenFor purpose) {
+Result<OpenedModel> OpenLocal(LocalModel local, OpenFor purpose) {
   OpenedModel model;
-  TRY(model.local, ResolveModel(name, DefaultModelRoots()));
+  model.local = std::move(local);
   TRY(model.file, ReadGguf(model.local.path));
   TRY_STATUS(CheckModel(model.file));
   TRY(auto view, EngineViewOf(model.file));
   if (view) TRY_STATUS(ReadByView(model, *std::move(view), purpose));
   return model;
+}
+
+}  // namespace
+
+Result<OpenedModel> OpenModel(const std::string& name, OpenFor purpose) {
+  TRY(LocalModel local, ResolveModel(name, DefaultModelRoots()));
+  return OpenLocal(std::move(local), purpose);
 }
 
 const std::string& StoredPath(const OpenedModel& model) {
@@ -83,8 +88,10 @@ std::string StemOf(const OpenedModel& model) {
 }
 
 Result<OpenedModel> OpenModelOrHeader(const std::string& name) {
-  Result<OpenedModel> local = OpenModel(name, OpenFor::kHeader);
-  if (local.ok() || local.error().code != Code::kNotFound || !MayAskNetwork(name)) return local;
+  // A model that is here, however damaged, is the one that was meant.
+  Result<LocalModel> local = ResolveModel(name, DefaultModelRoots());
+  if (local.ok()) return OpenLocal(*std::move(local), OpenFor::kHeader);
+  if (local.error().code != Code::kNotFound || !MayAskNetwork(name)) return local.error();
   TRY(const OnlineName online, ParseOnlineName(name));
   Result<RemoteModel> remote = Error{Code::kInternal, "", ""};
   if (online.source == ModelSource::kOllama) {
@@ -95,6 +102,9 @@ Result<OpenedModel> OpenModelOrHeader(const std::string& name) {
   }
   if (!remote.ok()) {
     Error error = remote.error();
+    // An option of pull alone.
+    if (error.hint.find("--insecure") != std::string::npos)
+      error.hint = fmt::format("use https, or fetch it: trimma pull --insecure {}", SafeText(name));
     if (error.code == Code::kNetwork) error.what = local.error().what + "; " + error.what;
     return error;
   }
@@ -106,10 +116,16 @@ Result<OpenedModel> OpenModelOrHeader(const std::string& name) {
   model.remote_projector = std::move(remote->projector);
   TRY_STATUS(CheckModel(model.file));
   TRY(auto view, EngineViewOf(model.file));
-  if (!view) return model;
+  // Its paths are names elsewhere: here another file may have them, with losses of its own.
+  if (!view) {
+    model.file.paths.clear();
+    return model;
+  }
   StoredModel stored{"", std::move(model.file), *std::move(view)};
   TRY(model.file, HeaderOf(stored.view.text));
   TRY_STATUS(CheckModel(model.file));
+  model.file.paths.clear();
+  stored.file.paths.clear();
   model.stored = std::move(stored);
   return model;
 }

@@ -8,8 +8,8 @@
 namespace trimma {
 
 // Absolute; a symbolic link is followed, so that the link stays and its target changes. kPermission
-// for a file that is read-only, or that a link leads to though another user than the link's and
-// ours owns it.
+// for a file that is read-only, or that a link leads to though another user than the link's owns
+// it; a user's own file is taken, the superuser's is not.
 Result<std::string> SettingsTarget(const std::string& path);
 
 }  // namespace trimma

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/units.h"
 #include "gguf/view_file.h"
 #include "quantize/as_stored.h"
@@ -15,8 +18,17 @@ namespace {
 // A second name of a file in the cache, which may be cleared at any time; a copy where the folder
 // is on another disk.
 Status KeepTextView(const StoredModel& stored, const std::string& cached, const std::string& path) {
-  unlink(path.c_str());
-  if (link(cached.c_str(), path.c_str()) == 0) return {};
+  // Made beside it and renamed: what was there stays until the new one is.
+  const std::string fresh = fmt::format("{}.trimma-link-{}", path, getpid());
+  unlink(fresh.c_str());
+  if (link(cached.c_str(), fresh.c_str()) == 0) {
+    // Of two names of one file, rename leaves both.
+    const bool renamed = rename(fresh.c_str(), path.c_str()) == 0;
+    const int err = errno;
+    unlink(fresh.c_str());
+    if (renamed) return {};
+    return ErrnoError("write", path, err);
+  }
   return WriteView(stored.view.text, path);
 }
 

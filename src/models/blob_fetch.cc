@@ -10,8 +10,6 @@
 namespace trimma {
 namespace {
 
-bool MayPass(int status) { return status == 408 || status == 429 || status >= 500; }
-
 // Tries in a row that bring nothing, with a longer wait before each.
 class Tries {
  public:
@@ -42,12 +40,45 @@ class Tries {
   double wait_ = 0;
 };
 
+// The source's token, and once another one where the server says that it is none (401): they last
+// for minutes, a pull for hours.
+class Token {
+ public:
+  explicit Token(const BlobSource& source) : source_(source), text_(source.token) {}
+  const std::string& text() const { return text_; }
+  bool Renewed(int status) {
+    if (status != 401 || renewed_ || !source_.renew_token) return false;
+    renewed_ = true;
+    Result<std::string> fresh = source_.renew_token(text_);
+    if (fresh.ok()) text_ = *std::move(fresh);
+    return fresh.ok();
+  }
+
+ private:
+  const BlobSource& source_;
+  std::string text_;
+  bool renewed_ = false;
+};
+
 std::string Named(const BlobSource& source) { return "sha256:" + source.sha256.substr(0, 12); }
 
 }  // namespace
 
+bool MayPass(int status) { return status == 408 || status == 429 || status >= 500; }
+
 Error StatusError(const HttpAnswer& answer, const std::string& what) {
   const std::string host = SafeText(answer.url.host, 100);
+  // Hugging Face lists such a repository's files to anybody, and gives this for each of them.
+  const bool refused = answer.status == 401 || answer.status == 403;
+  if (refused && answer.Header("x-error-code") == "GatedRepo") {
+    const std::string& path = answer.url.path;
+    const size_t end = path.find("/resolve/");
+    const std::string page = end == std::string::npos ? "/" : SafeText(path.substr(0, end), 300);
+    return {Code::kPermission,
+            fmt::format("{} is given only to those who accepted its terms",
+                        end == std::string::npos ? what : page.substr(1)),
+            fmt::format("accept them at {}{}, then set HF_TOKEN", answer.url.Origin(), page)};
+  }
   switch (answer.status) {
     case 401:
     case 403:
@@ -66,10 +97,11 @@ Result<BlobLocation> Locate(const BlobSource& source, const DownloadOptions& opt
                             const std::atomic<bool>* stop) {
   HttpClient client({options.insecure});
   Tries tries(options, stop);
+  Token token(source);
   while (true) {
     HttpRequest request;
     request.url = source.url;
-    request.token = source.token;
+    request.token = token.text();
     request.range = ByteRange{0, 1, source.bytes};
     request.limits = options.limits;
     request.stop = stop;
@@ -80,9 +112,10 @@ Result<BlobLocation> Locate(const BlobSource& source, const DownloadOptions& opt
       // Over another origin the token was dropped; an address on the same one needs it still.
       TRY(const Url asked, ParseUrl(source.url));
       const bool same_origin = asked.Origin() == answer->url.Origin();
-      return BlobLocation{moved ? url : source.url, same_origin ? source.token : "",
+      return BlobLocation{moved ? url : source.url, same_origin ? token.text() : "",
                           answer->Header("etag"), !answer->whole_instead};
     }
+    if (answer.ok() && token.Renewed(answer->status)) continue;
     const bool may_pass = answer.ok() ? MayPass(answer->status) : client.may_pass();
     if (!may_pass || !tries.WaitForNext()) {
       TRY_STATUS(CheckInterrupted());
@@ -95,11 +128,12 @@ Status FetchWhole(const BlobSource& source, const DownloadOptions& options,
                   const std::function<Status()>& on_restart, const OnBytes& on_bytes) {
   HttpClient client({options.insecure});
   Tries tries(options, nullptr);
+  Token token(source);
   while (true) {
     TRY_STATUS(on_restart());
     HttpRequest request;
     request.url = source.url;
-    request.token = source.token;
+    request.token = token.text();
     request.limits = options.limits;
     request.limits.body_bytes = source.bytes;
     uint64_t bytes = 0;
@@ -114,6 +148,7 @@ Status FetchWhole(const BlobSource& source, const DownloadOptions& options,
                                SafeText(answer->url.host, 100), bytes, Named(source), source.bytes),
                    "the server's lists and files differ"};
     }
+    if (answer.ok() && token.Renewed(answer->status)) continue;
     const bool may_pass = answer.ok() ? MayPass(answer->status) : client.may_pass();
     if (!may_pass || !tries.WaitForNext()) {
       TRY_STATUS(CheckInterrupted());
@@ -160,9 +195,11 @@ void BlobFetch::Work() {
   }
 }
 
-// Signed addresses expire; the registry gives a new one. The file has to be the same.
-Status BlobFetch::Relocate(const std::string& stale_url) {
-  if (location().url != stale_url) return {};  // another connection has done it
+// Signed addresses and tokens expire; the registry gives new ones. The file has to be the same.
+Status BlobFetch::Relocate(const BlobLocation& stale) {
+  const BlobLocation now = location();
+  if (now.url != stale.url || now.token != stale.token)
+    return {};  // another connection has done it
   TRY(BlobLocation fresh, Locate(source_, options_, &stop_));
   const std::lock_guard<std::mutex> lock(mutex_);
   fresh.etag = location_.etag;
@@ -200,8 +237,9 @@ Status BlobFetch::FetchPart(HttpClient& client, PartLedger::Part part) {
       error = StatusError(*answer, Named(source_));
       const bool expired = answer->status == 401 || answer->status == 403 ||
                            answer->status == 404 || answer->status == 410;
-      may_pass = MayPass(answer->status) || (expired && where.url != source_.url);
-      if (expired && may_pass) TRY_STATUS(Relocate(where.url));
+      const bool renewable = answer->status == 401 && source_.renew_token;
+      may_pass = MayPass(answer->status) || (expired && (where.url != source_.url || renewable));
+      if (expired && may_pass) TRY_STATUS(Relocate(where));
     }
     if (!may_pass || !tries.WaitForNext()) {
       TRY_STATUS(CheckInterrupted());

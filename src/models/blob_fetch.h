@@ -43,7 +43,7 @@ class BlobFetch {
  private:
   void Work();
   Status FetchPart(HttpClient& client, PartLedger::Part part);
-  Status Relocate(const std::string& stale_url);
+  Status Relocate(const BlobLocation& stale);
   BlobLocation location() const;
 
   const BlobSource& source_;

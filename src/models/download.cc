@@ -29,13 +29,6 @@ std::string LedgerPath(const BlobSource& source, const BlobPlace& place) {
   return fmt::format("{}/{}.parts", place.part_folder, source.sha256);
 }
 
-// A regular file of its size under its name; a link there is none of ours.
-bool IsThere(const BlobSource& source, const BlobPlace& place) {
-  struct stat st{};
-  return lstat(place.path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
-         static_cast<uint64_t>(st.st_size) == source.bytes;
-}
-
 Status CheckSum(const BlobSource& source, const std::string& sum) {
   if (sum == source.sha256) return {};
   return Error{Code::kInvalid,
@@ -138,6 +131,7 @@ Result<std::string> FetchRanges(const BlobSource& source, const DownloadOptions&
                                 std::optional<BlobLocation> location, Partial& partial,
                                 const OnFetched& on_fetched) {
   PartLedger& ledger = *partial.ledger;
+  const uint64_t kept = ledger.written();
   TRY(const InputFile file, InputFile::Open(partial.output.part_path()));
   Follower follower(file);
   Writeback writeback(partial.output.part_path());
@@ -148,7 +142,10 @@ Result<std::string> FetchRanges(const BlobSource& source, const DownloadOptions&
     const uint64_t front = ledger.WaitForFront(follower.summed());
     TRY_STATUS(follower.AddUpTo(std::min(front, follower.summed() + 64 * kMiB)));
     writeback.UpTo(follower.summed());
-    if (on_fetched) on_fetched(ledger.written());
+    if (on_fetched) {
+      const uint64_t written = ledger.written();
+      on_fetched(kept, written - std::min(written, kept));
+    }
     if (!fetch) continue;
     if (const std::optional<Error> failure = fetch->failure()) return *failure;
   }
@@ -168,7 +165,7 @@ Result<std::string> FetchStream(const BlobSource& source, const DownloadOptions&
     TRY_STATUS(partial.output.WriteAt(at, bytes.data(), bytes.size()));
     sum->Add(bytes);
     at += bytes.size();
-    if (on_fetched) on_fetched(at);
+    if (on_fetched) on_fetched(0, at);
     return {};
   };
   TRY_STATUS(partial.ledger->Forget());
@@ -197,6 +194,7 @@ Status FetchAndPublish(const BlobSource& source, const DownloadOptions& options,
   if (sum != source.sha256 && result.kept_bytes > 0) {
     // Perhaps the power failed while it was written.
     result.notes.push_back("what an interrupted download had left was damaged; fetched afresh");
+    result.fetched_bytes = source.bytes - result.kept_bytes;  // in vain
     result.kept_bytes = 0;
     TRY_STATUS(partial.ledger->Forget());
     TRY(sum, Fetch(source, options, partial, on_fetched, result));
@@ -210,6 +208,13 @@ Status FetchAndPublish(const BlobSource& source, const DownloadOptions& options,
 }
 
 }  // namespace
+
+// A link there is none of ours.
+bool IsThere(const BlobSource& source, const BlobPlace& place) {
+  struct stat st{};
+  return lstat(place.path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+         static_cast<uint64_t>(st.st_size) == source.bytes;
+}
 
 uint64_t MissingBytes(const BlobSource& source, const BlobPlace& place) {
   if (IsThere(source, place)) return 0;
@@ -241,7 +246,7 @@ Result<Downloaded> Download(const BlobSource& source, const BlobPlace& place,
   if (!status.ok()) (void)partial.output.Discard();
   partial.ledger->Remove();
   if (!status.ok()) return status.error();
-  result.fetched_bytes = result.was_there ? 0 : source.bytes - result.kept_bytes;
+  if (!result.was_there) result.fetched_bytes += source.bytes - result.kept_bytes;
   return result;
 }
 

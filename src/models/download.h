@@ -20,6 +20,9 @@ struct BlobSource {
   std::string token;  // for the url's own host
   std::string sha256;
   uint64_t bytes = 0;
+  // A token in place of `stale`, which the server no longer takes; empty: there is none to be had.
+  // Called from any thread.
+  std::function<Result<std::string>(const std::string& stale)> renew_token = {};
 };
 
 struct BlobPlace {
@@ -42,15 +45,22 @@ struct Downloaded {
   std::vector<std::string> notes;
 };
 
-using OnFetched = std::function<void(uint64_t bytes)>;  // so many are there, 10 times a second
+// Bytes that an interrupted run had left, and that this one fetched; 10 times a second.
+using OnFetched = std::function<void(uint64_t kept, uint64_t fetched)>;
 
 // kInvalid where the bytes have another SHA-256 (they are deleted); kNetwork, kNotFound,
 // kPermission, kIo, kBusy. What was fetched is kept unless it is wrong.
 Result<Downloaded> Download(const BlobSource& source, const BlobPlace& place,
                             const DownloadOptions& options, const OnFetched& on_fetched = {});
 
+// Whether a file of the source's size is under its name: taken for the one, and not read again.
+bool IsThere(const BlobSource& source, const BlobPlace& place);
+
 // Bytes of the source that neither the place nor an interrupted download has.
 uint64_t MissingBytes(const BlobSource& source, const BlobPlace& place);
+
+// Whether the same question may be answered a little later (429, 503).
+bool MayPass(int status);
 
 // What an HTTP status means that isn't 200 or 206: "HOST has no WHAT" (404) and so on.
 Error StatusError(const HttpAnswer& answer, const std::string& what);

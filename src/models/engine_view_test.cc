@@ -184,6 +184,31 @@ TEST(EngineView, MistralsEncoderHasItsRowsInPairs) {
   EXPECT_TRUE(Says(view.projector->changes, "between a picture's rows is zeros"));
 }
 
+// Counts of a header that the file doesn't bear out: said at once, and the model is read without.
+TEST(EngineView, AnEncoderOfImpossibleCountsIsNotShown) {
+  for (const char* architecture : {"mistral3", "qwen3vl"}) {
+    for (const int64_t blocks : {int64_t{-1}, INT64_MIN, int64_t{1} << 40, int64_t{2000}}) {
+      TinyModel model = StoredShape(architecture);
+      model.metadata.Set(std::string(architecture) + ".vision.block_count", blocks);
+      const EngineView view = Shown(HeaderOf(model));
+      EXPECT_FALSE(view.projector.has_value()) << architecture << " " << blocks;
+      EXPECT_NE(view.no_projector.find("blocks"), std::string::npos) << view.no_projector;
+    }
+  }
+  TinyModel deep = StoredShape("qwen3vl");
+  deep.metadata.Set("qwen3vl.vision.deepstack_visual_indexes",
+                    Array{std::vector<int32_t>(100'000, 1)});
+  EXPECT_NE(Shown(HeaderOf(deep)).no_projector.find("100000"), std::string::npos);
+  for (const char* name : {"v.blk.0.attn_q.weight", "v.patch_embed.weight"}) {
+    const bool mistral = std::string(name) == "v.blk.0.attn_q.weight";
+    GgufFile file = HeaderOf(StoredShape(mistral ? "mistral3" : "qwen3vl"));
+    for (TensorInfo& tensor : file.tensors) {
+      if (tensor.name == name) tensor.shape.back() = uint64_t{1} << 32;
+    }
+    EXPECT_FALSE(Shown(file).projector.has_value()) << name;
+  }
+}
+
 TEST(EngineView, Qwens3EncoderIsJoinedAndSplit) {
   const EngineView view = Shown(HeaderOf(StoredShape("qwen3vl")));
   ASSERT_TRUE(view.projector.has_value()) << view.no_projector;

@@ -153,6 +153,9 @@ Result<HubListing> Hub::List(const std::string& repo) {
   const std::string base = fmt::format("{}/api/models/{}", options_.endpoint, repo);
   TRY(const HttpAnswer refs, Get(base + "/refs", repo));
   TRY(listing.commit, ParseHubRefs(refs.body));
+  // The token goes with every page, so none may be asked for elsewhere, whatever host the page
+  // before came from in the end.
+  TRY(const Url endpoint, ParseUrl(options_.endpoint));
   std::string url = fmt::format("{}/tree/{}?recursive=true", base, listing.commit);
   for (int page = 0; !url.empty(); ++page) {
     if (page == kMostPages) return Unsound("goes on without end");
@@ -164,7 +167,7 @@ Result<HubListing> Hub::List(const std::string& repo) {
     const auto next = NextPage(answer.Header("link"));
     if (!next) break;
     TRY(const Url followed, FollowFrom(answer.url, *next));
-    if (followed.Origin() != answer.url.Origin()) return Unsound("goes on at another host");
+    if (followed.Origin() != endpoint.Origin()) return Unsound("goes on at another host");
     url = followed.Text();
   }
   std::sort(listing.files.begin(), listing.files.end(),

@@ -26,6 +26,9 @@ struct ModelRoots {
   std::vector<std::string> ollama;
   std::vector<std::string> huggingface;
   std::vector<std::string> lmstudio;
+  // Where a new model goes: this user's own folders. "" where no home is known.
+  std::string ollama_pull = {};
+  std::string huggingface_pull = {};
 };
 ModelRoots DefaultModelRoots();
 
@@ -38,8 +41,9 @@ struct ModelList {
 ModelList ListModels(const ModelRoots& roots);
 
 // "ollama:NAME", "hf:user/repo[:QUANT]", "lmstudio:...", or bare: path, then Ollama, Hugging Face,
-// LM Studio. kNotFound (with the nearest local names), or kUsage listing the candidates when a bare
-// name fits several models.
+// LM Studio. kNotFound (with the nearest local names) where nothing of that name is here, or kUsage
+// listing the candidates when a bare name fits several models; kInvalid for a model that is here
+// but damaged, kPermission where the named source's store can't be looked into.
 Result<LocalModel> ResolveModel(const std::string& name, const ModelRoots& roots);
 
 }  // namespace trimma

@@ -60,7 +60,31 @@ PartLedger::PartLedger(std::string path, int fd, uint64_t bytes)
 
 PartLedger::~PartLedger() { close(fd_); }
 
+namespace {
+
+// Whoever had the lock before removes the file when it is done: what is locked then has no name,
+// and another process may lock the file that has it since.
+bool StillHasItsName(const std::string& path, int fd) {
+  struct stat held{};
+  struct stat named{};
+  return fstat(fd, &held) == 0 && lstat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<PartLedger>> PartLedger::Open(const std::string& path, uint64_t bytes) {
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    TRY(std::unique_ptr<PartLedger> ledger, Lock(path, bytes));
+    if (!StillHasItsName(path, ledger->fd_)) continue;
+    if (!ledger->Restore()) TRY_STATUS(ledger->Forget());
+    return ledger;
+  }
+  return Error{Code::kBusy, fmt::format("{} is replaced again and again", path), "try again"};
+}
+
+Result<std::unique_ptr<PartLedger>> PartLedger::Lock(const std::string& path, uint64_t bytes) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
   if (fd < 0) return ErrnoError("open", path, errno);
   // Own before anything can fail.
@@ -72,7 +96,6 @@ Result<std::unique_ptr<PartLedger>> PartLedger::Open(const std::string& path, ui
     return Error{Code::kBusy, "another process is fetching the same file",
                  "wait until it is done; what it fetches is then here too"};
   }
-  if (!ledger->Restore()) TRY_STATUS(ledger->Forget());
   return ledger;
 }
 

@@ -50,6 +50,7 @@ class PartLedger {
 
  private:
   PartLedger(std::string path, int fd, uint64_t bytes);
+  static Result<std::unique_ptr<PartLedger>> Lock(const std::string& path, uint64_t bytes);
   uint64_t SizeOf(size_t part) const;
   bool Restore();
   uint64_t FrontLocked() const;

@@ -1,6 +1,7 @@
 // The encoders that Ollama keeps in a model's own file, as the engine's projectors (mmproj).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <utility>
@@ -94,17 +95,32 @@ void Widen(ViewEdit& edit, const std::string& name) {
   if (tensor != nullptr && BecomesFloats(tensor->plan.type)) tensor->plan.type = tensor_type::kF32;
 }
 
+// What a header says of the encoder decides how long the loops below run, so it is compared with
+// what the file holds. No encoder that was published has a tenth of these.
+constexpr int64_t kMostBlocks = 1024;
+constexpr uint64_t kMostRows = uint64_t{1} << 20;  // put in another order, of all tensors together
+
+bool BlocksAreSound(const ViewEdit& edit, int64_t blocks, std::string& why_not) {
+  const auto tensors = static_cast<int64_t>(edit.source().tensors.size());
+  if (blocks >= 0 && blocks <= std::min(kMostBlocks, tensors)) return true;
+  why_not =
+      fmt::format("it is said to have {} blocks, with {} tensors in the file", blocks, tensors);
+  return false;
+}
+
 // Rows of each head in the order of the engine's rope: pairs side by side instead of halves. Ollama
-// reorders the language model's alone (convert_mistral.go).
-void PairRows(ViewEdit& edit, const std::string& name, int64_t heads) {
+// reorders the language model's alone (convert_mistral.go). False: more than `rows_left`.
+bool PairRows(ViewEdit& edit, const std::string& name, int64_t heads, uint64_t& rows_left) {
   ViewTensor* tensor = Mutable(edit, name);
   if (tensor == nullptr || heads <= 0 || tensor->plan.shape.size() != 2 ||
-      tensor->pieces.size() != 1) {
-    return;
+      tensor->pieces.size() != 1 || tensor->plan.shape[1] == 0) {
+    return true;
   }
   const uint64_t rows = tensor->plan.shape[1];
+  if (rows > rows_left) return false;
+  rows_left -= rows;
   const uint64_t head_rows = rows / static_cast<uint64_t>(heads);
-  if (head_rows * static_cast<uint64_t>(heads) != rows || head_rows % 2 != 0) return;
+  if (head_rows * static_cast<uint64_t>(heads) != rows || head_rows % 2 != 0) return true;
   const ViewPiece whole = tensor->pieces[0];
   const uint64_t row_bytes = whole.bytes / rows;
   tensor->pieces.clear();
@@ -114,6 +130,7 @@ void PairRows(ViewEdit& edit, const std::string& name, int64_t heads) {
     const uint64_t from = row - in_head + (in_head % 2) * (head_rows / 2) + in_head / 2;
     tensor->pieces.push_back({whole.file, whole.offset + from * row_bytes, row_bytes, whole.type});
   }
+  return true;
 }
 
 // "PREFIXattn_q.weight", _k, _v as one "PREFIXattn_qkv.weight". False where their types can't be
@@ -147,6 +164,7 @@ bool SplitMoments(ViewEdit& edit, uint64_t channels) {
   if (both == nullptr) return true;
   const std::vector<uint64_t>& shape = both->plan.shape;
   if (shape.size() != 4 || shape[2] != 2 || channels == 0 || shape[3] % channels != 0 ||
+      shape[3] > kMostRows || both->pieces.size() != 1 ||
       (both->plan.type != tensor_type::kF16 && both->plan.type != tensor_type::kF32)) {
     return false;
   }
@@ -215,7 +233,7 @@ void Gemma3Projector(ViewEdit& edit, std::string&) {
 }
 
 // convert_mistral.go; compat: handle_mistral3_clip. Engine: clip.cpp, PROJECTOR_TYPE_PIXTRAL.
-void Mistral3Projector(ViewEdit& edit, std::string&) {
+void Mistral3Projector(ViewEdit& edit, std::string& why_not) {
   Clip clip(edit, "pixtral");
   clip.Usual()
       .Number("vision.spatial_merge_size", "spatial_merge_size")
@@ -225,9 +243,15 @@ void Mistral3Projector(ViewEdit& edit, std::string&) {
       .PixelsAround(kClipMean, kClipDeviation);
   const int64_t heads = clip.Of("vision.attention.head_count").value_or(0);
   const int64_t blocks = clip.Of("vision.block_count").value_or(0);
+  if (!BlocksAreSound(edit, blocks, why_not)) return;
+  uint64_t rows_left = kMostRows;
   for (int64_t block = 0; block < blocks; ++block) {
-    PairRows(edit, fmt::format("v.blk.{}.attn_q.weight", block), heads);
-    PairRows(edit, fmt::format("v.blk.{}.attn_k.weight", block), heads);
+    for (const char* matrix : {"attn_q", "attn_k"}) {
+      const std::string name = fmt::format("v.blk.{}.{}.weight", block, matrix);
+      if (PairRows(edit, name, heads, rows_left)) continue;
+      why_not = "its attention has more rows than any encoder";
+      return;
+    }
   }
   RenameAll(edit, {{"v.patch_conv.", "v.patch_embd."},
                    {"v.encoder_norm.", "v.pre_ln."},
@@ -265,7 +289,7 @@ void Qwen25VlProjector(ViewEdit& edit, std::string&) {
   const auto full =
       clip.source().PerLayer(edit.source().architecture() + ".vision.fullatt_block_indexes", 1);
   clip.Put("vision.n_wa_pattern",
-           full ? static_cast<uint32_t>((*full)[0] + 1) : kFullAttentionEvery);
+           full ? static_cast<uint32_t>((*full)[0]) + 1 : kFullAttentionEvery);
   RenameAll(edit, {{"v.merger.ln_q.", "v.post_ln."},
                    {"v.merger.mlp.0.", "mm.0."},
                    {"v.merger.mlp.2.", "mm.2."},
@@ -295,12 +319,18 @@ void Qwen3VlProjector(ViewEdit& edit, std::string& why_not) {
   clip.Number("vision.image_size", "vision.image_size",
               static_cast<uint32_t>(std::sqrt(positions)) *
                   static_cast<uint32_t>(clip.Of("vision.patch_size").value_or(0)));
-  const auto blocks = static_cast<uint64_t>(clip.Of("vision.block_count").value_or(0));
+  const int64_t said = clip.Of("vision.block_count").value_or(0);
+  if (!BlocksAreSound(edit, said, why_not)) return;
+  const auto blocks = static_cast<uint64_t>(said);
   const std::string deep_key = edit.source().architecture() + ".vision.deepstack_visual_indexes";
   const Array* deep_array = clip.source().FindArray(deep_key);
+  if (deep_array != nullptr && deep_array->size() > blocks) {
+    why_not = fmt::format("it names {} of its {} blocks as deep", deep_array->size(), blocks);
+    return;
+  }
   const auto deep =
       deep_array == nullptr ? std::nullopt : clip.source().PerLayer(deep_key, deep_array->size());
-  Array is_deep{std::vector<uint8_t>(std::min<uint64_t>(blocks, 65'536)), true};
+  Array is_deep{std::vector<uint8_t>(blocks), true};
   if (deep) {
     auto& flags = std::get<std::vector<uint8_t>>(is_deep.elements);
     for (size_t i = 0; i < deep->size(); ++i) {

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <mutex>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -63,19 +64,26 @@ Status FetchAll(const std::vector<PullItem>& items, const PullOptions& options,
     missing += MissingBytes(item.source, item.place);
   }
   if (missing > 0) TRY_STATUS(CheckRoom(options.root, missing));
-  uint64_t before = 0;
+  PullProgress progress;
+  progress.of = result.bytes;
+  for (const PullItem& item : items)
+    progress.there += IsThere(item.source, item.place) ? item.source.bytes : 0;
   for (const PullItem& item : items) {
-    const auto on_fetched = [&](uint64_t bytes) {
-      if (options.on_progress) options.on_progress(item.what, before + bytes, result.bytes);
+    const auto on_fetched = [&](uint64_t kept, uint64_t fetched) {
+      PullProgress now = progress;
+      now.file = item.what;
+      now.there += kept;
+      now.fetched += fetched;
+      if (options.on_progress) options.on_progress(now);
     };
-    on_fetched(0);
     Result<Downloaded> downloaded = Download(item.source, item.place, options.download, on_fetched);
     if (!downloaded.ok()) {
       Error error = downloaded.error();
       error.what = fmt::format("{}: {}", item.what, error.what);
       return error;
     }
-    before += item.source.bytes;
+    progress.there += downloaded->kept_bytes;
+    progress.fetched += downloaded->was_there ? 0 : item.source.bytes - downloaded->kept_bytes;
     result.fetched_bytes += downloaded->fetched_bytes;
     result.kept_bytes += downloaded->kept_bytes;
     for (const std::string& note : downloaded->notes)
@@ -94,14 +102,23 @@ Result<PullResult> PullFromRegistry(const OllamaName& name, const PullOptions& o
   const RegistryManifest& manifest = *found;
   TRY(const std::string blobs, FolderIn(options.root, "blobs"));
   TRY(const std::string parts, FolderIn(options.root, kPartFolder));
+  std::mutex mutex;
+  const auto renew = [&](const std::string& stale) -> Result<std::string> {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (registry.token() == stale) TRY_STATUS(registry.RenewToken());
+    return registry.token();
+  };
   std::vector<PullItem> items;
   for (const RegistryLayer& layer : manifest.Blobs()) {
     const std::string what = layer.sha256 == manifest.config.sha256 ? "config" : KindOf(layer);
-    items.push_back({what,
-                     {registry.BlobUrl(layer.sha256), registry.token(), layer.sha256, layer.bytes},
-                     {fmt::format("{}/sha256-{}", blobs, layer.sha256), parts}});
+    items.push_back(
+        {what,
+         {registry.BlobUrl(layer.sha256), registry.token(), layer.sha256, layer.bytes, renew},
+         {fmt::format("{}/sha256-{}", blobs, layer.sha256), parts}});
   }
   PullResult result;
+  if (registry.fell_back_to_plain())
+    result.notes.push_back(fmt::format("{} speaks no TLS: asked in plain http", name.host));
   const Status fetched = FetchAll(items, options, result);
   rmdir(parts.c_str());  // only if nothing is left in it
   TRY_STATUS(fetched);

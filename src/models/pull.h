@@ -14,12 +14,19 @@
 
 namespace trimma {
 
+// How far a pull is; none of it counts twice.
+struct PullProgress {
+  std::string file;      // at hand
+  uint64_t there = 0;    // bytes that were here before this run
+  uint64_t fetched = 0;  // in this run
+  uint64_t of = 0;       // all
+};
+
 struct PullOptions {
   DownloadOptions download;
   std::string root;       // of the store
   bool projector = true;  // Hugging Face: the model's projector too, where the repository has one
-  // The file at hand, how much of everything is there, and everything.
-  std::function<void(const std::string& file, uint64_t bytes, uint64_t of)> on_progress;
+  std::function<void(const PullProgress&)> on_progress;
 };
 
 struct PulledFile {

@@ -108,7 +108,7 @@ std::vector<Attack> ManifestAttacks() {
        answer(Always(RawAnswer("206 Partial Content", "Content-Range: bytes 0-0/9\r\n", "{")))},
       {"no HTTP", Code::kNetwork, "can't be asked", answer(Always("SSH-2.0-x\r\n\r\n"))},
       {"nothing", Code::kNetwork, "can't be asked", answer(Always(""))},
-      {"negative length", Code::kNetwork, "",
+      {"negative length", Code::kNetwork, "can't be asked",
        answer(Always("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}"))},
       {"silence", Code::kNetwork, "next to nothing", answer(Silent())},
       {"wants somebody signed in", Code::kPermission, "signed in",
@@ -184,7 +184,7 @@ std::vector<Attack> BlobAttacks() {
                30)(r, send);
          };
        }},
-      {"cut off", Code::kNetwork, "",
+      {"cut off", Code::kNetwork, "can't be asked",
        [=](World& w) {
          BlobOf(w) = [=](const RawRequest& r, const RawSend& send) {
            if (r.range()->second == 0) return send(RawFile(r, std::string(kBlobBytes, 'x')));
@@ -245,12 +245,28 @@ std::vector<Attack> HubAttacks() {
       {"pages on another host", Code::kInvalid, "another host",
        tree(Always(RawAnswer("200 OK", "Link: <http://127.0.0.2/x>; rel=\"next\"\r\n", "[]"))),
        true},
+      {"pages beside a redirect's target", Code::kInvalid, "another host",
+       [](World& w) {
+         w.replaced["/api/models/u/m/tree/"] = [](const RawRequest& r, const RawSend& send) {
+           const std::string& host = r.headers.at("host");
+           return send(Redirect("http://localhost" + host.substr(host.find(':')) + "/elsewhere"));
+         };
+         w.replaced["/elsewhere"] =
+             Always(RawAnswer("200 OK", "Link: </elsewhere2>; rel=\"next\"\r\n", "[]"));
+       },
+       true},
       {"tree that is none", Code::kInvalid, "no list", tree(Always(RawAnswer("200 OK", "", "{}"))),
        true},
       {"without a sum", Code::kInvalid, "no SHA-256",
        tree(Always(RawAnswer("200 OK", "", R"([{"type":"file","path":"m.gguf","size":9}])"))),
        true},
       {"gated", Code::kPermission, "accepted its terms",
+       [](World& w) {
+         w.replaced["/u/m/resolve/"] =
+             Always(RawAnswer("403 No", "X-Error-Code: GatedRepo\r\n", ""));
+       },
+       true},
+      {"gated list", Code::kPermission, "accepted its terms",
        refused("401 No", "X-Error-Code: GatedRepo\r\n"), true},
       {"absent", Code::kNotFound, "no repository",
        refused("401 No", "X-Error-Code: RepoNotFound\r\n"), true},

@@ -175,6 +175,9 @@ TEST(PullTest, WhatAnInterruptedRunLeftDamagedIsFetchedAfresh) {
   const auto result = pull.FromRegistry();
   ASSERT_TRUE(result.ok()) << result.error().what;
   EXPECT_EQ(Read(result->model.path), world.blob);
+  // The whole once, and what was fetched to go with the damaged part.
+  EXPECT_EQ(result->kept_bytes, 0U);
+  EXPECT_EQ(result->fetched_bytes, world.blob.size() + (2 << 20) + world.config.size());
   ASSERT_EQ(result->notes.size(), 1U);
   EXPECT_NE(result->notes[0].find("damaged"), std::string::npos);
 }
@@ -209,6 +212,38 @@ TEST(PullTest, AnAddressThatExpiredIsAskedForAgain) {
   const auto result = pull.FromRegistry();
   ASSERT_TRUE(result.ok()) << result.error().what;
   EXPECT_EQ(Read(result->model.path), world.blob);
+}
+
+// A token for minutes, a pull of hours.
+TEST(PullTest, ATokenThatExpiredIsAskedForAgain) {
+  PullWorld pull;
+  World world = LargeWorld();
+  std::atomic<int> tokens{0};
+  std::atomic<bool> probed{false};
+  const std::string realm = "http://" + pull.server_.host() + "/token";
+  const std::string closed =
+      RawAnswer("401 No", "WWW-Authenticate: Bearer realm=\"" + realm + "\"\r\n", "");
+  const auto bears = [](const RawRequest& request, const std::string& token) {
+    const auto at = request.headers.find("authorization");
+    return at != request.headers.end() && at->second == "Bearer " + token;
+  };
+  world.replaced["/token"] = [&](const RawRequest&, const RawSend& send) {
+    return send(RawAnswer("200 OK", "", fmt::format(R"({{"token":"t{}"}})", ++tokens)));
+  };
+  const std::string manifest = world.Manifest();
+  world.replaced["/v2/library/m/manifests/"] = [=](const RawRequest& request, const RawSend& send) {
+    return send(bears(request, "t1") ? RawAnswer("200 OK", "", manifest) : closed);
+  };
+  world.replaced[kBlobs + world.oid] = [&](const RawRequest& request, const RawSend& send) {
+    const bool first = !probed.exchange(true) && bears(request, "t1");
+    return send(first || bears(request, "t2") ? RawFile(request, world.blob) : closed);
+  };
+  pull.Serve(world);
+  pull.options_.download.tries = 3;
+  const auto result = pull.FromRegistry();
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(Read(result->model.path), world.blob);
+  EXPECT_EQ(tokens, 2);
 }
 
 TEST(PullTest, TwoAtOnceDontMix) {

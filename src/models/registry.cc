@@ -114,14 +114,16 @@ Result<RegistryConfig> ParseRegistryConfig(std::string_view text) {
 }
 
 Registry::Registry(OllamaName name, bool insecure, HttpLimits limits)
-    : name_(std::move(name)), insecure_(insecure), limits_(limits), client_({insecure}) {
+    : name_(std::move(name)),
+      insecure_(insecure),
+      limits_(limits),
+      client_({insecure}),
+      plain_(IsLoopback(name_.host.substr(0, name_.host.rfind(':')))) {
   limits_.total_seconds = kMostSeconds;
 }
 
 std::string Registry::Base() const {
-  const std::string host_only = name_.host.substr(0, name_.host.rfind(':'));
-  const bool plain = insecure_ || IsLoopback(host_only);
-  return fmt::format("{}://{}/v2/{}/{}", plain ? "http" : "https", name_.host, name_.space,
+  return fmt::format("{}://{}/v2/{}/{}", plain_ ? "http" : "https", name_.host, name_.space,
                      name_.model);
 }
 
@@ -166,18 +168,31 @@ Status Registry::FetchToken(const HttpAnswer& refusal) {
                  "the registry is not to be trusted"};
   }
   token_ = std::move(token);
+  refusal_ = refusal;
   return {};
 }
 
-Result<HttpAnswer> Registry::Get(const std::string& url, const std::string& accept,
+Status Registry::RenewToken() {
+  if (refusal_) return FetchToken(HttpAnswer(*refusal_));
+  return Error{Code::kPermission,
+               fmt::format("{} wants somebody signed in for {}", name_.host, name_.Short()), ""};
+}
+
+Result<HttpAnswer> Registry::Get(const std::string& path, const std::string& accept,
                                  uint64_t most_bytes) {
   HttpRequest request;
-  request.url = url;
+  request.url = Base() + path;
   request.accept = accept;
   request.token = token_;
   request.limits = limits_;
   request.limits.body_bytes = most_bytes;
-  TRY(HttpAnswer answer, client_.Fetch(request));
+  Result<HttpAnswer> first = client_.Fetch(request);
+  if (!first.ok() && insecure_ && !plain_ && client_.no_tls()) {
+    plain_ = fell_back_ = true;
+    request.url = Base() + path;
+    first = client_.Fetch(request);
+  }
+  TRY(HttpAnswer answer, std::move(first));
   if (answer.status != 401) return answer;
   TRY_STATUS(FetchToken(answer));
   request.token = token_;
@@ -185,8 +200,7 @@ Result<HttpAnswer> Registry::Get(const std::string& url, const std::string& acce
 }
 
 Result<RegistryManifest> Registry::Manifest(const std::string& tag) {
-  TRY(HttpAnswer answer,
-      Get(fmt::format("{}/manifests/{}", Base(), tag), kManifestType, kMostManifestBytes));
+  TRY(HttpAnswer answer, Get("/manifests/" + tag, kManifestType, kMostManifestBytes));
   OllamaName name = name_;
   name.tag = tag;
   if (answer.status != 200) return StatusError(answer, name.Short());
@@ -195,7 +209,8 @@ Result<RegistryManifest> Registry::Manifest(const std::string& tag) {
 
 Result<RegistryConfig> Registry::Config(const RegistryManifest& manifest) {
   if (manifest.config.bytes > kMostConfigBytes) return Unsound("has a config beyond all measure");
-  TRY(const HttpAnswer answer, Get(BlobUrl(manifest.config.sha256), "*/*", manifest.config.bytes));
+  TRY(const HttpAnswer answer,
+      Get("/blobs/sha256:" + manifest.config.sha256, "*/*", manifest.config.bytes));
   if (answer.status != 200) return StatusError(answer, "the model's config");
   if (Sha256Hex(answer.body) != manifest.config.sha256)
     return Error{Code::kInvalid, "the model's config has another SHA-256 than announced", ""};
@@ -203,7 +218,7 @@ Result<RegistryConfig> Registry::Config(const RegistryManifest& manifest) {
 }
 
 Result<std::vector<std::string>> Registry::Tags() {
-  TRY(const HttpAnswer answer, Get(Base() + "/tags/list", "application/json", kMostManifestBytes));
+  TRY(const HttpAnswer answer, Get("/tags/list", "application/json", kMostManifestBytes));
   if (answer.status != 200) return StatusError(answer, "a list of tags for " + name_.model);
   TRY(const Json json, ParseForeignJson(answer.body, "the registry's list of tags"));
   const auto list = json.is_object() ? json.find("tags") : json.end();

@@ -42,7 +42,7 @@ Result<RegistryConfig> ParseRegistryConfig(std::string_view text);
 
 class Registry {
  public:
-  // `insecure`: plain http to hosts other than this machine.
+  // `insecure`: plain http to other machines than this one, where they speak no TLS.
   Registry(OllamaName name, bool insecure, HttpLimits limits = {});
 
   // kNotFound where there is no such tag; kPermission where signing in is needed.
@@ -53,10 +53,14 @@ class Registry {
 
   std::string BlobUrl(const std::string& sha256) const;
   const std::string& token() const { return token_; }  // of the last answer that asked for one
+  // Another token, from where the last one came. kPermission where none was asked for.
+  Status RenewToken();
   const OllamaName& name() const { return name_; }
+  bool fell_back_to_plain() const { return fell_back_; }
 
  private:
-  Result<HttpAnswer> Get(const std::string& url, const std::string& accept, uint64_t most_bytes);
+  // `path`: below the model's.
+  Result<HttpAnswer> Get(const std::string& path, const std::string& accept, uint64_t most_bytes);
   Status FetchToken(const HttpAnswer& refusal);
   std::string Base() const;
 
@@ -65,6 +69,9 @@ class Registry {
   HttpLimits limits_;
   HttpClient client_;
   std::string token_;
+  std::optional<HttpAnswer> refusal_;  // that said where to get it
+  bool plain_;                         // http
+  bool fell_back_ = false;             // since https was tried in vain
 };
 
 }  // namespace trimma

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "gguf/shards.h"
 #include "models/registry.h"
@@ -15,17 +18,32 @@ namespace {
 constexpr uint64_t kFirstPiece = uint64_t{512} << 10;
 constexpr uint64_t kMostHeaderBytes = uint64_t{96} << 20;
 
+// Tried again where what went wrong may pass.
+Result<HttpAnswer> Insist(HttpClient& client, const HttpRequest& request,
+                          const DownloadOptions& options) {
+  constexpr int kTries = 3;  // somebody waits at a prompt
+  double wait = options.first_wait_seconds;
+  for (int left = std::min(kTries, options.tries);; wait *= 2) {
+    Result<HttpAnswer> answer = client.Fetch(request);
+    const bool may_pass = answer.ok() ? MayPass(answer->status) : client.may_pass();
+    if (!may_pass || --left <= 0) return answer;
+    TRY_STATUS(CheckInterrupted());
+    std::this_thread::sleep_for(std::chrono::duration<double>(wait));
+  }
+}
+
 // The next bytes of the head.
 Status Grow(HttpClient& client, const BlobSource& source, const DownloadOptions& options,
             std::string& etag, std::string& head) {
-  const uint64_t wanted = std::min(source.bytes, std::max(kFirstPiece, uint64_t{head.size()} * 4));
+  const uint64_t wanted =
+      std::min({source.bytes, kMostHeaderBytes, std::max(kFirstPiece, uint64_t{head.size()} * 4)});
   HttpRequest request;
   request.url = source.url;
   request.token = source.token;
   request.limits = options.limits;
   request.etag = etag;
   request.range = ByteRange{head.size(), wanted - head.size(), source.bytes};
-  TRY(const HttpAnswer answer, client.Fetch(request));
+  TRY(const HttpAnswer answer, Insist(client, request, options));
   const std::string host = SafeText(answer.url.host, 100);
   if (answer.whole_instead) {
     const auto length = ParseCount(answer.Header("content-length"));

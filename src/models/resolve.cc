@@ -41,6 +41,7 @@ Query ParseQuery(const std::string& name) {
 struct Found {
   std::vector<LocalModel> models;
   std::optional<Error> broken;  // of a name that exists but can't be used
+  std::string denied;           // a folder that may not be looked into; "": none
 
   void Add(LocalModel model) {
     const bool known = std::any_of(models.begin(), models.end(),
@@ -93,6 +94,7 @@ Result<Found> Find(const Query& query, const ModelRoots& roots) {
       }
     }
   }
+  found.denied = walk.denied;
   return found;
 }
 
@@ -179,8 +181,19 @@ Result<LocalModel> ResolveModel(const std::string& name, const ModelRoots& roots
   TRY(const Found found, Find(query, roots));
   if (found.models.size() == 1) return found.models.front();
   if (found.models.size() > 1) return Ambiguous(name, found.models);
-  if (found.broken) return *found.broken;
+  if (found.broken) {
+    Error error = *found.broken;
+    // The model is here, and damaged: kNotFound would have it looked for elsewhere.
+    if (error.code == Code::kNotFound) error.code = Code::kInvalid;
+    return error;
+  }
   const std::string shown = SafeText(name);
+  if (query.source && !found.denied.empty()) {
+    return Error{Code::kPermission,
+                 fmt::format("\"{}\" may lie in {}, which this user may not look into", shown,
+                             SafeText(found.denied, 500)),
+                 "run trimma as the user that owns it, or join its group"};
+  }
   std::error_code ignored;
   if (!query.source && std::filesystem::is_directory(name, ignored)) {
     return Error{Code::kInvalid, fmt::format("{} is a directory", shown), "name a GGUF file"};
@@ -190,7 +203,10 @@ Result<LocalModel> ResolveModel(const std::string& name, const ModelRoots& roots
                  NearestHint(name, roots)};
   }
   return Error{Code::kNotFound, fmt::format("no model \"{}\" on this machine", shown),
-               NearestHint(name, roots)};
+               NearestHint(name, roots) +
+                   (found.denied.empty()
+                        ? ""
+                        : fmt::format("; {} may not be looked into", SafeText(found.denied, 500)))};
 }
 
 }  // namespace trimma

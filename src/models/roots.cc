@@ -40,12 +40,14 @@ ModelRoots DefaultModelRoots() {
   const std::string home = HomeDirectory();
   ModelRoots roots;
   const std::string ollama = Variable("OLLAMA_MODELS");
-  Add(ollama.empty() ? Below(home, ".ollama/models") : ollama, roots.ollama);
+  roots.ollama_pull = ollama.empty() ? Below(home, ".ollama/models") : ollama;
+  Add(roots.ollama_pull, roots.ollama);
   // Where the system service keeps its own, whatever this user's variable says.
   Add("/usr/share/ollama/.ollama/models", roots.ollama);
 
   Add(Variable("LLAMA_CACHE"), roots.huggingface);  // llama.cpp alone looks there
-  Add(HuggingFaceHub(home), roots.huggingface);
+  roots.huggingface_pull = HuggingFaceHub(home);
+  Add(roots.huggingface_pull, roots.huggingface);
 
   if (!home.empty()) {
     // LM Studio notes here where the user moved its home to.

@@ -138,6 +138,7 @@ Result<VariantList> VariantsInHub(const std::string& repo, const HubOptions& hub
     if (const HubFile* projector = listing.Find(model.model.projector_path))
       variant.projector_bytes = projector->bytes;
     list.items.push_back(std::move(variant));
+    list.hub.push_back(model);
   }
   if (list.items.empty())
     list.notes.push_back(fmt::format("the repository {} holds no GGUF model", repo));

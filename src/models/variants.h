@@ -24,7 +24,8 @@ struct Variant {
 
 struct VariantList {
   std::vector<Variant> items;
-  std::vector<std::string> notes;  // what could not be learnt
+  std::vector<HuggingFaceFile> hub;  // the items, where they are a repository's
+  std::vector<std::string> notes;    // what could not be learnt
 };
 
 // Registries that keep their list of tags to themselves (Ollama's own does) are asked for the tags

@@ -19,6 +19,7 @@ std::vector<Walk::Entry> Walk::Entries(const std::string& folder) {
     const bool absent =
         ec == std::errc::no_such_file_or_directory || ec == std::errc::not_a_directory;
     if (!absent) notes.push_back(fmt::format("cannot look into {}: {}", folder, ec.message()));
+    if (ec == std::errc::permission_denied && denied.empty()) denied = folder;
     return entries;
   }
   while (it != fs::directory_iterator()) {

@@ -23,6 +23,7 @@ class Walk {
 
   // What was skipped and why, one sentence each.
   std::vector<std::string> notes;
+  std::string denied;  // the first folder that we may not look into; "": none
 
  private:
   struct Entry {

@@ -18,8 +18,9 @@ const CurlApi* Load() {
   if (library == nullptr) return nullptr;
   static CurlApi api;
   const bool complete =
-      Find(library, "curl_global_init", api.global_init) && Find(library, "curl_free", api.free) &&
-      Find(library, "curl_easy_init", api.easy_init) &&
+      Find(library, "curl_global_init", api.global_init) &&
+      Find(library, "curl_version_info", api.version_info) &&
+      Find(library, "curl_free", api.free) && Find(library, "curl_easy_init", api.easy_init) &&
       Find(library, "curl_easy_cleanup", api.easy_cleanup) &&
       Find(library, "curl_easy_reset", api.easy_reset) &&
       Find(library, "curl_easy_setopt", api.easy_setopt) &&
@@ -37,6 +38,9 @@ const CurlApi* Load() {
       Find(library, "curl_url", api.url) && Find(library, "curl_url_cleanup", api.url_cleanup) &&
       Find(library, "curl_url_set", api.url_set) && Find(library, "curl_url_get", api.url_get);
   if (!complete || api.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return nullptr;
+  const curl_version_info_data* const info = api.version_info(CURLVERSION_NOW);
+  if (info == nullptr) return nullptr;
+  api.version = info->version_num;
   return &api;
 }
 
@@ -45,7 +49,7 @@ const CurlApi* Load() {
 Result<const CurlApi*> LoadCurl() {
   static const CurlApi* const api = Load();
   if (api != nullptr) return api;
-  return Error{Code::kFailure, "libcurl is not installed, or too old",
+  return Error{Code::kFailure, "libcurl is not installed, or older than 7.66",
                "install it (Debian: libcurl4)"};
 }
 

@@ -9,7 +9,9 @@
 namespace trimma {
 
 struct CurlApi {
+  unsigned version;  // of the loaded library: 0x075500 is 7.85.0
   decltype(&::curl_global_init) global_init;
+  decltype(&::curl_version_info) version_info;
   decltype(&::curl_free) free;
   decltype(&::curl_easy_init) easy_init;
   decltype(&::curl_easy_cleanup) easy_cleanup;
@@ -32,7 +34,7 @@ struct CurlApi {
   decltype(&::curl_url_get) url_get;
 };
 
-// Stays loaded. kFailure where it isn't installed. Thread-safe.
+// Stays loaded. kFailure where it isn't installed, or is older than 7.66. Thread-safe.
 Result<const CurlApi*> LoadCurl();
 
 }  // namespace trimma

@@ -17,6 +17,10 @@ namespace trimma {
 namespace {
 
 constexpr int kPollMilliseconds = 100;
+// The protocols by name came with this version; before, they were bits of a number, whose option is
+// deprecated since (Ubuntu 22.04 has 7.81).
+constexpr unsigned kProtocolNames = 0x075500;
+constexpr auto kProtocolBits = static_cast<CURLoption>(CURLOPTTYPE_LONG + 181);
 
 size_t WriteHeader(char* data, size_t size, size_t count, void* transfer) {
   const std::string_view line(data, size * count);
@@ -101,7 +105,14 @@ struct HttpClient::Curl {
     lines = nullptr;
     words[0] = '\0';
     Set(CURLOPT_URL, url.Text().c_str());
-    Set(CURLOPT_PROTOCOLS_STR, "http,https");
+    if (api.version >= kProtocolNames) {
+      Set(CURLOPT_PROTOCOLS_STR, "http,https");
+    } else {
+      Set(kProtocolBits, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    }
+    // A proxy would ask its own machine, and see in clear what is meant for nobody else. A libcurl
+    // that knows no proxies refuses the option, and needs none.
+    if (IsLoopback(url.host)) (void)api.easy_setopt(easy, CURLOPT_PROXY, "");
     Set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     Set(CURLOPT_NOSIGNAL, 1L);
@@ -176,6 +187,7 @@ Result<HttpAnswer> HttpClient::Hop(const HttpRequest& request, const Url& url, b
   }
   if (transfer.answer().whole_instead) return std::move(transfer.answer());
   if (code != CURLE_OK) {
+    no_tls_ = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_COULDNT_CONNECT;
     may_pass_ = code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_URL_MALFORMAT;
     const std::string words = curl_->words.data();
     return Unreachable(url, code, words.empty() ? curl_->api.easy_strerror(code) : words);
@@ -185,6 +197,7 @@ Result<HttpAnswer> HttpClient::Hop(const HttpRequest& request, const Url& url, b
 
 Result<HttpAnswer> HttpClient::Fetch(const HttpRequest& request, const OnBytes& on_bytes) {
   may_pass_ = false;
+  no_tls_ = false;
   TRY(Url url, ParseUrl(request.url));
   if (!curl_) {
     TRY(const CurlApi* api, LoadCurl());

@@ -2,8 +2,8 @@
 //
 // Every answer is bounded in time and bytes, and is checked before a byte of it is handed on.
 // Redirects are followed here, not by curl: a token never goes to another host, https never becomes
-// http. Proxies are taken from the environment as curl does. An interrupt ends a fetch within 0.2
-// s.
+// http. Proxies are taken from the environment as curl does, but for this machine itself. An
+// interrupt ends a fetch within 0.2 s.
 #pragma once
 
 #include <atomic>
@@ -76,6 +76,9 @@ class HttpClient {
 
   // Whether the last error was of the kind that goes away (a lost connection, a stall).
   bool may_pass() const { return may_pass_; }
+  // Whether the last error was that nobody speaks TLS there: no connection, or no handshake. A
+  // certificate that can't be trusted is another matter.
+  bool no_tls() const { return no_tls_; }
 
  private:
   struct Curl;
@@ -84,6 +87,7 @@ class HttpClient {
 
   Options options_;
   bool may_pass_ = false;
+  bool no_tls_ = false;
   std::unique_ptr<Curl> curl_;
 };
 

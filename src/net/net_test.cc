@@ -4,6 +4,7 @@
 #include <random>
 
 #include "net/headers.h"
+#include "net/http.h"
 #include "net/json.h"
 #include "net/sha256.h"
 #include "net/url.h"
@@ -58,6 +59,17 @@ TEST(UrlTest, PlainHttpIsForThisMachineAlone) {
   EXPECT_EQ(CheckTransport(At("http://127.0.0.1.evil.example/"), false).error().code,
             Code::kNetwork);
   EXPECT_TRUE(CheckTransport(At("http://h/"), true).ok());
+}
+
+TEST(HttpTest, SaysWhereNobodySpeaksTls) {
+  HttpClient client({/*insecure=*/true});
+  HttpRequest request;
+  request.url = "https://127.0.0.1:1/";
+  EXPECT_EQ(client.Fetch(request).error().code, Code::kNetwork);
+  EXPECT_TRUE(client.no_tls());
+  request.url = "https://h/ x";
+  EXPECT_FALSE(client.Fetch(request).ok());
+  EXPECT_FALSE(client.no_tls());
 }
 
 TEST(HeadersTest, ReadsContentRangesStrictly) {

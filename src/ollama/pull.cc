@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/text.h"
@@ -19,9 +20,13 @@ Error PullError(const std::string& words, const std::string& name) {
   const std::string said = SafeText(words, 200);
   const std::string lower = ToLower(said);
   const bool absent = lower.find("file does not exist") != std::string::npos ||
-                      lower.find("not found") != std::string::npos;
+                      (lower.starts_with("model ") && lower.ends_with("not found"));
   if (absent)
     return {Code::kNotFound, fmt::format("Ollama found no model {} in the registry", name), ""};
+  if (lower.find("requires a newer version of ollama") != std::string::npos) {
+    return {Code::kFailure, fmt::format("this Ollama is too old for {}: {}", name, said),
+            "update Ollama, then pull again"};
+  }
   // A registry that sends files itself, as a plain Docker registry does, instead of redirecting.
   const bool plain = lower.find("no location header") != std::string::npos;
   return {
@@ -57,19 +62,25 @@ Result<OllamaPullResult> PullThroughOllama(const OllamaAddress& address, const s
   std::string rest;
   bool succeeded = false;
   std::map<std::string, OllamaPullStep> files;
+  std::map<std::string, uint64_t> first;
   const auto take_line = [&](std::string_view line) -> Status {
     if (Trim(line).empty()) return {};
     TRY(const OllamaPullStep step, ParsePullStep(line));
     if (!step.error.empty()) return PullError(step.error, name);
     succeeded |= step.status == "success";
-    if (!step.digest.empty() && files.size() < 256) files[step.digest] = step;
-    uint64_t bytes = 0;
-    uint64_t of = 0;
-    for (const auto& [digest, file] : files) {
-      bytes += file.completed;
-      of += file.total;
+    if (!step.digest.empty() && files.size() < 256) {
+      // The first word of a file tells what the server has of it already.
+      first.emplace(step.digest, step.completed);
+      files[step.digest] = step;
     }
-    if (on_step) on_step(step, bytes, of);
+    OllamaPullBytes bytes;
+    for (const auto& [digest, file] : files) {
+      const uint64_t there = std::min(first[digest], file.completed);
+      bytes.there += there;
+      bytes.fetched += file.completed - there;
+      bytes.of += file.total;
+    }
+    if (on_step) on_step(step, bytes);
     return {};
   };
   // A server at a given address is the user's own word: plain http is how Ollama speaks.

@@ -26,7 +26,13 @@ Result<OllamaPullStep> ParsePullStep(std::string_view line);
 struct OllamaPullResult {
   uint64_t bytes = 0;  // of all that it named
 };
-using OnPullStep = std::function<void(const OllamaPullStep&, uint64_t bytes, uint64_t of)>;
+// Of all files named so far: bytes the server had before, those fetched since, and all.
+struct OllamaPullBytes {
+  uint64_t there = 0;
+  uint64_t fetched = 0;
+  uint64_t of = 0;
+};
+using OnPullStep = std::function<void(const OllamaPullStep&, const OllamaPullBytes&)>;
 
 // POST /api/pull, streamed to its end. `insecure` is passed on. kNotFound for a model that doesn't
 // exist, kNetwork where the server, or what it asks, fails. Its own partial downloads go on the

@@ -23,29 +23,31 @@ Result<OllamaPullResult> PullFrom(const std::string& answer, std::string* asked 
 }
 
 TEST(OllamaPullTest, FollowsTheReportToItsEnd) {
-  uint64_t bytes = 0;
-  uint64_t of = 0;
+  OllamaPullBytes bytes;
   std::string asked;
   const auto result = PullFrom(
       Report("{\"status\":\"pulling manifest\"}\n"
              "{\"status\":\"pulling a\",\"digest\":\"sha256:a\",\"total\":100,\"completed\":40}\n"
+             "{\"status\":\"pulling a\",\"digest\":\"sha256:a\",\"total\":100,\"completed\":70}\n"
              "{\"status\":\"pulling b\",\"digest\":\"sha256:b\",\"total\":10,\"completed\":10}\n"
              "{\"status\":\"success\"}\n"),
-      &asked, [&](const OllamaPullStep&, uint64_t done, uint64_t all) {
-        bytes = done;
-        of = all;
-      });
+      &asked, [&](const OllamaPullStep&, const OllamaPullBytes& now) { bytes = now; });
   ASSERT_TRUE(result.ok()) << result.error().what;
   EXPECT_EQ(asked, "POST /api/pull HTTP/1.1");
   EXPECT_EQ(result->bytes, 110U);
-  EXPECT_EQ(bytes, 50U);
-  EXPECT_EQ(of, 110U);
+  EXPECT_EQ(bytes.there, 50U);
+  EXPECT_EQ(bytes.fetched, 30U);
+  EXPECT_EQ(bytes.of, 110U);
 }
 
 TEST(OllamaPullTest, SaysWhatWentWrong) {
   const std::pair<const char*, Code> cases[] = {
       {"{\"error\":\"pull model manifest: file does not exist\"}\n", Code::kNotFound},
       {"{\"status\":\"x\"}\n{\"error\":\"dial tcp: timeout\"}\n", Code::kNetwork},
+      {"{\"error\":\"pull model manifest: 412: The model you are attempting to pull requires a "
+       "newer version of Ollama.\"}\n",
+       Code::kFailure},
+      {"{\"error\":\"dial tcp: lookup r.example: host not found\"}\n", Code::kNetwork},
       {"{\"status\":\"pulling manifest\"}\n", Code::kNetwork},  // it died half-way
       {"<html>", Code::kInvalid},
       {"[]\n", Code::kInvalid},

@@ -37,7 +37,11 @@ const char* WhatNeedsImportance(const QuantizeOptions& options) {
 
 Result<Prepared> Prepare(const QuantizeOptions& options) {
   Prepared prepared;
-  TRY(prepared.source, ReadGguf(options.source));
+  if (options.source_header) {
+    prepared.source = *options.source_header;
+  } else {
+    TRY(prepared.source, ReadGguf(options.source));
+  }
   TRY_STATUS(CheckModel(prepared.source));
   TRY_STATUS(CheckIsNoInput(prepared.source, options.output));
   ForcedTypes forced;

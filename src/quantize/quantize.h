@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ struct SpeedBeside {
 
 struct QuantizeOptions {
   std::string source;
+  // Its header, for plans by a recipe of a file that isn't written yet; nullptr: read from it.
+  std::shared_ptr<const GgufFile> source_header;
   std::string output;
   // What to make: a recipe's types, or else types allocated to one of these.
   const FileType* recipe = nullptr;
