@@ -59,7 +59,8 @@ std::string TypeDefinedBy(const std::string& line) {
   if (line.find('{') == std::string::npos) return "";
   for (const std::string_view keyword : {"struct ", "class ", "enum class "}) {
     if (!line.starts_with(keyword)) continue;
-    const std::string rest = line.substr(keyword.size());
+    std::string rest = line.substr(keyword.size());
+    if (rest.starts_with("[[")) rest = rest.substr(rest.find("]] ") + 3);
     return rest.substr(0, rest.find_first_of(" :{<"));
   }
   return "";
