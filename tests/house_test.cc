@@ -61,7 +61,8 @@ std::string TypeDefinedBy(const std::string& line) {
     if (!line.starts_with(keyword)) continue;
     std::string rest = line.substr(keyword.size());
     if (rest.starts_with("[[")) rest = rest.substr(rest.find("]] ") + 3);
-    return rest.substr(0, rest.find_first_of(" :{<"));
+    const size_t end = rest.find_first_of(" :{<");
+    return rest[end] == '<' ? "" : rest.substr(0, end);  // Result<void> is no other Result
   }
   return "";
 }
