@@ -50,8 +50,9 @@ class Token {
     if (status != 401 || renewed_ || !source_.renew_token) return false;
     renewed_ = true;
     Result<std::string> fresh = source_.renew_token(text_);
-    if (fresh.ok()) text_ = *std::move(fresh);
-    return fresh.ok();
+    if (!fresh.ok()) return false;
+    text_ = *std::move(fresh);
+    return true;
   }
 
  private:
