@@ -35,7 +35,7 @@ class DoctorGatherTest : public testing::Test {
   DoctorGatherTest() {
     around_.root = tree_ / "root";
     around_.home = tree_ / "root/home/u";
-    around_.working_directory = tree_ / "root/work";
+    around_.working_directory = tree_ / "root/www";
     around_.models = RootsIn(tree_);
     tree_.Write({{"root/proc/cpuinfo", "processor : 0\nflags : avx avx2\n"},
                  {"root/proc/meminfo",
@@ -87,10 +87,10 @@ TEST_F(DoctorGatherTest, FindsVariablesWhereverTheyStand) {
        {"root/etc/systemd/system/other.service",
         "[Service]\nExecStart=/bin/x\n"
         "Environment=OLLAMA_NUM_GPU=9\n"},
-       {"root/work/compose.yml",
+       {"root/www/compose.yml",
         "services:\n  o:\n    image: ollama/ollama\n    environment:\n      OLLAMA_ORIGINS: a\n"
         "    ports:\n      - 11434:11434\n    env_file:\n      - o.env\n"},
-       {"root/work/o.env", "OLLAMA_VULKAN=1\n"}});
+       {"root/www/o.env", "OLLAMA_VULKAN=1\n"}});
   const DoctorFacts facts = GatherFacts(around_);
   EXPECT_EQ(Variables(facts),
             "this shell OLLAMA_NUM_GPU=1\n"
@@ -101,10 +101,10 @@ TEST_F(DoctorGatherTest, FindsVariablesWhereverTheyStand) {
             "/etc/systemd/system/ollama.service:3 OLLAMA_HOST=5 ollama\n"
             "/etc/systemd/system/ollama.service.d/a.conf:2 OLLAMA_DEBUG=7 ollama\n"
             "/etc/ollama.env:1 OLLAMA_KEEP_ALIVE=6 ollama\n"
-            "/work/compose.yml:5 OLLAMA_ORIGINS=a ollama\n"
-            "/work/o.env:1 OLLAMA_VULKAN=1 ollama\n");
+            "/www/compose.yml:5 OLLAMA_ORIGINS=a ollama\n"
+            "/www/o.env:1 OLLAMA_VULKAN=1 ollama\n");
   ASSERT_EQ(facts.published.size(), 1U);
-  EXPECT_EQ(facts.published[0].where, "/work/compose.yml:7");
+  EXPECT_EQ(facts.published[0].where, "/www/compose.yml:7");
   EXPECT_EQ(facts.unread, std::vector<std::string>{});
 }
 
