@@ -103,8 +103,6 @@ TEST(OllamaVersionsTest, EveryRowHasASourceAndIsRead) {
   EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, "v0.33.0-rc2"), true);
   EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, "1.0"), true);
   EXPECT_EQ(HasTrait(OllamaTrait::kKvNeedsFlashSet, "0.12.3"), std::nullopt) << "nobody looked";
-  EXPECT_EQ(HasTrait(OllamaTrait::kReadsNewEngine, "0.24.1"), true);
-  EXPECT_EQ(HasTrait(OllamaTrait::kReadsNewEngine, "0.25.0"), false);
   for (const char* unknown : {"", "0.0.0", "x", "1.2.3.4", "-1", "1..2"})
     EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, unknown), std::nullopt) << unknown;
   for (const OllamaTraitRow& row : OllamaTraits()) {

@@ -29,8 +29,6 @@ const std::vector<OllamaTraitRow>& OllamaTraits() {
        "-ub"},
       {OllamaTrait::kContextByCardMemory, "context by the cards' memory", "0.17.4", "", "0.17.4",
        "0.17.4: server/routes.go, \"vram-based default context\"; 0.33.0-rc2: server/routes.go"},
-      {OllamaTrait::kReadsNewEngine, "reads OLLAMA_NEW_ENGINE", "0.17.4", "0.25.0", "0.17.4",
-       "0.17.4: envconfig/config.go; gone after 0.24"},
   };
   return rows;
 }

@@ -17,7 +17,6 @@ enum class OllamaTrait {
   kGpuOverheadReserves,  // OLLAMA_GPU_OVERHEAD keeps memory of a card free
   kBatchIsPhysical,      // num_batch is the physical batch too
   kContextByCardMemory,  // without num_ctx, 4096, 32768 or 262144 tokens by the cards' memory
-  kReadsNewEngine,       // OLLAMA_NEW_ENGINE
 };
 
 // "0.17.4", "v0.33.0-rc2". nullopt for other texts, and for 0.0.0: a build of one's own that
