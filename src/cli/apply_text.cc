@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/stats.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "report/table.h"
@@ -16,6 +17,7 @@ std::string Rate(const std::optional<Speed>& speed, Spread Speed::* phase) {
   if (!speed || ((*speed).*phase).n == 0) return "-";
   const Spread& spread = (*speed).*phase;
   const int digits = spread.median < 100 ? 1 : 0;
+  if (spread.n < kFewestForInterval) return fmt::format("{:.{}f}", spread.median, digits);
   return fmt::format("{:.{}f} ({:.{}f} to {:.{}f})", spread.median, digits, spread.low, digits,
                      spread.high, digits);
 }

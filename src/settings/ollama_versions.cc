@@ -20,15 +20,6 @@ const std::vector<OllamaTraitRow>& OllamaTraits() {
       {OllamaTrait::kReadsFitTarget, "reads LLAMA_ARG_FIT_TARGET", "0.30.0", "", "",
        "0.33.0-rc2: llm/llama_server.go keeps a value that the user has set; before, no "
        "llama-server reads it"},
-      {OllamaTrait::kGpuOverheadReserves, "OLLAMA_GPU_OVERHEAD reserves", "0.17.4", "0.30.0",
-       "0.17.4",
-       "0.17.4: llm/server.go adds it to what a card reserves; 0.33.0-rc2: server/sched.go logs it "
-       "only"},
-      {OllamaTrait::kBatchIsPhysical, "num_batch is the physical batch", "0.17.4", "", "0.17.4",
-       "0.17.4: llama/llama.go NewContextParams; 0.33.0-rc2: llm/llama_server.go passes -b and "
-       "-ub"},
-      {OllamaTrait::kContextByCardMemory, "context by the cards' memory", "0.17.4", "", "0.17.4",
-       "0.17.4: server/routes.go, \"vram-based default context\"; 0.33.0-rc2: server/routes.go"},
   };
   return rows;
 }

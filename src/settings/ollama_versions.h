@@ -10,13 +10,10 @@
 namespace trimma {
 
 enum class OllamaTrait {
-  kRunsLlamaServer,      // a stock llama-server does the work, and reads LLAMA_ARG_* variables
-  kKvTypesApart,         // K and V may have two types, and others than f16, q8_0, q4_0
-  kKvNeedsFlashSet,      // a quantised KV cache is ignored unless OLLAMA_FLASH_ATTENTION=1
-  kReadsFitTarget,       // LLAMA_ARG_FIT_TARGET: what stays free on a card
-  kGpuOverheadReserves,  // OLLAMA_GPU_OVERHEAD keeps memory of a card free
-  kBatchIsPhysical,      // num_batch is the physical batch too
-  kContextByCardMemory,  // without num_ctx, 4096, 32768 or 262144 tokens by the cards' memory
+  kRunsLlamaServer,  // a stock llama-server does the work, and reads LLAMA_ARG_* variables
+  kKvTypesApart,     // K and V may have two types, and others than f16, q8_0, q4_0
+  kKvNeedsFlashSet,  // a quantised KV cache is ignored unless OLLAMA_FLASH_ATTENTION=1
+  kReadsFitTarget,   // LLAMA_ARG_FIT_TARGET: what stays free on a card
 };
 
 // "0.17.4", "v0.33.0-rc2". nullopt for other texts, and for 0.0.0: a build of one's own that
