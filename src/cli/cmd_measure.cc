@@ -363,7 +363,7 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--rounds", o->speed_options.rounds, "At most so many repeats")
       ->capture_default_str()
-      ->check(CLI::Range(3, 10000));
+      ->check(CLI::Range(1, 10000));
   AddRuntimeOptions(app, o->runtime);
   AddThroughOption(app, o->through);
   return [o, &app, &shared]() -> Status {

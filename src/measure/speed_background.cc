@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <sstream>
 
 #include "base/file.h"
@@ -41,6 +42,44 @@ std::optional<double> StalledSeconds(const std::string& pressure) {
   return static_cast<double>(*microseconds) / 1e6;
 }
 
+// user nice system idle iowait irq softirq steal; guest times that follow are in user's already.
+using Ticks = std::array<double, 8>;
+constexpr size_t kIdle = 3;
+constexpr size_t kWaiting = 4;
+constexpr size_t kStolen = 7;
+
+// "cpu0", "cpu1": the lines of /proc/stat for the processors that this process may run on. Empty
+// where that isn't told.
+std::set<std::string> AllowedNames(const std::string& proc) {
+  std::set<std::string> names;
+  const auto status = ReadPseudoFile(proc + "/self/status");
+  if (!status.ok()) return names;
+  for (const int cpu : ParseCpuList(ValueOf(*status, "Cpus_allowed_list").value_or("")))
+    names.insert("cpu" + std::to_string(cpu));
+  return names;
+}
+
+// The sum over those lines; where none of them is there, the line of all processors.
+std::optional<Ticks> UsableTicks(const std::string& stat, const std::set<std::string>& allowed) {
+  std::optional<Ticks> all;
+  std::optional<Ticks> usable;
+  std::istringstream lines(stat);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string name;
+    fields >> name;
+    if (name != "cpu" && !allowed.contains(name)) continue;
+    Ticks ticks = {};
+    for (double& value : ticks) {
+      if (!(fields >> value)) return std::nullopt;
+    }
+    auto& sum = name == "cpu" ? all : usable;
+    if (!sum) sum.emplace();
+    for (size_t i = 0; i < ticks.size(); ++i) (*sum)[i] += ticks[i];
+  }
+  return usable ? usable : all;
+}
+
 }  // namespace
 
 std::optional<ProcessorTimes> ReadProcessorTimes(const std::string& proc) {
@@ -48,18 +87,12 @@ std::optional<ProcessorTimes> ReadProcessorTimes(const std::string& proc) {
   const auto self = ReadPseudoFile(proc + "/self/stat");
   if (!stat.ok() || !self.ok()) return std::nullopt;
   const auto own = OwnSeconds(*self);
-  std::istringstream line(*stat);
-  std::string name;
-  // user nice system idle iowait irq softirq steal; guest times that follow are in user's already.
-  std::array<double, 8> ticks = {};
-  if (!(line >> name) || name != "cpu" || !own) return std::nullopt;
-  for (double& value : ticks) {
-    if (!(line >> value)) return std::nullopt;
-  }
+  const auto ticks = UsableTicks(*stat, AllowedNames(proc));
+  if (!ticks || !own) return std::nullopt;
   ProcessorTimes times;
-  for (const double value : ticks) times.all += value / TicksPerSecond();
-  times.busy = times.all - (ticks[3] + ticks[4]) / TicksPerSecond();
-  times.stolen = ticks[7] / TicksPerSecond();
+  for (const double value : *ticks) times.all += value / TicksPerSecond();
+  times.busy = times.all - ((*ticks)[kIdle] + (*ticks)[kWaiting]) / TicksPerSecond();
+  times.stolen = (*ticks)[kStolen] / TicksPerSecond();
   times.own = *own;
   if (const auto pressure = ReadPseudoFile(proc + "/pressure/cpu"); pressure.ok())
     times.stalled = StalledSeconds(*pressure);

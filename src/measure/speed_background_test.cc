@@ -41,11 +41,30 @@ TEST_F(BackgroundTest, OthersAreWhatIsBusyAndNotOurs) {
   EXPECT_EQ(OthersShare(*before, *before), 0);
 }
 
+TEST_F(BackgroundTest, OnlyTheProcessorsWeMayRunOnCount) {
+  const std::string self = "7 (n) R 1 2 3 4 5 6 7 8 9 10 100 0 0 0\n";
+  const std::string stat =
+      "cpu  1000 0 0 3000 0 0 0 0 0 0\ncpu0 100 0 0 900 0 0 0 0\ncpu1 0 0 0 1000 0 0 0 0\n"
+      "cpu2 900 0 0 100 0 0 0 0\ncpu10 0 0 0 1000 0 0 0 0\nintr 5\n";
+  Write(stat, self);
+  ASSERT_TRUE(WriteFileAtomically(tree_ / "self/status", "Cpus_allowed_list:\t0-1\n").ok());
+  const auto ours = ReadProcessorTimes(Root());
+  ASSERT_TRUE(ours.has_value());
+  EXPECT_DOUBLE_EQ(ours->all, 20);
+  EXPECT_DOUBLE_EQ(ours->busy, 1);
+  // A list that names none of what is there says nothing.
+  ASSERT_TRUE(WriteFileAtomically(tree_ / "self/status", "Cpus_allowed_list:\t64\n").ok());
+  EXPECT_DOUBLE_EQ(ReadProcessorTimes(Root())->all, 40);
+}
+
 TEST_F(BackgroundTest, WhatCannotBeReadIsAbsent) {
   EXPECT_FALSE(ReadProcessorTimes(tree_ / "none").has_value());
   Write("intr 5\n", "7 (n) R 1 2 3 4 5 6 7 8 9 10 1050 100\n");
   EXPECT_FALSE(ReadProcessorTimes(Root()).has_value());
   Write("cpu  1 2 3\n", "7 (n) R 1 2 3 4 5 6 7 8 9 10 1050 100\n");
+  EXPECT_FALSE(ReadProcessorTimes(Root()).has_value());
+  Write("cpu  1 2 3 4 5 6 7 8\ncpu0 1 2\n", "7 (n) R 1 2 3 4 5 6 7 8 9 10 1050 100\n");
+  ASSERT_TRUE(WriteFileAtomically(tree_ / "self/status", "Cpus_allowed_list:\t0\n").ok());
   EXPECT_FALSE(ReadProcessorTimes(Root()).has_value());
   Write("cpu  1000 0 0 1000 0 0 0 0 0 0\n", "no name");
   EXPECT_FALSE(ReadProcessorTimes(Root()).has_value());
