@@ -116,6 +116,21 @@ TEST(MeasureCli, SpeedAndQualityTogether) {
   EXPECT_GE(both["speed"]["decode_tps"]["n"], 3);
 }
 
+// One process with one sample and no load: the cheapest independent figure.
+TEST(MeasureCli, OneSampleUnderTensorsKeptOnTheHost) {
+  const Sandbox box;
+  WriteTinyModel(box / "tiny.gguf");
+  const Json document =
+      ExpectDocument(box, {"measure", "--speed", "--rounds", "1", "--loads", "0", "--context",
+                           "2048", "--prompt-tokens", "16", "--decode-tokens", "4", "--on-host",
+                           "ffn", "--on-host", R"(blk\.(0|1)\.attn)", "tiny.gguf"});
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(document["settings"]["context"], 2048);
+  EXPECT_EQ(document["settings"]["host_tensors"], Json({"ffn", R"(blk\.(0|1)\.attn)"}));
+  EXPECT_EQ(document["speed"]["decode_tps"]["n"], 1);
+  EXPECT_EQ(document["speed"]["load_ms"]["n"], 0);
+}
+
 TEST(MeasureCli, AGemmaWithSlidingWindowRuns) {
   const Sandbox box;
   WriteTinyModel(box / "gemma.gguf", {.architecture = "gemma3", .layers = 6, .head_size = 32});

@@ -364,12 +364,18 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
   app.add_option("--rounds", o->speed_options.rounds, "At most so many repeats")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
+  app.add_option("--loads", o->speed_options.load_repeats, "Loads that are timed (0: none)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100));
+  app.add_option("--context", o->runtime.context,
+                 "With --speed: context length that loading, and a card, must have room for")
+      ->check(CLI::Range(1, 1 << 30));
   AddRuntimeOptions(app, o->runtime);
   AddThroughOption(app, o->through);
   return [o, &app, &shared]() -> Status {
     TRY_STATUS(CheckThrough(
         app, {"--text", "--prompts", "--chunk", "--chunks", "--score", "--depth", "--last",
-              "--max-kld", "--better", "--precision", "--budget", "--processes"}));
+              "--max-kld", "--better", "--precision", "--budget", "--processes", "--loads"}));
     return RunMeasure(*o, shared);
   };
 }

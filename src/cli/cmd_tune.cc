@@ -87,7 +87,7 @@ std::string Describe(const TuneResult& result) {
 }
 
 // On a card the defaults are what the planner says fits with the margin learned here; where not
-// all does, a layer or two more are tried: a trial that runs out of memory is a result.
+// all does, other placements are tried.
 Status PlaceAsPlanned(Options& options, const OpenedModel& model, const MachineScan& scan) {
   RuntimeSettings& defaults = options.tune.defaults;
   if (scan.machine.gpus.empty() || !defaults.use_gpu || defaults.gpu_layers) return {};
@@ -102,13 +102,10 @@ Status PlaceAsPlanned(Options& options, const OpenedModel& model, const MachineS
   const PlanCell& cell = planned.plan.cells[*planned.plan.recommended];
   defaults.use_gpu = cell.settings.use_gpu;
   defaults.host_tensors = cell.settings.host_tensors;
-  if (cell.whole || !cell.settings.use_gpu) return {};
-  defaults.gpu_layers = cell.settings.gpu_layers;
-  if (!defaults.gpu_layers) return {};
-  for (int more = 1; more <= 2; ++more) {
-    if (*defaults.gpu_layers + more <= planned.pricing.layers)
-      options.tune.gpu_layers.push_back(*defaults.gpu_layers + more);
-  }
+  if (!cell.settings.use_gpu) return {};
+  if (!cell.whole) defaults.gpu_layers = cell.settings.gpu_layers;
+  TRY(options.tune.other,
+      PlacementsBeside(model.file, defaults, planned.pricing.layers, target.pricing));
   return {};
 }
 

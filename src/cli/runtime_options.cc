@@ -14,6 +14,9 @@ void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--gpu-layers", o.gpu_layers, "Layers on the GPU (default: all)")
       ->check(CLI::Range(0, 10000));
+  app.add_option("--on-host", o.on_host,
+                 "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)")
+      ->allow_extra_args(false);  // what follows it may be the model
   app.add_option("--gpu", o.gpu, "none leaves the graphics cards out (default: all are used)")
       ->check(CLI::IsMember({"none"}));
   app.add_option("--flash-attention", o.flash_attention, "auto, on or off")
@@ -41,6 +44,7 @@ Result<RuntimeSettings> ToSettings(const RuntimeOptions& o) {
   s.threads = o.threads;
   s.threads_batch = o.threads_batch;
   s.gpu_layers = o.gpu_layers;
+  s.host_tensors = o.on_host;
   s.use_gpu = o.gpu.empty();
   s.flash_attention = ParseFlashAttention(o.flash_attention);
   const size_t slash = o.kv.find('/');

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "engine/runtime.h"
@@ -14,7 +15,8 @@ struct RuntimeOptions {
   std::optional<uint32_t> context;
   std::optional<uint32_t> batch, ubatch;
   std::optional<int> threads, threads_batch, gpu_layers;
-  std::string gpu;  // "none", or "" for all
+  std::vector<std::string> on_host;  // RuntimeSettings::host_tensors
+  std::string gpu;                   // "none", or "" for all
   std::string flash_attention = "auto";
   std::string kv = "f16";  // K and V alike, or apart: "q8_0/f16"
   std::string load_mode = "auto";

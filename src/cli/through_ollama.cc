@@ -60,6 +60,10 @@ Result<Json> OllamaOptions(const RuntimeOptions& runtime) {
                  "Ollama takes the KV-cache type and flash attention from its environment alone",
                  "trimma apply --env or --systemd writes them; then measure without these options"};
   }
+  if (!runtime.on_host.empty()) {
+    return Error{Code::kUsage, "Ollama places whole layers, not tensors by name",
+                 "leave out --on-host"};
+  }
   if (runtime.no_repack || settings.load_mode == LoadMode::kMappedLocked) {
     return Error{Code::kUsage,
                  "Ollama repacks weights, and locks none in memory, as it thinks best",

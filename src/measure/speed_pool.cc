@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/engine.h"
+
 namespace trimma {
 
 // The context that a measurement needs: enough cells, no more, so that candidates with a long
@@ -35,6 +37,31 @@ Result<const Model*> SpeedPool::ModelFor(const SpeedSubject& subject) {
   return models_.back().model.get();
 }
 
+bool MustProveItFits(const RuntimeSettings& settings, uint32_t shortened, bool has_gpu) {
+  return has_gpu && settings.use_gpu && settings.context > shortened;
+}
+
+// The whole context, once, with a physical batch computed in it (pools grow then), and given back.
+// Others that lie on the card would take its room.
+Status SpeedPool::ProveItFits(const Model& model, const SpeedSubject& subject, uint32_t shortened) {
+  const RuntimeSettings& settings = subject.settings;
+  const bool done = std::any_of(proven_.begin(), proven_.end(), [&](const SpeedSubject& other) {
+    return SameContext(other, subject) && other.settings.context == settings.context;
+  });
+  if (done || !contexts_.empty()) return {};
+  if (!MustProveItFits(settings, shortened, !EngineGpus().empty())) return {};
+  beat_.Alive();
+  const auto slots = static_cast<uint32_t>(settings.parallel);
+  TRY(Context whole, Context::Create(model, {settings, 1, slots, {}}));
+  const std::vector<Token> tokens(
+      std::min({settings.ubatch, settings.batch, settings.context / slots}), 0);
+  TRY_STATUS(whole.Append(tokens));
+  whole.Synchronize();
+  beat_.Alive();
+  proven_.push_back(subject);
+  return {};
+}
+
 Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
   for (Resident& resident : contexts_) {
     if (SameContext(resident.subject, subject)) return &resident;
@@ -42,7 +69,9 @@ Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
   TRY(const Model* model, ModelFor(subject));
   if (options_.resident && contexts_.size() >= static_cast<size_t>(*options_.resident))
     contexts_.pop_front();
-  TRY(Context context, Context::Create(*model, Shortened(subject.settings)));
+  const Context::Options shortened = Shortened(subject.settings);
+  TRY_STATUS(ProveItFits(*model, subject, shortened.settings.context));
+  TRY(Context context, Context::Create(*model, shortened));
   Resident resident;
   resident.subject = subject;
   resident.model = model;

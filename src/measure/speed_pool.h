@@ -22,6 +22,10 @@ struct Resident {
   bool fresh = true;  // not evaluated since it was made
 };
 
+// Whether settings have to show first that a card holds their whole context: only a part of it is
+// measured, which would let through what then runs out of memory.
+bool MustProveItFits(const RuntimeSettings& settings, uint32_t shortened, bool has_gpu);
+
 class SpeedPool {
  public:
   SpeedPool(const SpeedOptions& options, Beat& beat) : options_(options), beat_(beat) {}
@@ -40,11 +44,13 @@ class SpeedPool {
   };
   Result<const Model*> ModelFor(const SpeedSubject& subject);
   Context::Options Shortened(const RuntimeSettings& settings) const;
+  Status ProveItFits(const Model& model, const SpeedSubject& subject, uint32_t shortened);
 
   SpeedOptions options_;
   Beat& beat_;
   std::list<Loaded> models_;
   std::list<Resident> contexts_;  // destroyed before the models
+  std::vector<SpeedSubject> proven_;
 };
 
 }  // namespace trimma

@@ -90,11 +90,7 @@ Result<PricedCell> Pricer::At(size_t mix, const RuntimeSettings& settings) {
   return PricedCell{mix, settings, std::move(devices)};
 }
 
-bool Pricer::Fits(const PricedCell& cell) {
-  return std::all_of(cell.devices.begin(), cell.devices.end() - 1, [](const DeviceBytes& gpu) {
-    return gpu.total_bytes() + gpu.reserve_bytes <= gpu.free_bytes;
-  });
-}
+bool Pricer::Fits(const PricedCell& cell) { return FitOnGpus(cell.devices); }
 
 size_t Pricer::GuessPlace(const PricedCell& whole) const {
   uint64_t movable = 0;

@@ -1,5 +1,7 @@
 #include "plan/pricing.h"
 
+#include <algorithm>
+
 #include "engine/ghost.h"
 #include "plan/pricing_json.h"
 
@@ -67,6 +69,12 @@ Result<std::vector<std::vector<TensorType>>> AskRecipes(
   std::vector<std::vector<TensorType>> types;
   for (const Json& list : answer.at("types")) types.push_back(TypesFromJson(list, file));
   return types;
+}
+
+bool FitOnGpus(const std::vector<DeviceBytes>& devices) {
+  return std::all_of(devices.begin(), devices.end() - 1, [](const DeviceBytes& gpu) {
+    return gpu.total_bytes() + gpu.reserve_bytes <= gpu.free_bytes;
+  });
 }
 
 Result<std::vector<DeviceBytes>> PriceSettings(const GgufFile& file,

@@ -33,6 +33,10 @@ struct PricedCell {
   std::vector<DeviceBytes> devices;
 };
 
+// Whether each GPU has room for what lies there and what it keeps for itself; the host, the last,
+// is the plan's business.
+bool FitOnGpus(const std::vector<DeviceBytes>& devices);
+
 struct KvTypes {
   std::string k = "f16";
   std::string v = "f16";

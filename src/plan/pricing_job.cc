@@ -235,6 +235,7 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
   TRY(const RuntimeSettings base, RuntimeSettingsFromJson(request.at("base")));
   Pricer pricer(file, mixes, target);
   TRY_STATUS(pricer.Start(base));
+  const bool as_asked = base.gpu_layers || !base.host_tensors.empty();
   std::vector<RuntimeSettings> settings;
   for (const Json& context : request.at("contexts")) {
     for (const Json& kv : request.at("kv")) {
@@ -242,10 +243,12 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
       settings.back().context = context;
       settings.back().kv_k = kv.at(0);
       settings.back().kv_v = kv.at(1);
+      // Where no number was asked for, all layers: a plan says how many that is.
+      if (as_asked && pricer.has_gpu() && base.use_gpu && !base.gpu_layers)
+        settings.back().gpu_layers = pricer.layers();
     }
   }
   Grid grid(pricer, mixes.size(), request.at("kv").size(), settings);
-  const bool as_asked = base.gpu_layers || !base.host_tensors.empty();
   TRY_STATUS(as_asked ? grid.AsAsked() : grid.Placed());
   Answer answer;
   answer.cells = grid.cells();

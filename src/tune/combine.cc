@@ -17,7 +17,7 @@ constexpr size_t kValuesOfKnob = 2;
 
 constexpr std::array kPrefillKnobs = {Knob::kUbatch, Knob::kPrefillThreads, Knob::kBatch};
 constexpr std::array kSharedKnobs = {Knob::kFlashAttention, Knob::kKv,        Knob::kRepack,
-                                     Knob::kLoading,        Knob::kGpuLayers, Knob::kParallel};
+                                     Knob::kLoading,        Knob::kPlacement, Knob::kParallel};
 
 // Values of a knob that look better than the default, the best first.
 std::vector<const TuneTrialResult*> Promising(const std::vector<TuneTrialResult>& alone,

@@ -47,10 +47,37 @@ TuneTrialResult Kv(double gain) {
                [&](RuntimeSettings& s) { s.kv_k = s.kv_v = "q8_0"; });
 }
 
+TuneTrialResult PlacedTrial(int layers, const std::vector<std::string>& hosted, double gain) {
+  return Trial(Knob::kPlacement, "placed " + std::to_string(layers), gain, [&](RuntimeSettings& s) {
+    s.gpu_layers = layers;
+    s.host_tensors = hosted;
+  });
+}
+
 std::set<std::string> Names(const std::vector<Combination>& combinations) {
   std::set<std::string> names;
   for (const Combination& c : combinations) names.insert(c.variation.what);
   return names;
+}
+
+// Fewer layers and all layers without some matrices exclude each other: the better one is taken
+// whole, never half of each.
+TEST(CombineTest, OfTwoPlacementsThatWonOneIsTakenWhole) {
+  for (const bool hosted_wins : {true, false}) {
+    const std::vector<TuneTrialResult> alone = {PlacedTrial(28, {}, hosted_wins ? 1.1 : 1.3),
+                                                PlacedTrial(35, {"ffn"}, hosted_wins ? 1.2 : 1.1),
+                                                Ubatch(1024, 1.1)};
+    const RuntimeSettings& best = alone[hosted_wins ? 1 : 0].variation.settings;
+    const RuntimeSettings shared = SharedWinners({}, alone);
+    EXPECT_EQ(shared.gpu_layers, best.gpu_layers);
+    EXPECT_EQ(shared.host_tensors, best.host_tensors);
+    const auto combinations = Combinations({}, alone);
+    ASSERT_FALSE(combinations.empty());
+    for (const Combination& combination : combinations) {
+      EXPECT_EQ(combination.variation.settings.gpu_layers, best.gpu_layers);
+      EXPECT_EQ(combination.variation.settings.host_tensors, best.host_tensors);
+    }
+  }
 }
 
 TEST(CompareTest, OnlyADifferenceBeyondTheNoiseAndOnePercentCounts) {
@@ -259,6 +286,41 @@ TEST(DecideTest, WhereNothingHelpsAGainIsHardlyEverClaimed) {
     // Each phase errs upwards in 1.25 % at most: 25 of 1000, and chance.
     EXPECT_LE(claimed, 40) << noise;
   }
+}
+
+// In a confirmation with a process for each figure nobody judges drift. What a step of the machine
+// inside a process does to that process's figure (half of it at most, either way) is noise of its
+// own there, which must make no claim, however often it happens.
+TEST(DecideTest, StepsOfTheMachineInAnyShareOfTheProcessesClaimNothing) {
+  for (const double share : {0.1, 0.5, 1.0}) {
+    int claimed = 0;
+    for (unsigned seed = 0; seed < 1000; ++seed) {
+      std::mt19937 random(seed);
+      std::uniform_real_distribution<double> chance(0, 1);
+      std::uniform_real_distribution<double> step(-0.25 / 2, 0.25 / 2);
+      const auto figures = [&](uint32_t of) {
+        std::vector<double> logs = Logs(0, 0.01, kConfirmRounds, of);
+        for (double& log : logs) log += chance(random) < share ? step(random) : 0;
+        return logs;
+      };
+      RuntimeSettings both = WithUbatch(64);
+      both.threads = 4;
+      const Confirmation finalist = {both, figures(2 * seed), figures(2 * seed + 1)};
+      if (!(Decide({}, {finalist}, {1, 1}).settings == RuntimeSettings())) ++claimed;
+    }
+    EXPECT_LE(claimed, 40) << share;
+  }
+}
+
+// One process of nine that went wrong makes no gain out of none; what it takes off one that is
+// there hides it only where nothing is left of more than is felt.
+TEST(DecideTest, OneProcessThatDriftedMakesNoGain) {
+  std::vector<double> none(kConfirmRounds, 0.0);
+  none[4] = 0.12;
+  EXPECT_EQ(Decide({}, {{WithUbatch(64), none, none}}, {1, 1}).settings, RuntimeSettings());
+  std::vector<double> gained(kConfirmRounds, 0.1);
+  gained[4] = 0.1 - 0.05;
+  EXPECT_EQ(Decide({}, {{WithUbatch(64), gained, none}}, {1, 1}).settings.ubatch, 64U);
 }
 
 }  // namespace

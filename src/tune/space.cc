@@ -24,7 +24,7 @@ class Maker {
     PrefillThreads();
     Threads();
     Parallel();
-    GpuLayers();
+    Placements();
     Flash();
     Kv();
     Repack();
@@ -107,11 +107,12 @@ class Maker {
     }
   }
 
-  void GpuLayers() {
-    for (const int layers : o_.machine.gpu_layers) {
+  void Placements() {
+    for (const Placed& placed : o_.machine.placements) {
       RuntimeSettings settings = base_;
-      settings.gpu_layers = layers;
-      Try(Knob::kGpuLayers, Phases::kBoth, fmt::format("GPU layers {}", layers), settings);
+      settings.gpu_layers = placed.gpu_layers;
+      settings.host_tensors = placed.host_tensors;
+      Try(Knob::kPlacement, Phases::kBoth, placed.what, settings);
     }
   }
 
@@ -290,8 +291,9 @@ void Apply(Knob knob, const RuntimeSettings& from, RuntimeSettings& to) {
     case Knob::kBatch:
       to.batch = from.batch;
       break;
-    case Knob::kGpuLayers:
+    case Knob::kPlacement:
       to.gpu_layers = from.gpu_layers;
+      to.host_tensors = from.host_tensors;
       break;
     case Knob::kParallel:
       to.parallel = from.parallel;

@@ -37,14 +37,22 @@ ActiveWeights ActiveOf(const GgufFile& file);
 // `depth`: tokens in the cache before a prompt of `prompt_tokens`.
 ModelFacts FactsOf(const GgufFile& file, int prompt_tokens, int depth);
 
+// Where layers lie: so many on the GPU, and what of those stays on the host. One choice, since each
+// part means nothing without the other.
+struct Placed {
+  std::string what;  // "GPU layers 20"
+  std::optional<int> gpu_layers;
+  std::vector<std::string> host_tensors;
+  bool operator==(const Placed&) const = default;
+};
+
 // What it needs to know of the machine.
 struct MachineFacts {
   int cores = 1;
   int threads = 1;               // logical processors
   uint64_t available_bytes = 0;  // of memory; 0: unknown
   bool has_gpu = false;
-  // Layers on the GPU that the planner says fit, besides the defaults' own.
-  std::vector<int> gpu_layers;
+  std::vector<Placed> placements;  // besides the defaults' own (tune/placements.h)
 };
 
 enum class Knob {
@@ -56,7 +64,7 @@ enum class Knob {
   kRepack,
   kLoading,
   kBatch,
-  kGpuLayers,
+  kPlacement,
   kParallel
 };
 

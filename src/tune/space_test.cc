@@ -160,10 +160,30 @@ TEST(SpaceTest, OnACardTheHostsSettingsDoNotMatter) {
   for (const std::string& name : Names(MakeSpace(options, Quantised())))
     EXPECT_EQ(name.find("threads"), std::string::npos) << name;
   options.defaults.gpu_layers = 10;
-  options.machine.gpu_layers = {11, 12};
+  options.machine.placements = {{"GPU layers 11", 11, {}}, {"GPU layers 12", 12, {}}};
   const std::set<std::string> names = Names(MakeSpace(options, Quantised()));
   EXPECT_TRUE(names.contains("GPU layers 11"));
   EXPECT_TRUE(names.contains("decode threads 4"));
+}
+
+TEST(SpaceTest, APlacementIsOneChoice) {
+  SpaceOptions options = On(8, 16);
+  options.machine.has_gpu = true;
+  options.defaults.gpu_layers = 10;
+  options.machine.placements = {{"GPU layers 11", 11, {}}, {"feed-forward", 20, {"ffn"}}};
+  const Space space = MakeSpace(options, Quantised());
+  std::vector<const Variation*> placed;
+  for (const Variation& variation : space.variations)
+    if (variation.knob == Knob::kPlacement) placed.push_back(&variation);
+  ASSERT_EQ(placed.size(), 2U);
+  // Whichever is applied last holds alone.
+  RuntimeSettings settings = options.defaults;
+  Apply(Knob::kPlacement, placed[1]->settings, settings);
+  EXPECT_EQ(settings.host_tensors, std::vector<std::string>{"ffn"});
+  EXPECT_EQ(settings.gpu_layers, 20);
+  Apply(Knob::kPlacement, placed[0]->settings, settings);
+  EXPECT_EQ(settings.host_tensors, std::vector<std::string>());
+  EXPECT_EQ(settings.gpu_layers, 11);
 }
 
 TEST(SpaceTest, UsersAreServedInTurnsOrTogether) {

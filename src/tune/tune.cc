@@ -330,9 +330,11 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   space_options.users = options_.users;
   space_options.prompt_tokens = options_.prompt_tokens;
   space_options.machine = {options_.cores, options_.threads, options_.available_bytes,
-                           options_.has_gpu, options_.gpu_layers};
+                           options_.has_gpu, options_.other.placed};
   Space space = MakeSpace(space_options, facts);
   result_.not_tried = space.not_tried;
+  result_.not_tried.insert(result_.not_tried.end(), options_.other.not_tried.begin(),
+                           options_.other.not_tried.end());
   const double alone_budget = kAloneShare * options_.budget_seconds;
   LeaveOutWhatTakesTooLong(space.variations, alone_budget - Elapsed());
   std::vector<TuneTrialResult> alone;

@@ -15,6 +15,7 @@
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "tune/combine.h"
+#include "tune/placements.h"
 #include "tune/space.h"
 
 namespace trimma {
@@ -32,7 +33,7 @@ struct TuneOptions {
   int threads = 1;
   uint64_t available_bytes = 0;  // of memory; 0: unknown
   bool has_gpu = false;
-  std::vector<int> gpu_layers;   // to try, as the planner says they fit
+  OtherPlacements other;         // on the card, besides the defaults'
   uint32_t trained_context = 0;  // of the model; 0: unknown
   double max_kv_kld = 0.01;      // a quantised KV cache is taken only with less mean KLD than this
   std::optional<std::string> text_file;  // to judge that on; nullopt: generated

@@ -1,5 +1,6 @@
 // A tuning's result as JSON, and its settings in words.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "tune/tune.h"
 
@@ -56,6 +57,10 @@ std::string Difference(const RuntimeSettings& defaults, const RuntimeSettings& s
   say(settings.kv_k != defaults.kv_k || settings.kv_v != defaults.kv_v,
       fmt::format("KV cache {}/{}", settings.kv_k, settings.kv_v));
   say(settings.gpu_layers != defaults.gpu_layers, "GPU layers " + count(settings.gpu_layers));
+  say(settings.host_tensors != defaults.host_tensors,
+      settings.host_tensors.empty()
+          ? "no tensors kept on the host by name"
+          : fmt::format("on the host {}", fmt::join(settings.host_tensors, ", ")));
   say(settings.parallel != defaults.parallel, fmt::format("parallel {}", settings.parallel));
   say(settings.load_mode != defaults.load_mode,
       fmt::format("load mode {}", NameOf(settings.load_mode)));

@@ -8,7 +8,6 @@ counted twice). Every load is added to a file, so that runs add up.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import random
@@ -22,9 +21,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-MIB = 1 << 20
-GIB = 1 << 30
+sys.dont_write_bytecode = True
+from lib.card import GIB, MIB, Card  # noqa: E402
+from lib.figures import ROOT, BenchError, say  # noqa: E402
+
 PROMPT, ANSWER = 16000, 48
 FREE_GIB = (3.75, 4.00, 4.25, 4.50, 5.00)
 # Ollama 0.30 and later: LLAMA_ARG_FIT_TARGET is the projector (796 MiB) and 1024 MiB, and
@@ -36,47 +36,13 @@ CELLS = ((512, 512, "f16", 99), (4096, 512, "f16", 99), (4096, 128, "q8_0", 99),
          (4096, 512, "f16", 2), (2048, 512, "q8_0", 3))  # context, ubatch, cache, layers on the card
 
 
-def say(words):
-    print(f"==> {words}", file=sys.stderr, flush=True)
-
-
-class Card:
-    """The driver's own count, and memory taken from it with one plain allocation."""
-
-    def __init__(self):
-        names = ["libcudart.so", "/usr/local/cuda/lib64/libcudart.so", "libcudart.so.13", "libcudart.so.12"]
-        for name in names:
-            try:
-                self.runtime = ctypes.CDLL(name)
-                break
-            except OSError:
-                continue
-        else:
-            sys.exit("the CUDA runtime library is not found; set LD_LIBRARY_PATH")
-        self.held = ctypes.c_void_p()
-
-    def free(self):
-        free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        if self.runtime.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total)) != 0:
-            sys.exit("there is no CUDA card to measure")
-        return free.value
-
-    def leave(self, wanted):
-        """Holds all but `wanted` bytes; 0 holds nothing."""
-        if self.held.value:
-            self.runtime.cudaFree(self.held)
-            self.held = ctypes.c_void_p()
-        if not wanted:
-            return
-        take = self.free() - wanted
-        if take > 0 and self.runtime.cudaMalloc(ctypes.byref(self.held), ctypes.c_size_t(take)) != 0:
-            sys.exit(f"the card doesn't give {take} bytes")
-
-
 class Bench:
     def __init__(self, wishes):
         self.wishes = wishes
-        self.card = Card()
+        try:
+            self.card = Card()
+        except BenchError as error:
+            sys.exit(str(error))
         self.state = {**os.environ, "XDG_STATE_HOME": str(wishes.work / "state")}
         self.failed = False
 

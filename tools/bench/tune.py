@@ -6,35 +6,40 @@ regret      tune with N seeds against an exhaustive grid (threads x ubatch x fla
             every chosen setting are measured again, interleaved
 coverage    how many short runs' 95 % intervals hold the median of all runs
 false_gain  tune again on what it chose before: every claim is measured again, interleaved
-peers       the gain of the chosen settings by llama-bench's measure; FiTuna
+peers       the gain of the chosen settings by llama-bench's measure; FiTuna end to end: the time of
+            both, and both answers measured again in turns. Without a network: --fituna with its
+            wheel, a folder of packages or a virtual environment, --peers with llama.cpp's programs
 
-All ratios come from one run on one machine, its graphics cards left out. On a machine that does
-other work they mean nothing: what others took of its processors is printed. --grid N draws N
-settings of the grid.
+card        only when named, with --gpu auto: a CUDA card of which all but --free-gib is held; 3 seeds
+            of tune against a grid of layers near what fits, feed-forward matrices on the host, ubatch,
+            flash attention and types of the cache
+card_fit    the same for a row of free sizes: tune's choice beside placements near what fits, and
+            beside the placement that llama-server takes by itself
+            Both keep what they measured in --work and go on from there: --seconds may cut them.
+
+All ratios come from one run on one machine, its graphics cards left out unless --gpu auto. On a
+machine that does other work they mean nothing: what others took of its processors is printed.
+--grid N draws N settings of the grid. --seconds ends rounds of measuring again in time.
 """
 
 import argparse
 import itertools
-import json
-import math
-import os
 import random
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from lib.figures import (  # noqa: E402
-    MISSED, OK, ROOT, SKIPPED, UNCLEAR, BenchError, Figures, Peers, chosen_of, met, run, say)
+from lib.figures import MISSED, OK, ROOT, UNCLEAR, chosen_of, met, say  # noqa: E402
+from lib.rates import options_of, ratio_interval, wilson  # noqa: E402
+from lib.tune_card import CardFigures  # noqa: E402
+from lib.tune_peers import PeerFigures  # noqa: E402
+from lib.tuning import PHASES, PROMPT  # noqa: E402
 
 REGRET, CPU_SHARE, COVERAGE = 0.02, 0.05, 0.93
-PROMPT, ANSWER, DECODE = 512, 128, 48
-PHASES = ("prefill", "decode")
-CPU_ALONE = ["--gpu", "none"]
-DEFAULT_BUDGET = 60
+LEAST_BUDGET = 10  # seconds
 
 
 def thread_counts(cores):
@@ -62,110 +67,7 @@ def whole_grid(cores):
             yield [*cache, "--ubatch", str(ubatch), "--threads", str(threads)]
 
 
-def options_of(settings):
-    """The options of `trimma measure` for settings that tune reports."""
-    words = ["--flash-attention", settings["flash_attention"],
-             "--kv", f"{settings['kv_k']}/{settings['kv_v']}", "--load-mode", settings["load_mode"],
-             "--ubatch", str(settings["ubatch"]), "--batch", str(settings["batch"])]
-    for key, option in (("threads", "--threads"), ("threads_batch", "--threads-batch")):
-        if settings[key] is not None:
-            words += [option, str(settings[key])]
-    return words + ([] if settings["repack"] else ["--no-repack"])
-
-
-def wilson(hits, trials):
-    """A 95 % interval of a share."""
-    z = 1.96
-    centre = (hits + z * z / 2) / (trials + z * z)
-    half = z * math.sqrt(hits * (trials - hits) / trials + z * z / 4) / (trials + z * z)
-    return centre - half, centre + half
-
-
-def ratio_interval(ours, theirs):
-    """Median of the rounds' ratios, and its 95 % interval by order statistics."""
-    ratios = sorted(a / b for a, b in zip(ours, theirs))
-    count, rank, below, term = len(ratios), 0, 0.0, 0.5 ** len(ratios)
-    while below + term <= 0.025:
-        below += term
-        term *= (count - rank) / (rank + 1)
-        rank += 1
-    low, high = (ratios[rank - 1], ratios[count - rank]) if rank else (ratios[0], ratios[-1])
-    return statistics.median(ratios), low, high
-
-
-class Bench(Figures):
-    def __init__(self, wishes):
-        super().__init__()
-        self.wishes = wishes
-        self.file = wishes.json
-        self.trimma = wishes.trimma
-        self.directory = Path(tempfile.mkdtemp(prefix="trimma-bench-"))
-        self.cores = len(os.sched_getaffinity(0))
-        self.models = {}
-        for word in wishes.models.split(","):
-            name, _, path = word.partition("=")
-            found = Path(path) if path else self.find(name)
-            if found is None or not found.is_file():
-                self.add(figure=f"tune {name}", verdict=f"{SKIPPED}: no such model here")
-            else:
-                self.models[name] = found
-        self.chosen = {name: [] for name in self.models}
-        self.budget = wishes.budget or DEFAULT_BUDGET  # seconds
-
-    @staticmethod
-    def find(name):
-        folder = Path(os.environ.get("TRIMMA_TEST_MODELS") or ROOT.parent / "shared" / "models")
-        if (folder / f"{name}.gguf").is_file():
-            return folder / f"{name}.gguf"
-        try:
-            return Path(run([sys.executable, ROOT / "tools/fetch_model.py", name]).strip())
-        except BenchError:
-            return None
-
-    def call(self, *words):
-        state = {"XDG_STATE_HOME": str(self.directory / "state")}
-        return json.loads(run([self.trimma, *words, "--json"], env={**os.environ, **state}))
-
-    def measure(self, model, options, rounds=1, processes=1, prompt=None, decode=DECODE):
-        return self.call("measure", model, "--speed", "--rounds", rounds, "--processes", processes,
-                         "--prompt-tokens", prompt or self.wishes.prompt, "--decode-tokens", decode,
-                         *CPU_ALONE, *options)["speed"]
-
-    def tune(self, model, seed, *options):
-        started = time.perf_counter()
-        words = ["tune", model, "--seed", str(seed), "--budget", f"{self.budget}s",
-                 "--prompt-tokens", self.wishes.prompt, "--answer-tokens", ANSWER, "--max-kld", "100",
-                 *CPU_ALONE, *options]
-        if self.wishes.text:
-            words += ["--text", self.wishes.text]
-        return self.call(*words), time.perf_counter() - started
-
-    def tune_each(self, name, model, seeds, *options):
-        """What each seed's tuning says. One that can't tell is a row; the others go on."""
-        tunings = []
-        for seed in seeds:
-            tuned = self.attempt(f"tune {name}, seed {seed}", self.tune, model, seed, *options)
-            if tuned is not None:
-                tunings.append(tuned)
-        if not tunings:
-            raise BenchError("no tuning gave an answer")
-        return tunings
-
-    def interleaved(self, model, settings):
-        """Rates of each setting in `repeats` rounds of random order: {phase: [per setting: rates]}.
-        Each is one sample of a warm process of its own: what differs is between processes."""
-        rates = {phase: [[] for _ in settings] for phase in PHASES}
-        dice = random.Random(5)
-        for done in range(self.wishes.repeats):
-            say(f"measuring {len(settings)} settings again: {done + 1} of {self.wishes.repeats}")
-            for i in dice.sample(range(len(settings)), len(settings)):
-                speed = self.measure(model, settings[i])
-                for phase in PHASES:
-                    rates[phase][i].append(speed[f"{phase}_tps"]["median"])
-        return rates
-
-    # ---- the figures -------------------------------------------------------------------------
-
+class Bench(PeerFigures, CardFigures):
     def regret(self):
         for name, model in self.models.items():
             self.attempt(f"regret {name}", self.regret_of, name, model)
@@ -182,8 +84,8 @@ class Bench(Figures):
                 say(f"grid of {name}: {done} of {len(grid)}")
             measured.append(self.measure(model, options, rounds=self.wishes.rounds))
         grid_seconds = (time.perf_counter() - started) * size / len(grid)
-        # What the goal allows: more time would make the answer better, and miss the goal.
-        self.budget = self.wishes.budget or max(10, int(CPU_SHARE * grid_seconds))
+        # What the goal allows: with more time the answer would be better, and the goal missed.
+        self.budget = self.wishes.budget or max(LEAST_BUDGET, int(CPU_SHARE * grid_seconds))
         tunings = self.tune_each(name, model, range(1, self.wishes.seeds + 1))
         for tuned, _ in tunings:
             say(f"{name}: {tuned['verdict']}; " + "; ".join(tuned["notes"]))
@@ -199,10 +101,12 @@ class Bench(Figures):
         for words in [default, *rivals, *chosen]:
             if words not in settings:
                 settings.append(words)
-        rates = self.interleaved(model, settings)
+        rates = self.interleaved(settings, lambda options: self.rate(model, options))
         for phase in PHASES:
             medians = [statistics.median(one) for one in rates[phase]]
             best = max(range(len(settings)), key=lambda i, m=medians: m[i])
+            for words, median in sorted(zip(settings, medians), key=lambda pair: -pair[1]):
+                say(f"{phase} {median:.1f} t/s: {'default: ' if words == default else ''}{' '.join(words)}")
             regrets = []
             for words in chosen:
                 i = settings.index(words)
@@ -258,7 +162,8 @@ class Bench(Figures):
                 claims.append((options_of(tuned["best"]["settings"]), tuned))
         false = 0
         if claims:
-            rates = self.interleaved(model, [defaults, *(words for words, _ in claims)])
+            rates = self.interleaved([defaults, *(words for words, _ in claims)],
+                                     lambda options: self.rate(model, options))
             for i, (_, tuned) in enumerate(claims):
                 for phase in PHASES:
                     if tuned[f"{phase}_gain"] == 1:
@@ -274,53 +179,36 @@ class Bench(Figures):
         self.add(figure=f"within the budget, {name}", ours=f"{slowest:.1f} s",
                  goal=f"<= {self.budget} s", verdict=met(slowest <= self.budget))
 
-    def peers(self):
-        bench = Peers()("llama-bench")
-        for name, model in self.models.items():
-            if not self.chosen[name]:
-                self.chosen[name] = [self.tune(model, 1)[0]["best"]["settings"]]
-            default = {"threads": self.cores, "threads_batch": None, "ubatch": 512,
-                       "flash_attention": "auto", "kv_k": "f16", "kv_v": "f16"}
-            rates = {phase: ([], []) for phase in PHASES}
-            for _ in range(max(7, self.wishes.repeats // 4)):
-                for side, settings in enumerate((default, self.chosen[name][0])):
-                    for phase in PHASES:
-                        threads = settings["threads"] or self.cores
-                        if phase == "prefill":
-                            threads = settings["threads_batch"] or threads
-                        said = json.loads(run(
-                            [bench, "-m", model, "-r", 3, "-o", "json", "-t", threads, "-dev", "none",
-                             "-p", self.wishes.prompt if phase == "prefill" else 0,
-                             "-n", DECODE if phase == "decode" else 0, "-ub", settings["ubatch"],
-                             "-fa", settings["flash_attention"],
-                             "-ctk", settings["kv_k"], "-ctv", settings["kv_v"]]))
-                        rates[phase][side].append(said[0]["avg_ts"])
-            for phase in PHASES:
-                ratio, low, high = ratio_interval(rates[phase][1], rates[phase][0])
-                self.add(figure=f"chosen / default by llama-bench, {phase}, {name}",
-                         ours=f"{statistics.median(rates[phase][1]):.1f} t/s",
-                         peer=f"{statistics.median(rates[phase][0]):.1f} t/s",
-                         ratio=f"{ratio:.3f} [{low:.3f}, {high:.3f}]", goal=">= 0.98",
-                         verdict=OK if ratio >= 0.98 else MISSED if high < 0.98 else UNCLEAR)
-        self.add(figure="FiTuna", verdict=f"{SKIPPED}: this script doesn't drive it yet")
-
 
 def main():
-    known = ("regret", "coverage", "false_gain", "peers")
+    usual = ("regret", "coverage", "false_gain", "peers")
+    known = (*usual, "card", "card_fit")
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(known))
+    parser.add_argument("--only", default=",".join(usual))
     parser.add_argument("--models", default="manpage-26m-f16,smollm2-135m",
                         help="names, or NAME=PATH, with commas")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--budget", type=int, default=0,
                         help="seconds of each tune (0: 5 %% of the grid's time, where it is measured)")
-    parser.add_argument("--grid", type=int, default=0, help="draw so many settings (0: all)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each setting of the grid")
     parser.add_argument("--prompt", type=int, default=PROMPT, help="tokens of the prompt")
+    parser.add_argument("--rounds", type=int, default=5, help="of each setting of the grid")
+    parser.add_argument("--grid", type=int, default=0, help="draw so many settings (0: all)")
     parser.add_argument("--repeats", type=int, default=30, help="rounds of measuring again")
     parser.add_argument("--runs", type=int, default=300, help="short runs for coverage")
     parser.add_argument("--text", type=Path, help="text that a KV cache is judged on")
+    parser.add_argument("--gpu", choices=("none", "auto"), default="none", help="auto: with the cards")
+    parser.add_argument("--seconds", type=float, help="begin nothing that can be left out after so many")
+    parser.add_argument("--fituna", type=Path, help="FiTuna's wheel, folder or virtual environment")
+    parser.add_argument("--fituna-seconds", type=float, default=3600, help="for FiTuna at most")
+    parser.add_argument("--peers", type=Path, help="the folder of llama.cpp's own programs")
+    parser.add_argument("--free-gib", type=lambda words: tuple(map(float, words.split(","))),
+                        help="of the card's memory, for card (4.25) and card_fit (3.75 to 5.0)")
+    parser.add_argument("--context", type=int, default=32768, help="of card and card_fit")
+    parser.add_argument("--depth", type=int, default=2048, help="of card and card_fit")
+    parser.add_argument("--card-model", type=Path, help="default: a random one of Gemma 3 4B's shape")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/bench/tune_card",
+                        help="where card and card_fit keep what they measured, and go on from")
     parser.add_argument("--trimma", type=Path, default=ROOT / "build/release/trimma")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     wishes = parser.parse_args()

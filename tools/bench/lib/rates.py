@@ -1,0 +1,41 @@
+"""Settings as options of `trimma measure`, and what rates that were taken in turns tell."""
+
+import math
+import statistics
+
+
+def options_of(settings):
+    """The options of `trimma measure` for settings that tune or plan report. Where `use_gpu` is false, the
+    cards are left out."""
+    words = ["--flash-attention", settings["flash_attention"],
+             "--kv", f"{settings['kv_k']}/{settings['kv_v']}", "--load-mode", settings["load_mode"],
+             "--ubatch", str(settings["ubatch"]), "--batch", str(settings["batch"])]
+    for key, option in (("threads", "--threads"), ("threads_batch", "--threads-batch"),
+                        ("gpu_layers", "--gpu-layers")):
+        if settings.get(key) is not None:
+            words += [option, str(settings[key])]
+    for pattern in settings.get("host_tensors", []):
+        words += ["--on-host", pattern]
+    if not settings.get("use_gpu", True):
+        words += ["--gpu", "none"]
+    return words + ([] if settings["repack"] else ["--no-repack"])
+
+
+def wilson(hits, trials):
+    """A 95 % interval of a share."""
+    z = 1.96
+    centre = (hits + z * z / 2) / (trials + z * z)
+    half = z * math.sqrt(hits * (trials - hits) / trials + z * z / 4) / (trials + z * z)
+    return centre - half, centre + half
+
+
+def ratio_interval(ours, theirs):
+    """Median of the rounds' ratios, and its 95 % interval by order statistics."""
+    ratios = sorted(a / b for a, b in zip(ours, theirs))
+    count, rank, below, term = len(ratios), 0, 0.0, 0.5 ** len(ratios)
+    while below + term <= 0.025:
+        below += term
+        term *= (count - rank) / (rank + 1)
+        rank += 1
+    low, high = (ratios[rank - 1], ratios[count - rank]) if rank else (ratios[0], ratios[-1])
+    return statistics.median(ratios), low, high
