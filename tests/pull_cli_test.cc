@@ -81,6 +81,28 @@ TEST_F(PullCliTest, WhatWasPulledIsThereForEveryCommand) {
   EXPECT_EQ(online["online"][0]["here"], true);
 }
 
+TEST_F(PullCliTest, PlainHttpIsTheUsersWord) {
+  const std::string name = fmt::format("ollama:http://{}/library/tiny:1b", server_.host());
+  for (const std::vector<std::string>& call : std::vector<std::vector<std::string>>{
+           {"pull", name}, {"inspect", name}, {"plan", name}, {"models", name, "--online"}}) {
+    ExpectRefused(box_, call, Code::kNetwork, "without encryption", options_);
+  }
+  const Json inspected = ExpectDocument(box_, {"inspect", name, "--insecure"}, options_);
+  EXPECT_EQ(inspected["header_from"], server_.host());
+  const Json plan = ExpectDocument(box_, {"plan", name, "--insecure", "--gpu", "none"}, options_);
+  EXPECT_EQ(plan["header_from"], server_.host());
+  const Json pulled = ExpectDocument(box_, {"pull", name, "--insecure"}, options_);
+  EXPECT_EQ(pulled["name"], Name("1b"));
+  EXPECT_TRUE(ExpectDocument(box_, {"inspect", name}, options_)["header_from"].is_null());
+
+  RunOptions elsewhere = options_;
+  elsewhere.environment["HF_ENDPOINT"] = "http://models.invalid";
+  ExpectRefused(box_, {"inspect", "hf:v/tiny"}, Code::kNetwork, "without encryption", elsewhere);
+  const ProgramEnd asked = box_.Run({"inspect", "hf:v/tiny", "--insecure"}, elsewhere);
+  EXPECT_EQ(asked.exit_code, static_cast<int>(Code::kNetwork));
+  EXPECT_EQ(asked.err.find("without encryption"), std::string::npos) << asked.err;
+}
+
 TEST_F(PullCliTest, WhatIsNotHereIsPlannedFromItsHeader) {
   const auto before = box_.Snapshot();
   for (const std::string& name : {Name("1b"), std::string("hf:u/tiny")}) {

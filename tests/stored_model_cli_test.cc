@@ -1,9 +1,12 @@
 // A model as Ollama stores it (a gemma3 with its vision encoder inline), from its header to a new
 // model in a real Ollama.
 #include <gtest/gtest.h>
+#include <mtmd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <memory>
 
 #include "base/file.h"
 #include "engine/ghost.h"
@@ -151,6 +154,42 @@ TEST_F(StoredModelCli, QuantisingKeepsTheEncoderByteForByte) {
   }
 }
 
+TEST_F(StoredModelCli, ADryRunNeedsNoCopy) {
+  const auto room = std::to_string(fs::file_size(blob_) * 6 / 10);
+  const std::vector<std::string> start = {"quantize", "ollama:seeing", "-o", "x.gguf", "--dry-run"};
+  const std::vector<std::vector<std::string>> wishes = {
+      {"--size", room}, {"--bpw", "6", "--generate", "0.5"}, {"--type", "Q8_0", "--mode", "full"}};
+  const auto before = box_.Snapshot();
+  std::vector<Json> without;
+  for (std::vector<std::string> call : wishes) {
+    call.insert(call.begin(), start.begin(), start.end());
+    without.push_back(Document(call));
+    ASSERT_FALSE(HasFailure()) << call[5];
+    EXPECT_GT(without.back()["inputs"]["all"], 0) << call[5];
+    EXPECT_EQ(CachedView(), "") << call[5];
+  }
+  EXPECT_EQ(box_.Snapshot(), before) << "nothing at all is written";
+  std::vector<std::string> fit = start;
+  fit.insert(fit.end(), {"--fit", "--gpu", "none", "--context", "256"});
+  ExpectRefused(box_, fit, Code::kUsage, "fits there as it is", options_);
+  // The same is said where the copy is there.
+  Document({"measure", "ollama:seeing", "--speed", "--rounds", "3"});
+  ASSERT_NE(CachedView(), "");
+  for (size_t i = 0; i < wishes.size(); ++i) {
+    std::vector<std::string> call = wishes[i];
+    call.insert(call.begin(), start.begin(), start.end());
+    EXPECT_EQ(Document(call), without[i]) << wishes[i][0];
+  }
+}
+
+TEST_F(StoredModelCli, QuietMeansThatNothingIsSaidOfTheCopy) {
+  const ProgramEnd end =
+      box_.Run({"measure", "ollama:seeing", "--speed", "--rounds", "3", "--quiet"}, options_);
+  ASSERT_EQ(end.exit_code, 0) << end.err;
+  EXPECT_EQ(end.err, "");
+  EXPECT_NE(CachedView(), "");
+}
+
 TEST_F(StoredModelCli, OptimizeEndsWithFilesForBothAndARealOllamaLoadsThem) {
   const Json result =
       Document({"optimize", "ollama:seeing", "-o", "result", "--seconds", "2", "--max-kld", "100"});
@@ -194,6 +233,69 @@ TEST_F(StoredModelCli, OptimizeEndsWithFilesForBothAndARealOllamaLoadsThem) {
   }
 }
 
+TEST_F(StoredModelCli, InARealOllamaTheOriginalStaysAndTheNewModelSeesAsItDid) {
+  if (OllamaProgram().empty()) GTEST_SKIP() << "there is no ollama (TRIMMA_TEST_OLLAMA)";
+  const auto server = OllamaServer::Start();
+  ASSERT_NE(server, nullptr);
+  OllamaClient client = server->Client();
+  const std::string digest = "sha256:" + *HashFile(*InputFile::Open(blob_));
+  ASSERT_TRUE(client.Upload(digest, blob_, {}).ok());
+  OllamaCreate create;
+  create.name = "sees:1b";
+  create.file_digests = {digest};
+  create.chat_template = "<q>{{ .Prompt }}<a>";
+  create.parameters = {{"num_ctx", 256}, {"num_thread", 1}};
+  const Status made = client.Create(create, {});
+  ASSERT_TRUE(made.ok()) << made.error().what;
+  options_.environment = {{"OLLAMA_HOST", server->host()}, {"OLLAMA_MODELS", server->models()}};
+  const auto before = client.FindTag("sees:1b");
+  const auto shown_before = client.Show("sees:1b");
+  ASSERT_TRUE(before.ok() && before->has_value() && shown_before.ok());
+  const auto blob = [&](std::string name) {
+    return server->models() + "/blobs/" + name.replace(name.find(':'), 1, "-");
+  };
+
+  const Json result = Document(
+      {"optimize", "ollama:sees:1b", "-o", "result", "--seconds", "2", "--max-kld", "100"});
+  ASSERT_FALSE(HasFailure()) << server->Log();
+  const auto tags = client.Tags();
+  ASSERT_TRUE(tags.ok());
+  ASSERT_EQ(tags->size(), 2U) << "the original, and one more";
+  const std::string name = tags->at(0).name == "sees:1b" ? tags->at(1).name : tags->at(0).name;
+  EXPECT_TRUE(name.starts_with("sees-trimma:")) << name;
+
+  EXPECT_EQ((*client.FindTag("sees:1b"))->digest, (*before)->digest);
+  EXPECT_EQ("sha256:" + *HashFile(*InputFile::Open(blob(digest))), digest);
+  const auto shown = client.Show(name);
+  ASSERT_TRUE(shown.ok());
+  EXPECT_NE(shown->weights_digest, digest) << "it was quantised";
+  EXPECT_EQ(shown->chat_template, shown_before->chat_template);
+  EXPECT_EQ(shown->capabilities, shown_before->capabilities);
+  EXPECT_TRUE(Mentions(shown->capabilities, "vision"));
+  const auto was = ReadGguf(blob(digest));
+  const auto is = ReadGguf(blob(shown->weights_digest));
+  ASSERT_TRUE(was.ok() && is.ok());
+  ASSERT_EQ(was->tensors.size(), is->tensors.size());
+  EXPECT_LT(is->file_bytes, was->file_bytes);
+  size_t encoder = 0;
+  for (size_t i = 0; i < was->tensors.size(); ++i) {
+    const TensorInfo& then = was->tensors[i];
+    const TensorInfo& now = is->tensors[i];
+    ASSERT_EQ(then.name, now.name);
+    if (!then.name.starts_with("v.") && !then.name.starts_with("mm.")) continue;
+    ++encoder;
+    ASSERT_EQ(then.type, now.type) << then.name;
+    EXPECT_EQ(BytesOf(was->paths[0], then), BytesOf(is->paths[0], now)) << then.name;
+  }
+  EXPECT_GT(encoder, 0U);
+  const auto answer = client.Chat({name, {{"user", "hello"}}, Json{{"num_predict", 4}}, {}}, {});
+  ASSERT_TRUE(answer.ok()) << answer.error().what;
+  EXPECT_EQ(answer->answer_tokens, 4);
+  ExpectDocument(box_, {"apply", "--undo"}, options_);
+  EXPECT_EQ(client.Tags()->size(), 1U);
+  EXPECT_EQ((*client.FindTag("sees:1b"))->digest, (*before)->digest);
+}
+
 // The engine itself says that a view is what it reads, and the stored file is not.
 TEST(EngineViewOfTheEngine, LoadsEveryTextViewAndPricesItsProjector) {
   const TempTree tree;
@@ -215,6 +317,74 @@ TEST(EngineViewOfTheEngine, LoadsEveryTextViewAndPricesItsProjector) {
     ASSERT_TRUE(projector.ok());
     const auto price = PriceProjector(*projector, {std::vector<ggml_backend_device*>{}});
     EXPECT_TRUE(price.ok()) << price.error().what;
+  }
+}
+
+// What the clip loader makes of a picture by a view's projector, with the text view's model.
+class Sight {
+ public:
+  static std::unique_ptr<Sight> Open(const std::string& projector, const Model& model) {
+    mtmd_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
+    mtmd_context_params params = mtmd_context_params_default();
+    params.use_gpu = false;
+    params.n_threads = 1;
+    params.print_timings = params.warmup = false;
+    mtmd_context* context = mtmd_init_from_file(projector.c_str(), model.get(), params);
+    return context == nullptr ? nullptr : std::unique_ptr<Sight>(new Sight(context));
+  }
+  ~Sight() {
+    mtmd_input_chunks_free(chunks_);
+    mtmd_free(context_);
+  }
+  // Tokens that a grey picture becomes; 0 where it can't be encoded, or to no numbers.
+  size_t See(int width) {
+    std::vector<unsigned char> grey(size_t{3} * width * width, 128);
+    mtmd_bitmap* bitmap = mtmd_bitmap_init(width, width, grey.data());
+    const std::string text = mtmd_default_marker();
+    const mtmd_input_text input{text.c_str(), text.size(), false, true};
+    const mtmd_bitmap* bitmaps[] = {bitmap};
+    const int failed = mtmd_tokenize(context_, chunks_, &input, bitmaps, 1);
+    mtmd_bitmap_free(bitmap);
+    if (failed != 0) return 0;
+    size_t tokens = 0;
+    for (size_t i = 0; i < mtmd_input_chunks_size(chunks_); ++i) {
+      const mtmd_input_chunk* chunk = mtmd_input_chunks_get(chunks_, i);
+      if (mtmd_input_chunk_get_type(chunk) != MTMD_INPUT_CHUNK_TYPE_IMAGE) continue;
+      if (mtmd_encode_chunk(context_, chunk) != 0) return 0;
+      if (!std::isfinite(*mtmd_get_output_embd(context_))) return 0;
+      tokens += mtmd_input_chunk_get_n_tokens(chunk);
+    }
+    return tokens;
+  }
+
+ private:
+  explicit Sight(mtmd_context* context) : context_(context), chunks_(mtmd_input_chunks_init()) {}
+  mtmd_context* context_;
+  mtmd_input_chunks* chunks_;
+};
+
+TEST(EngineViewOfTheEngine, SeesThroughEveryProjectorView) {
+  const TempTree tree;
+  for (const std::string architecture : {"gemma3", "mistral3", "qwen25vl", "qwen3vl", "llama4"}) {
+    SCOPED_TRACE(architecture);
+    TinyModel model = architecture == "gemma3" ? StoredGemma3() : StoredShape(architecture);
+    if (model.data.empty()) {
+      const auto layout = LayOutGguf(model.metadata, model.tensors);
+      ASSERT_TRUE(layout.ok());
+      for (const uint64_t bytes : layout->sizes) model.data.emplace_back(bytes, '\0');
+    }
+    tree.Write("stored.gguf", Assemble(model));
+    const auto stored = ReadGguf(tree / "stored.gguf");
+    ASSERT_TRUE(stored.ok()) << stored.error().what;
+    const auto view = EngineViewOf(*stored);
+    ASSERT_TRUE(view.ok() && view->has_value() && (*view)->projector);
+    ASSERT_TRUE(WriteView((*view)->text, tree / "text.gguf").ok());
+    ASSERT_TRUE(WriteView(*(*view)->projector, tree / "mmproj.gguf").ok());
+    const auto text = Model::Load(tree / "text.gguf", {});
+    ASSERT_TRUE(text.ok()) << text.error().what;
+    const auto sight = Sight::Open(tree / "mmproj.gguf", *text);
+    ASSERT_NE(sight, nullptr);
+    EXPECT_GT(sight->See(112), 0U);
   }
 }
 

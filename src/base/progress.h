@@ -14,6 +14,7 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
+  bool quiet() const { return quiet_; }
 
   // share in [0, 1]; `detail` (a rate) may change from call to call within a stage. The time left
   // is estimated from the time spent, unless the caller knows better and has it in `detail`.

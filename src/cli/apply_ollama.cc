@@ -74,10 +74,10 @@ Status Check(OllamaClient& client, const OllamaChange& change, MadeModel& made) 
     return {};
   }
   const Json& wanted = change.after.parameters.value("num_ctx", Json());
-  if (wanted.is_number_integer() && made.loaded->context != 0 &&
+  if (wanted.is_number_integer() && made.loaded->context &&
       made.loaded->context != wanted.get<uint64_t>()) {
     made.notes.push_back(fmt::format("Ollama runs it with a context of {} tokens, not {}",
-                                     made.loaded->context, wanted.get<uint64_t>()));
+                                     *made.loaded->context, wanted.get<uint64_t>()));
   }
   return {};
 }
@@ -167,6 +167,16 @@ Status CheckIsOurs(OllamaClient& client, const ModelUndo& undo, const std::strin
       undo.kept.empty() ? "" : fmt::format("the former model is {}", undo.kept)};
 }
 
+// From 0.30 on Ollama may store weights otherwise than they were sent. Of a model that the last
+// apply made it is known what they were.
+void KnowOurWeights(const std::string& host, const OllamaTag& tag, OllamaShow& show) {
+  const auto note = ReadUndoNote();
+  if (!note.ok() || !note->model || note->model->weights.empty()) return;
+  const ModelUndo& last = *note->model;
+  if (last.host == host && last.name == tag.name && last.digest_after == tag.digest)
+    show.weights_digest = last.weights;
+}
+
 Status Prepare(OllamaClient& client, const OllamaChange& change, const MakeOptions& options,
                MadeModel& made) {
   for (const NeededBlob& blob : change.blobs) {
@@ -249,6 +259,7 @@ Result<OllamaChange> PlanOllamaModel(OllamaClient& client, const Applied& applie
   TRY(const auto former, client.FindTag(change.name));
   if (former) {
     TRY(change.before, client.Show(change.name));
+    KnowOurWeights(change.undo.host, *former, *change.before);
     change.undo.digest_before = former->digest;
     change.undo.kept = KeptName(parsed, former->digest);
   }
@@ -345,8 +356,9 @@ Json MadeModel::ToJson() const {
                {"decode", trimma::ToJson(decode)},
                {"notes", notes}};
   if (loaded) {
-    json["loaded"] = {
-        {"bytes", loaded->bytes}, {"gpu_bytes", loaded->gpu_bytes}, {"context", loaded->context}};
+    json["loaded"] = {{"bytes", loaded->bytes},
+                      {"gpu_bytes", loaded->gpu_bytes},
+                      {"context", loaded->context.value_or(0)}};
   }
   return json;
 }

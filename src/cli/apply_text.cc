@@ -44,8 +44,8 @@ std::string DescribeMade(const OllamaChange& model, const MadeModel& made) {
     text += fmt::format(", {} in memory", FormatBytes(made.loaded->bytes));
     if (made.loaded->gpu_bytes > 0)
       text += fmt::format(" ({} on the GPU)", FormatBytes(made.loaded->gpu_bytes));
-    if (made.loaded->context > 0)
-      text += fmt::format(", context {}", FormatCount(made.loaded->context));
+    if (made.loaded->context)
+      text += fmt::format(", context {}", FormatCount(*made.loaded->context));
   }
   text += "\n";
   if (made.after) {

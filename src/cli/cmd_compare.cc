@@ -78,7 +78,7 @@ class Comparing {
       return Error{Code::kUsage, "there is one model only, and nothing to compare it with",
                    "name two or more"};
     for (const std::string& name : names) {
-      TRY(OpenedModel model, OpenModel(name));
+      TRY(OpenedModel model, OpenModel(name, progress_.quiet()));
       comparison_.models.push_back(
           {name, model.local.path, TypeLabel(model.file), model.file.file_bytes, std::nullopt, {}});
       opened_.push_back(std::move(model));

@@ -158,12 +158,14 @@ Action DefineInspect(CLI::App& app, const Shared& shared) {
   struct Options {
     std::string model;
     bool tensors = false;
+    bool insecure = false;
   };
   const auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "A model file or name")->required();
   app.add_flag("--tensors", options->tensors, "List every tensor");
+  AddInsecureOption(app, options->insecure);
   return [options, &shared]() -> Status {
-    TRY(const OpenedModel model, OpenModelOrHeader(options->model));
+    TRY(const OpenedModel model, OpenModelOrHeader(options->model, options->insecure));
     return shared.json ? PrintDocument(ToDocument(model))
                        : PrintText(Describe(model, options->tensors));
   };

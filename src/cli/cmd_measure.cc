@@ -134,7 +134,7 @@ Result<NamedJudgement> Judge(const Options& options, const std::vector<OpenedMod
                              const RuntimeSettings& settings, Progress& progress) {
   const bool of_caches = !options.kv_quality.empty();
   Result<OpenedModel> reference =
-      of_caches ? Result<OpenedModel>(models[0]) : OpenModel(options.against);
+      of_caches ? Result<OpenedModel>(models[0]) : OpenModel(options.against, progress.quiet());
   if (!reference.ok()) return reference.error();
   Subjects subjects;
   subjects.reference = {reference->local.path, ReferenceSettings(settings)};
@@ -239,7 +239,7 @@ Status RunMeasure(const Options& options, const Shared& shared) {
   TRY_STATUS(CheckWish(options, quality));
   std::vector<OpenedModel> models;
   for (const std::string& name : options.models) {
-    TRY(OpenedModel model, OpenModel(name));
+    TRY(OpenedModel model, OpenModel(name, shared.quiet));
     models.push_back(std::move(model));
   }
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));

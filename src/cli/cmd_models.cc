@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/common.h"
 #include "gguf/file_type.h"
 #include "models/engine_view.h"
 #include "models/huggingface_cache.h"
@@ -82,6 +83,7 @@ Status ListOnline(const Options& options, Listing& listing) {
   if (name.source == ModelSource::kOllama) {
     DownloadOptions download;
     download.insecure = options.insecure;
+    download.plain = name.plain;
     TRY(variants, VariantsInRegistry(name.ollama, download));
   } else {
     TRY(HubOptions hub, HubFromEnvironment());
@@ -165,8 +167,7 @@ Action DefineModels(CLI::App& app, const Shared& shared) {
   app.add_option("NAME", options->name, "Only the variants of this model");
   app.add_flag("--online", options->online,
                "Ask the registry, or Hugging Face, for NAME's variants too");
-  app.add_flag("--insecure", options->insecure,
-               "Allow plain http to another machine, where it speaks no TLS");
+  AddInsecureOption(app, options->insecure);
   return [options, &shared] { return Models(*options, shared); };
 }
 

@@ -18,6 +18,7 @@ struct Options {
   std::string flash_attention = "auto";
   std::optional<std::string> projector;
   bool all = false;
+  bool insecure = false;
   TargetOptions target;
   PlanOptions plan;
 };
@@ -28,7 +29,7 @@ Status RunPlan(Options& options, const Shared& shared) {
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
   // It loads the engine while the header is read: each takes longer than the pricing itself.
   TRY(Child child, Child::Start(kPricingJob));
-  TRY(const OpenedModel model, OpenModelOrHeader(options.model));
+  TRY(const OpenedModel model, OpenModelOrHeader(options.model, options.insecure));
   const MachineScan scan = ScanMachine();
   TRY(PlanTarget target, ChooseTarget(scan.machine, options.target));
   TRY(target.pricing.projector, OpenProjector(model, options.projector));
@@ -115,6 +116,7 @@ Action DefinePlan(CLI::App& app, const Shared& shared) {
                  "llama-server (logits for its slots) or bench (logits for every token)")
       ->check(CLI::IsMember({"llama-server", "bench"}))
       ->capture_default_str();
+  AddInsecureOption(app, o.insecure);
   app.add_flag("--all", o.all, "Show every choice, not just those that nothing else beats");
   return [options, &shared] { return RunPlan(*options, shared); };
 }

@@ -213,7 +213,7 @@ Json Document(const OpenedModel& model, const RuntimeSettings& settings, const O
 }
 
 Status RunPrompt(const Options& options, const Shared& shared) {
-  TRY(const OpenedModel model, OpenModel(options.model));
+  TRY(const OpenedModel model, OpenModel(options.model, shared.quiet));
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   PromptQuestion question;
   question.path = model.local.path;

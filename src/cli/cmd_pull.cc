@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/common.h"
 #include "models/online_name.h"
 #include "models/pull.h"
 #include "models/registry.h"
@@ -57,8 +58,10 @@ class Meter {
 };
 
 // A running server fetches into its own store, wherever that is.
-Result<Pulled> ThroughOllama(const OllamaAddress& address, const OllamaName& name, bool insecure,
+Result<Pulled> ThroughOllama(const OllamaAddress& address, const OnlineName& wanted, bool insecure,
                              Progress& progress) {
+  TRY_STATUS(CheckPlainName(wanted.plain, insecure));
+  const OllamaName& name = wanted.ollama;
   Meter meter(progress);
   Pulled pulled;
   pulled.by = "ollama";
@@ -66,9 +69,13 @@ Result<Pulled> ThroughOllama(const OllamaAddress& address, const OllamaName& nam
   const auto on_step = [&](const OllamaPullStep&, const OllamaPullBytes& bytes) {
     meter.Show(stage, {"", bytes.there, bytes.fetched, bytes.of});
   };
-  Result<OllamaPullResult> result = PullThroughOllama(address, name.Short(), insecure, on_step);
+  const std::string called = (wanted.plain ? "http://" : "") + name.Short();
+  Result<OllamaPullResult> result = PullThroughOllama(address, called, insecure, on_step);
   if (!result.ok() && result.error().code == Code::kNotFound) {
-    Registry registry(name, insecure);
+    DownloadOptions download;
+    download.insecure = insecure;
+    download.plain = wanted.plain;
+    Registry registry(name, download);
     return NoSuchTag(registry);
   }
   if (!result.ok()) return result.error();
@@ -99,6 +106,7 @@ Result<Pulled> PullByOurselves(const OnlineName& name, const Options& options, P
   const ModelRoots roots = DefaultModelRoots();
   PullOptions pull;
   pull.download.insecure = options.insecure;
+  pull.download.plain = name.plain;
   pull.projector = !options.no_projector;
   Meter meter(progress);
   const std::string stage = "fetching " + SafeText(options.name, 80);
@@ -186,7 +194,7 @@ Status Pull(const Options& options, const Shared& shared) {
     const char* variable = std::getenv("OLLAMA_HOST");
     server = ParseOllamaHost(variable == nullptr ? "" : variable);
   }
-  TRY(Pulled pulled, server ? ThroughOllama(*server, name.ollama, options.insecure, progress)
+  TRY(Pulled pulled, server ? ThroughOllama(*server, name, options.insecure, progress)
                             : PullByOurselves(name, options, progress));
   progress.Done();
   pulled.seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -198,8 +206,7 @@ Status Pull(const Options& options, const Shared& shared) {
 Action DefinePull(CLI::App& app, const Shared& shared) {
   const auto options = std::make_shared<Options>();
   app.add_option("NAME", options->name, "ollama:NAME or hf:USER/REPO[:QUANT]")->required();
-  app.add_flag("--insecure", options->insecure,
-               "Allow plain http to another machine, where it speaks no TLS");
+  AddInsecureOption(app, options->insecure);
   app.add_flag("--no-projector", options->no_projector,
                "Hugging Face: leave the model's vision or audio projector there");
   return [options, &shared] { return Pull(*options, shared); };

@@ -175,16 +175,14 @@ Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::opt
 }
 
 Status RunQuantize(const Options& options, const Shared& shared) {
-  // What a recipe makes is known from the header; other plans look at the weights.
-  const bool header_suffices =
-      options.dry_run && !options.type.empty() && options.mode != "full" && !options.fit;
-  TRY(const OpenedModel model,
-      OpenModel(options.model, header_suffices ? OpenFor::kHeader : OpenFor::kLoading));
+  // What would be made is known from the header.
+  TRY(const OpenedModel model, OpenModel(options.model, shared.quiet,
+                                         options.dry_run ? OpenFor::kHeader : OpenFor::kLoading));
   const StoredModel* stored = model.stored ? &*model.stored : nullptr;
   const bool as_stored = stored != nullptr && !options.text_only;
   QuantizeOptions quantize;
   quantize.source = model.local.path;
-  if (header_suffices) quantize.source_header = std::make_shared<const GgufFile>(model.file);
+  if (IsUnwritten(model)) quantize.source_header = std::make_shared<const GgufFile>(model.file);
   quantize.output = options.output;
   uint64_t around = 0;
   if (as_stored) {
@@ -239,7 +237,7 @@ Status RunQuantize(const Options& options, const Shared& shared) {
   WarnIfQuantised(model, report->notes);
   Said said = {ToJson(*report), Describe(*report, options.dry_run)};
   if (fit) {
-    TRY(const OpenedModel made, OpenModel(report->output, OpenFor::kHeader));
+    TRY(const OpenedModel made, OpenModel(report->output, shared.quiet, OpenFor::kHeader));
     TRY_STATUS(AddFit(*fit, fit->Price(made.file), said));
   }
   const Status printed = said.Print(shared.json);

@@ -105,7 +105,7 @@ std::string Describe(const SamplerCost& cost, size_t cheapest) {
 }
 
 Status RunSampling(const Options& options, const Shared& shared) {
-  TRY(const OpenedModel model, OpenModel(options.model));
+  TRY(const OpenedModel model, OpenModel(options.model, shared.quiet));
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   TRY(const Sampling sampling, ChooseSampling(model.file, options.profile));
   const RecommendedSampling recommended = RecommendedBy(model.file);

@@ -102,7 +102,7 @@ Status Scan(const Options& options, const Shared& shared) {
   MachineScan scan = ScanMachine();
   std::vector<Overhead> overheads = KnownOverheads(scan.machine.gpus);
   if (!options.learn.empty()) {
-    TRY(const OpenedModel model, OpenModel(options.learn));
+    TRY(const OpenedModel model, OpenModel(options.learn, shared.quiet));
     Progress progress(shared.quiet);
     TRY(overheads, LearnAndKeepOverheads(model.file, scan.machine.gpus, [&](double share) {
           progress.Update("loading the model for real", share);

@@ -204,7 +204,7 @@ Status RunTune(Options options, const Shared& shared) {
     return Error{Code::kUsage, "--users counts only where all users' time together is asked for",
                  "add --for batch"};
   }
-  TRY(const OpenedModel model, OpenModel(options.model));
+  TRY(const OpenedModel model, OpenModel(options.model, shared.quiet));
   TRY(tune.defaults, ToSettings(options.runtime));
   if (options.context) tune.defaults.context = *options.context;
   tune.trained_context = TrainedContext(model.file);

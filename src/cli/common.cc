@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
+#include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "gguf/soundness.h"
@@ -18,22 +21,34 @@ namespace trimma {
 
 namespace {
 
+// Writes the text view, and says so: the user asked for something else.
+Result<GgufFile> WriteView(const StoredModel& stored, const std::string& name, bool quiet) {
+  using Clock = std::chrono::steady_clock;
+  TRY(const GgufFile header, HeaderOf(stored.view.text));
+  TRY(const std::string path, TextViewPath(stored.file));
+  if (!quiet) {
+    fmt::print(stderr,
+               "llama.cpp doesn't read {} as Ollama stores it: writing the text-only copy that it "
+               "loads ({}) to {}\n",
+               SafeText(name, 200), FormatBytes(header.file_bytes), SafeText(path, 500));
+  }
+  Progress progress(quiet);
+  const Clock::time_point start = Clock::now();
+  // Where blocks are shared it is done before anyone could read a line.
+  return WriteTextView(stored.file, stored.view, [&](double share) {
+    if (Clock::now() - start > std::chrono::seconds(1)) progress.Update("writing the copy", share);
+  });
+}
+
 // The text view's file in place of the stored one, written where it is missing and will be loaded.
-Status ReadByView(OpenedModel& model, EngineView view, OpenFor purpose) {
+Status ReadByView(OpenedModel& model, EngineView view, bool quiet, OpenFor purpose) {
   StoredModel stored{model.local.path, std::move(model.file), std::move(view)};
   if (auto there = FindTextView(stored.file, stored.view)) {
     model.file = *std::move(there);
   } else if (purpose == OpenFor::kHeader) {
     TRY(model.file, HeaderOf(stored.view.text));
   } else {
-    TRY(const GgufFile header, HeaderOf(stored.view.text));
-    TRY(const std::string path, TextViewPath(stored.file));
-    fmt::print(stderr,
-               "llama.cpp doesn't read {} as Ollama stores it: writing the text-only copy that it "
-               "loads ({}) to {}\n",
-               SafeText(model.local.name, 200), FormatBytes(header.file_bytes),
-               SafeText(path, 500));
-    TRY(model.file, WriteTextView(stored.file, stored.view));
+    TRY(model.file, WriteView(stored, model.local.name, quiet));
   }
   TRY_STATUS(CheckModel(model.file));
   model.local.path = model.file.paths[0];
@@ -41,21 +56,25 @@ Status ReadByView(OpenedModel& model, EngineView view, OpenFor purpose) {
   return {};
 }
 
-Result<OpenedModel> OpenLocal(LocalModel local, OpenFor purpose) {
+Result<OpenedModel> OpenLocal(LocalModel local, bool quiet, OpenFor purpose) {
   OpenedModel model;
   model.local = std::move(local);
   TRY(model.file, ReadGguf(model.local.path));
   TRY_STATUS(CheckModel(model.file));
   TRY(auto view, EngineViewOf(model.file));
-  if (view) TRY_STATUS(ReadByView(model, *std::move(view), purpose));
+  if (view) TRY_STATUS(ReadByView(model, *std::move(view), quiet, purpose));
   return model;
 }
 
 }  // namespace
 
-Result<OpenedModel> OpenModel(const std::string& name, OpenFor purpose) {
+Result<OpenedModel> OpenModel(const std::string& name, bool quiet, OpenFor purpose) {
   TRY(LocalModel local, ResolveModel(name, DefaultModelRoots()));
-  return OpenLocal(std::move(local), purpose);
+  return OpenLocal(std::move(local), quiet, purpose);
+}
+
+bool IsUnwritten(const OpenedModel& model) {
+  return model.stored && model.local.path == model.stored->path;
 }
 
 const std::string& StoredPath(const OpenedModel& model) {
@@ -87,24 +106,30 @@ std::string StemOf(const OpenedModel& model) {
   return stem;
 }
 
-Result<OpenedModel> OpenModelOrHeader(const std::string& name) {
+void AddInsecureOption(CLI::App& app, bool& insecure) {
+  app.add_flag("--insecure", insecure,
+               "Allow plain http to another machine, where it speaks no TLS");
+}
+
+Result<OpenedModel> OpenModelOrHeader(const std::string& name, bool insecure) {
   // A model that is here, however damaged, is the one that was meant.
   Result<LocalModel> local = ResolveModel(name, DefaultModelRoots());
-  if (local.ok()) return OpenLocal(*std::move(local), OpenFor::kHeader);
+  if (local.ok()) return OpenLocal(*std::move(local), /*quiet=*/true, OpenFor::kHeader);
   if (local.error().code != Code::kNotFound || !MayAskNetwork(name)) return local.error();
   TRY(const OnlineName online, ParseOnlineName(name));
   Result<RemoteModel> remote = Error{Code::kInternal, "", ""};
+  DownloadOptions download;
+  download.insecure = insecure;
+  download.plain = online.plain;
   if (online.source == ModelSource::kOllama) {
-    remote = OpenInRegistry(online.ollama, {});
+    remote = OpenInRegistry(online.ollama, download);
   } else {
-    TRY(const HubOptions hub, HubFromEnvironment());
-    remote = OpenInHub(online.hub, hub, {});
+    TRY(HubOptions hub, HubFromEnvironment());
+    hub.insecure = insecure;
+    remote = OpenInHub(online.hub, hub, download);
   }
   if (!remote.ok()) {
     Error error = remote.error();
-    // An option of pull alone.
-    if (error.hint.find("--insecure") != std::string::npos)
-      error.hint = fmt::format("use https, or fetch it: trimma pull --insecure {}", SafeText(name));
     if (error.code == Code::kNetwork) error.what = local.error().what + "; " + error.what;
     return error;
   }

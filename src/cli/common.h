@@ -10,6 +10,10 @@
 #include "models/engine_view.h"
 #include "models/models.h"
 
+namespace CLI {
+class App;
+}
+
 namespace trimma {
 
 // A file of Ollama's that the engine reads by a view.
@@ -33,8 +37,12 @@ struct OpenedModel {
 enum class OpenFor { kLoading, kHeader };
 
 // Finds MODEL, reads its header and checks that it is a sound language model. What Ollama stores
-// otherwise than the engine reads it comes as its text view, and says so on standard error.
-Result<OpenedModel> OpenModel(const std::string& name, OpenFor purpose = OpenFor::kLoading);
+// otherwise than the engine reads it comes as its text view; where that has to be written first,
+// standard error says so, and how far it is, unless `quiet`.
+Result<OpenedModel> OpenModel(const std::string& name, bool quiet,
+                              OpenFor purpose = OpenFor::kLoading);
+// Whether its file isn't there, so that `file` describes one that could be written.
+bool IsUnwritten(const OpenedModel& model);
 
 // The file that the user has, whatever the engine loads.
 const std::string& StoredPath(const OpenedModel& model);
@@ -45,8 +53,12 @@ std::vector<std::string> ViewNotes(const OpenedModel& model);
 std::string StemOf(const OpenedModel& model);
 
 // The same for commands that need no weights: a name with its source ("ollama:", "hf:") that isn't
-// on this machine is looked for on the network, and its header alone is read.
-Result<OpenedModel> OpenModelOrHeader(const std::string& name);
+// on this machine is looked for on the network, and its header alone is read. `insecure`: as
+// DownloadOptions'.
+Result<OpenedModel> OpenModelOrHeader(const std::string& name, bool insecure);
+
+// --insecure, of the commands that ask the network.
+void AddInsecureOption(CLI::App& app, bool& insecure);
 
 // The projector to plan for: the file that `wish` names, none for "none"; nullopt: what the
 // model's store has with it, for the applications that own the store load it.

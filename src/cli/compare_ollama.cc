@@ -14,27 +14,49 @@ bool IsInterrupt(const Error& error) {
   return error.code == Code::kInterrupted || error.code == Code::kTerminated;
 }
 
+// Without a template of its own, Ollama gives a model this one.
+bool HasChatTemplate(const OllamaShow& show) {
+  return !show.renderer.empty() ||
+         (!show.chat_template.empty() && Trim(show.chat_template) != "{{ .Prompt }}");
+}
+
+// As the model's words go on: what it thinks, where Ollama keeps that apart, comes first.
+std::string WholeText(const OllamaAnswer& said) {
+  return said.thinking.empty() ? said.text
+                               : fmt::format("<think>{}</think>{}", said.thinking, said.text);
+}
+
+// As an application asks, by /api/chat, with the model's template, system prompt and messages. A
+// model without a template gets the text as it is: Ollama from 0.30 on would put one of
+// llama-server's around it.
+Result<OllamaAnswer> AskOne(OllamaClient& client, const std::string& model, bool templated,
+                            const std::string& text, const Json& options) {
+  if (templated) return client.Chat({model, {{"user", text}}, options, kMostSeconds}, {});
+  OllamaPrompt prompt;
+  prompt.model = model;
+  prompt.text = text;
+  prompt.options = options;
+  prompt.most_seconds = kMostSeconds;
+  return client.Generate(prompt, {});
+}
+
 // What one prompt fails at is noted, and its answer is empty; the error where all fail.
 Result<std::vector<ModelAnswer>> Ask(OllamaClient& client, const OllamaComparison& wish,
-                                     const Json& options, ComparedModel& model) {
+                                     Json options, ComparedModel& model) {
+  options["num_predict"] = wish.most_tokens;
+  options["temperature"] = 0;
+  options["seed"] = 1;
+  TRY(const OllamaShow show, client.Show(model.name));
+  const bool templated = HasChatTemplate(show);
   std::vector<ModelAnswer> answers;
   std::optional<Error> failed;
   size_t failures = 0;
   for (const std::string& text : wish.prompts) {
-    OllamaPrompt prompt;
-    prompt.model = model.name;
-    prompt.most_seconds = kMostSeconds;
-    prompt.text = text;
-    prompt.raw = false;
-    prompt.options = options;
-    prompt.options["num_predict"] = wish.most_tokens;
-    prompt.options["temperature"] = 0;
-    prompt.options["seed"] = 1;
-    const auto said = client.Generate(prompt, {});
+    const auto said = AskOne(client, model.name, templated, text, options);
     ModelAnswer answer;
-    answer.templated = true;
+    answer.templated = templated;
     if (said.ok()) {
-      answer.text = said->text;
+      answer.text = WholeText(*said);
       answer.ended = said->done_reason == "stop";
       answer.prompt_tokens = static_cast<int>(said->prompt_tokens);
       answer.seconds = said->total_s;

@@ -56,10 +56,10 @@ uint64_t Total(const std::vector<DeviceBytes>& devices) {
 std::string Now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 Status Open(Run& run) {
-  TRY(run.model, OpenModel(run.options.model));
+  TRY(run.model, OpenModel(run.options.model, run.progress.quiet()));
   run.source = run.model;
   if (!run.options.source.empty()) {
-    TRY(run.source, OpenModel(run.options.source));
+    TRY(run.source, OpenModel(run.options.source, run.progress.quiet()));
   }
   std::error_code error;
   const std::string absolute = std::filesystem::absolute(StoredPath(run.model), error).string();

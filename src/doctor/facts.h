@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hardware/machine.h"
+#include "ollama/types.h"
 
 namespace trimma {
 
@@ -73,19 +74,12 @@ struct ServerProcess {
   std::string Name() const;                // "process 812 (ollama serve)"
 };
 
-struct LoadedModel {
-  std::string name;
-  uint64_t bytes = 0;
-  uint64_t vram_bytes = 0;
-  std::optional<uint64_t> context;
-};
-
 struct OllamaFacts {
   std::string host;
   std::string version;  // as it says
   // It runs on this machine: at a loopback address, or where a process here says it listens.
   bool is_local = true;
-  Fact<std::vector<LoadedModel>> loaded;
+  Fact<std::vector<OllamaLoaded>> loaded;
 };
 
 struct DoctorModel {

@@ -10,7 +10,6 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "doctor/ask_ollama.h"
 #include "doctor/gather.h"
 #include "gguf/file_type.h"
 #include "gguf/reader.h"
@@ -47,9 +46,7 @@ Fact<Parameters> StoredParameters(const std::string& root, const OllamaName& nam
       continue;
     const Json digest = layer.value("digest", Json());
     const std::string id = digest.is_string() ? digest.get<std::string>() : "";
-    const bool sound = id.size() == 71 && id.starts_with("sha256:") &&
-                       id.find_first_not_of("0123456789abcdef", 7) == std::string::npos;
-    if (!sound) return broken;
+    if (!IsOllamaDigest(id)) return broken;
     const auto blob = ReadSmallFile(fmt::format("{}/blobs/sha256-{}", root, id.substr(7)), 1 << 20);
     if (!blob.ok()) return Fact<Parameters>::Unknown(blob.error().what);
     const Json json = Json::parse(*blob, nullptr, false);
@@ -112,40 +109,32 @@ void HashTwins(std::vector<DoctorModel>& models) {
 }
 
 // What the API says of a model whose file can't be read: the service's store, mostly.
-std::optional<DoctorModel> FromApi(const Surroundings& around, const std::string& name) {
-  const auto show = AskModel(*around.ollama, name, around.timeout_s);
-  if (!show.ok()) return std::nullopt;
+DoctorModel FromApi(const std::string& name, const OllamaShow& show) {
   DoctorModel model;
   model.name = "ollama:" + SafeText(name, 200);
   model.in_ollama = true;
-  const Json parameters = show->value("parameters", Json(""));
-  model.parameters = ParameterLines(parameters.is_string() ? parameters.get<std::string>() : "");
-  const Json info = show->value("model_info", Json::object());
-  if (!info.is_object()) return model;
-  const Json architecture = info.value("general.architecture", Json(""));
-  if (architecture.is_string()) model.architecture = SafeText(architecture.get<std::string>(), 60);
-  const auto number = [&](const char* key) {
-    const Json value = info.value(model.architecture + key, Json());
-    return value.is_number_unsigned() ? value.get<uint64_t>() : 0;
-  };
-  model.layers = number(".block_count");
-  model.trained_context = number(".context_length");
-  const Json projector = show->value("projector_info", Json());
-  model.has_projector = projector.is_object() && !projector.empty();
+  Parameters parameters;
+  for (const auto& [key, value] : show.parameters.items()) parameters[key] = ParameterText(value);
+  model.parameters = parameters;
+  model.architecture = SafeText(show.architecture, 60);
+  model.layers = show.layers;
+  model.trained_context = show.trained_context;
+  model.has_projector = show.has_projector;
   return model;
 }
 
 void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<DoctorModel>& models) {
   if (!facts.ollama || !around.ollama) return;
-  const auto names = AskNames(*around.ollama, around.timeout_s);
-  if (!names.ok()) {
-    facts.model_notes.push_back(names.error().what);
+  auto client = OllamaClient::ConnectTo(*around.ollama, around.timeout_s);
+  const auto tags = client.ok() ? client->Tags() : Result<std::vector<OllamaTag>>(client.error());
+  if (!tags.ok()) {
+    facts.model_notes.push_back(tags.error().what);
     return;
   }
   std::set<std::string> known;
   for (const DoctorModel& model : models) known.insert(ToLower(model.name));
   size_t asked = 0;
-  for (const std::string& name : *names) {
+  for (const auto& [name, digest, bytes, type] : *tags) {
     if (known.contains(ToLower("ollama:" + name))) continue;
     if (around.only_model && around.only_model->name != "ollama:" + name) continue;
     if (++asked > kMostAsked) {
@@ -153,8 +142,24 @@ void AddFromApi(const Surroundings& around, DoctorFacts& facts, std::vector<Doct
           fmt::format("only {} of Ollama's models were asked for", kMostAsked));
       return;
     }
-    if (auto model = FromApi(around, name)) models.push_back(*std::move(model));
+    if (const auto show = client->Show(name); show.ok()) models.push_back(FromApi(name, *show));
   }
+}
+
+// What is in memory; unknown where one is larger on the cards than it is, or nothing at all.
+Fact<std::vector<OllamaLoaded>> LoadedOf(OllamaClient& client) {
+  using Loaded = Fact<std::vector<OllamaLoaded>>;
+  auto loaded = client.Loaded();
+  if (!loaded.ok()) return Loaded::Unknown(loaded.error().what);
+  for (const OllamaLoaded& one : *loaded) {
+    if (one.bytes == 0 || one.gpu_bytes > one.bytes) {
+      return Loaded::Unknown(
+          fmt::format("the Ollama at {} says that {} takes {} bytes, {} of them "
+                      "on cards",
+                      client.address().Text(), one.name, one.bytes, one.gpu_bytes));
+    }
+  }
+  return *std::move(loaded);
 }
 
 // A name that stands for another machine's address, or an address of this machine's network that no
@@ -178,18 +183,16 @@ void GatherOllama(const Surroundings& around, DoctorFacts& facts) {
         Fact<OllamaFacts>::Unknown("OLLAMA_HOST names a server by https, which is not asked");
     return;
   }
-  const auto version = AskVersion(*around.ollama, around.timeout_s);
-  if (!version.ok()) {
-    facts.ollama = Fact<OllamaFacts>::Unknown(version.error().what);
+  auto client = OllamaClient::ConnectTo(*around.ollama, around.timeout_s);
+  if (!client.ok()) {
+    facts.ollama = Fact<OllamaFacts>::Unknown(client.error().what);
     return;
   }
   OllamaFacts ollama;
   ollama.host = around.ollama->Text();
-  ollama.version = *version;
+  ollama.version = client->version();
   ollama.is_local = IsLocal(*around.ollama, facts);
-  auto loaded = AskLoaded(*around.ollama, around.timeout_s);
-  ollama.loaded = loaded.ok() ? Fact<std::vector<LoadedModel>>(*std::move(loaded))
-                              : Fact<std::vector<LoadedModel>>::Unknown(loaded.error().what);
+  ollama.loaded = LoadedOf(*client);
   facts.ollama = ollama;
 }
 

@@ -258,12 +258,12 @@ TEST_F(AskTest, AsksOllamaForWhatNoFileSays) {
   Answer("/api/ps",
          R"({"models":[{"name":"m:latest","size":100,"size_vram":40,"context_length":4096}]})");
   Answer("/api/tags", R"({"models":[{"name":"m:latest"}]})");
-  Answer("/api/show", R"({"parameters":"num_gpu    1\nstop    \"a b\"","model_info":
+  Answer("/api/show", R"({"details":{},"parameters":"num_gpu    1\nstop    \"a b\"","model_info":
       {"general.architecture":"llama","llama.block_count":32,"llama.context_length":8192}})");
   const DoctorFacts facts = Gather();
   ASSERT_TRUE(facts.ollama && facts.ollama->loaded);
   EXPECT_EQ(facts.ollama->version, "0.17.4");
-  EXPECT_EQ(facts.ollama->loaded->front().vram_bytes, 40U);
+  EXPECT_EQ(facts.ollama->loaded->front().gpu_bytes, 40U);
   EXPECT_EQ(facts.ollama->loaded->front().context, 4096U);
   ASSERT_TRUE(facts.models && facts.models->size() == 1);
   EXPECT_EQ(facts.models->front().layers, 32U);

@@ -130,9 +130,10 @@ Verdict VulnerableVersion(const DoctorFacts& facts) {
   const Vulnerability& last = known.back();
   std::string ids;
   for (const Vulnerability& one : known) ids += (ids.empty() ? "" : ", ") + std::string(one.id);
-  const auto newest = std::max_element(
-      known.begin(), known.end(),
-      [](const auto& a, const auto& b) { return *ParseVersion(a.fixed) < *ParseVersion(b.fixed); });
+  const auto newest =
+      std::max_element(known.begin(), known.end(), [](const auto& a, const auto& b) {
+        return *ParseOllamaVersion(a.fixed) < *ParseOllamaVersion(b.fixed);
+      });
   return {{{"",
             Severity::kError,
             fmt::format("Ollama at {}", facts.ollama->host),

@@ -12,8 +12,7 @@
 namespace trimma {
 namespace {
 
-constexpr Version kLlamaServer{0, 30, 0, false};  // since then GGUF models run in llama-server
-constexpr Version kRead{0, 17, 4, false};         // the release whose sources were read
+constexpr OllamaVersion kRead{{0, 17, 4}};  // the release whose sources were read
 constexpr uint64_t kMiB = 1ULL << 20;
 constexpr uint64_t kGiB = 1ULL << 30;
 
@@ -65,7 +64,7 @@ Verdict KvWithoutFlash(const DoctorFacts& facts) {
   const auto version = RunningVersion(facts);
   if (!version)
     return {{}, "whether flash attention is on by itself depends on the version: " + version.why()};
-  if (*version >= kLlamaServer) return {};  // on wherever the card can
+  if (RunsLlamaServer(*version)) return {};  // on wherever the card can
   if (!facts.models) return {{}, facts.models.why()};
   std::string without;
   for (const DoctorModel& model : *facts.models) {
@@ -90,7 +89,7 @@ Verdict KvWithoutFlash(const DoctorFacts& facts) {
 }
 
 // The context that a model gets without num_ctx and OLLAMA_CONTEXT_LENGTH; nullopt: not known here.
-std::optional<uint64_t> DefaultContext(const DoctorFacts& facts, const Version& version) {
+std::optional<uint64_t> DefaultContext(const DoctorFacts& facts, const OllamaVersion& version) {
   if (!facts.gpus) return std::nullopt;
   uint64_t total = 0;
   for (const Gpu& gpu : *facts.gpus) total += gpu.total_bytes;
@@ -120,7 +119,7 @@ Verdict Truncation(const DoctorFacts& facts) {
     if (model.parameters->contains("num_ctx") || set) continue;
     std::optional<uint64_t> context;
     if (facts.ollama && facts.ollama->loaded)
-      for (const LoadedModel& loaded : *facts.ollama->loaded)
+      for (const OllamaLoaded& loaded : *facts.ollama->loaded)
         if ("ollama:" + loaded.name == model.name) context = loaded.context;
     if (context) {
       evidence = fmt::format("/api/ps: {} is loaded with a context of {}", model.name, *context);
@@ -169,7 +168,7 @@ Verdict ProjectorReserve(const DoctorFacts& facts) {
     return {{}, !facts.cards || !facts.cards->empty() ? "the cards' memory is not known here" : ""};
   const auto version = RunningVersion(facts);
   if (!version) return {{}, version.why()};
-  if (*version < kLlamaServer) return {};
+  if (!RunsLlamaServer(*version)) return {};
   const auto target = ServerSetting(facts, "LLAMA_ARG_FIT_TARGET");
   if (!target) return {{}, target.why()};
   if (*target) return {};
@@ -186,7 +185,7 @@ Verdict ProjectorReserve(const DoctorFacts& facts) {
 }
 
 struct Partial {
-  const LoadedModel* model;
+  const OllamaLoaded* model;
   uint64_t missing;  // bytes that are not on the card
   uint64_t free;     // on the one card
 };
@@ -206,21 +205,21 @@ std::vector<Partial> Partials(const DoctorFacts& facts, std::string& why) {
   const uint64_t free = facts.gpus && facts.gpus->size() == 1 ? facts.gpus->front().free_bytes : 0;
   const bool cards_known =
       facts.gpus && (!facts.gpus->empty() || (facts.cards && facts.cards->empty()));
-  for (const LoadedModel& loaded : *facts.ollama->loaded) {
-    if (loaded.vram_bytes >= loaded.bytes) continue;
+  for (const OllamaLoaded& loaded : *facts.ollama->loaded) {
+    if (loaded.gpu_bytes >= loaded.bytes) continue;
     if (!cards_known)
       why = "the cards' free memory is not known here";
     else if (facts.gpus->size() > 1)
       why = "which of several cards a model's layers would fit on is not known here";
     else
-      partials.push_back({&loaded, loaded.bytes - loaded.vram_bytes, free});
+      partials.push_back({&loaded, loaded.bytes - loaded.gpu_bytes, free});
   }
   return partials;
 }
 
 std::string PartialText(const Partial& partial) {
   return fmt::format("/api/ps: {} of {} on the card; {} free there",
-                     FormatBytes(partial.model->vram_bytes), FormatBytes(partial.model->bytes),
+                     FormatBytes(partial.model->gpu_bytes), FormatBytes(partial.model->bytes),
                      FormatBytes(partial.free));
 }
 
@@ -253,7 +252,7 @@ Verdict FitMargin(const DoctorFacts& facts) {
       verdict.unknown = version ? target.why() : version.why();
       continue;
     }
-    if (*version < kLlamaServer || *target) continue;
+    if (!RunsLlamaServer(*version) || *target) continue;
     verdict.findings.push_back(
         {"",
          Severity::kWarning,

@@ -50,7 +50,7 @@ Change Parameter(const char* name, const char* value) {
 }
 Change Loaded(uint64_t bytes, uint64_t vram, uint64_t free) {
   return [=](DoctorFacts& f) {
-    f.ollama->loaded = std::vector<LoadedModel>{{"gemma3:4b", bytes, vram, 8192}};
+    f.ollama->loaded = std::vector<OllamaLoaded>{{"gemma3:4b", "", bytes, vram, 8192}};
     f.gpus->front().free_bytes = free;
   };
 }
@@ -58,7 +58,7 @@ Change NoContext() {  // neither num_ctx nor the variable
   return [](DoctorFacts& f) {
     Parameter("num_ctx", "")(f);
     f.servers->front().environment = std::map<std::string, std::string>{};
-    f.ollama->loaded = std::vector<LoadedModel>{};
+    f.ollama->loaded = std::vector<OllamaLoaded>{};
   };
 }
 Change All(std::vector<Change> changes) {
@@ -162,7 +162,7 @@ std::vector<Case> ServerCases() {
       {"silent-truncation", "nothing is set", NoContext(), kFound},
       {"silent-truncation", "as /api/ps says",
        All({NoContext(), With([](DoctorFacts& f) {
-              f.ollama->loaded = std::vector<LoadedModel>{{"gemma3:4b", 1, 1, 4096}};
+              f.ollama->loaded = std::vector<OllamaLoaded>{{"gemma3:4b", "", 1, 1, 4096}};
             })}),
        kFound},
       {"silent-truncation", "a large card",

@@ -148,7 +148,7 @@ Verdict PassedOver(const DoctorFacts& facts) {
       verdict.unknown = fmt::format("{} in {}: {}", variable.name, variable.where, version.why());
       continue;
     }
-    const bool before = *version < Version{0, 30, 0, false};
+    const bool before = !RunsLlamaServer(*version);
     if (!before && !IsOverriddenByOllama(variable.name)) continue;
     verdict.findings.push_back(
         {"",
@@ -179,7 +179,7 @@ Verdict GpuOverhead(const DoctorFacts& facts) {
                       variable.where, version.why());
       continue;
     }
-    if (*version < Version{0, 30, 0, false}) continue;
+    if (!RunsLlamaServer(*version)) continue;
     verdict.findings.push_back(
         {"",
          Severity::kWarning,

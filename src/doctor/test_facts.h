@@ -74,7 +74,7 @@ inline DoctorFacts SoundFacts() {
   OllamaFacts ollama;
   ollama.host = "127.0.0.1:11434";
   ollama.version = "0.35.1";
-  ollama.loaded = std::vector<LoadedModel>{{"gemma3:4b", 4ULL << 30, 4ULL << 30, 8192}};
+  ollama.loaded = std::vector<OllamaLoaded>{{"gemma3:4b", "", 4ULL << 30, 4ULL << 30, 8192}};
   facts.ollama = ollama;
   facts.listeners = std::vector<Listener>{};
   facts.models = std::vector<DoctorModel>{SoundModel(), SoundSource()};

@@ -127,12 +127,12 @@ const KnownVariable* FindVariable(std::string_view name) {
   return nullptr;
 }
 
-std::optional<bool> IsRead(const KnownVariable& variable, const Fact<Version>& version) {
+std::optional<bool> IsRead(const KnownVariable& variable, const Fact<OllamaVersion>& version) {
   if (variable.reader == Reader::kNobody) return false;
   if (std::string_view(variable.without).empty()) return true;
   if (!version) return std::nullopt;
-  if (*version >= *ParseVersion(variable.without)) return false;
-  const auto with = ParseVersion(variable.with);
+  if (*version >= *ParseOllamaVersion(variable.without)) return false;
+  const auto with = ParseOllamaVersion(variable.with);
   if (with && !(*with < *version)) return true;
   return std::nullopt;
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "doctor/facts.h"
-#include "doctor/version.h"
+#include "doctor/running_version.h"
 
 namespace trimma {
 
@@ -30,7 +30,7 @@ const KnownVariable* FindVariable(std::string_view name);
 
 // Whether an Ollama of this version reads it; nullopt where that depends on an unknown version, or
 // on one between those that were looked at.
-std::optional<bool> IsRead(const KnownVariable& variable, const Fact<Version>& version);
+std::optional<bool> IsRead(const KnownVariable& variable, const Fact<OllamaVersion>& version);
 
 // A variable that Ollama reads and that this name is nearly: "OLLAMA_FLASH_ATTENTON".
 std::optional<std::string> MeantVariable(std::string_view name);

@@ -30,11 +30,12 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::vector<Vulnerability> VulnerabilitiesOf(const Version& version) {
+std::vector<Vulnerability> VulnerabilitiesOf(const OllamaVersion& version) {
   std::vector<Vulnerability> found;
   for (const Vulnerability& one : kTable) {
-    const auto since = ParseVersion(one.since);
-    if (version < *ParseVersion(one.fixed) && (!since || version >= *since)) found.push_back(one);
+    const auto since = ParseOllamaVersion(one.since);
+    if (version < *ParseOllamaVersion(one.fixed) && (!since || version >= *since))
+      found.push_back(one);
   }
   return found;
 }

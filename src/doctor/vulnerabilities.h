@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "doctor/version.h"
+#include "doctor/running_version.h"
 
 namespace trimma {
 
@@ -17,6 +17,6 @@ struct Vulnerability {
 };
 
 // Only what has a sourced fixed release is here: a list without an end would accuse every version.
-std::vector<Vulnerability> VulnerabilitiesOf(const Version& version);
+std::vector<Vulnerability> VulnerabilitiesOf(const OllamaVersion& version);
 
 }  // namespace trimma

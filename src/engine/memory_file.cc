@@ -1,5 +1,6 @@
 #include "engine/memory_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,7 +13,18 @@
 namespace trimma {
 
 Result<MemoryFile> MemoryFile::Create(const std::string& header, uint64_t bytes) {
-  MemoryFile file(memfd_create("trimma-ghost", MFD_CLOEXEC));
+  return Fill(memfd_create("trimma-ghost", MFD_CLOEXEC), header, bytes);
+}
+
+Result<MemoryFile> MemoryFile::CreateIn(const std::string& directory, const std::string& header,
+                                        uint64_t bytes) {
+  constexpr mode_t kOwnersOnly = 0600;
+  const int fd = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kOwnersOnly);
+  return fd < 0 ? Create(header, bytes) : Fill(fd, header, bytes);
+}
+
+Result<MemoryFile> MemoryFile::Fill(int fd, const std::string& header, uint64_t bytes) {
+  MemoryFile file(fd);
   if (file.fd_ < 0 || ftruncate(file.fd_, static_cast<off_t>(bytes)) != 0)
     return ErrnoError("create", "a ghost model", errno);
   size_t done = 0;
@@ -33,9 +45,15 @@ MemoryFile::~MemoryFile() {
 
 std::string MemoryFile::path() const { return fmt::format("/proc/self/fd/{}", fd_); }
 
+std::string MemoryFile::path_for_children() const {
+  return fmt::format("/proc/{}/fd/{}", getpid(), fd_);
+}
+
 Error UnderItsName(Error error, const MemoryFile& file, const std::string& name) {
-  const size_t at = error.what.find(file.path());
-  if (at != std::string::npos) error.what.replace(at, file.path().size(), name);
+  for (const std::string& path : {file.path(), file.path_for_children()}) {
+    const size_t at = error.what.find(path);
+    if (at != std::string::npos) error.what.replace(at, path.size(), name);
+  }
   return error;
 }
 

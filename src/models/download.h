@@ -32,6 +32,7 @@ struct BlobPlace {
 
 struct DownloadOptions {
   bool insecure = false;
+  bool plain = false;  // the registry's name began with http://: TLS isn't tried
   int connections = 4;
   int tries = 6;                  // in a row that bring nothing, for each connection
   double first_wait_seconds = 1;  // before the second try; doubles from one to the next

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/text.h"
@@ -13,6 +14,8 @@ enum class Part { kHost, kSpace, kModel, kTag };
 
 constexpr size_t kLongestHost = 350;
 constexpr size_t kLongestPart = 80;
+constexpr std::string_view kPlain = "http://";
+constexpr std::string_view kSecure = "https://";
 
 bool IsLetterOrDigit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -31,12 +34,16 @@ bool IsValidPart(Part part, std::string_view text) {
   return true;
 }
 
+Error NoName(std::string_view text) {
+  return {Code::kUsage, fmt::format("\"{}\" is no name of an Ollama model", SafeText(text)),
+          "write [host/][namespace/]model[:tag], such as gemma3:4b"};
+}
+
 Result<OllamaName> Checked(OllamaName name, std::string_view text) {
   const bool valid = IsValidPart(Part::kHost, name.host) && IsValidPart(Part::kSpace, name.space) &&
                      IsValidPart(Part::kModel, name.model) && IsValidPart(Part::kTag, name.tag);
   if (valid) return name;
-  return Error{Code::kUsage, fmt::format("\"{}\" is no name of an Ollama model", SafeText(text)),
-               "write [host/][namespace/]model[:tag], such as gemma3:4b"};
+  return NoName(text);
 }
 
 }  // namespace
@@ -66,6 +73,18 @@ Result<OllamaName> ParseOllamaName(std::string_view text) {
   if (parts.size() == 3) name.host = parts[0];
   if (parts.size() > 3) name.model.clear();  // too many parts: fails the check
   return Checked(std::move(name), text);
+}
+
+Result<OllamaReference> ParseOllamaReference(std::string_view text) {
+  const bool plain = text.starts_with(kPlain);
+  const bool schemed = plain || text.starts_with(kSecure);
+  const std::string_view bare =
+      schemed ? text.substr(plain ? kPlain.size() : kSecure.size()) : text;
+  // Behind a scheme nothing can be left out: Ollama would look for the host elsewhere.
+  if (schemed && std::count(bare.begin(), bare.end(), '/') != 2) return NoName(text);
+  auto name = ParseOllamaName(bare);
+  if (!name.ok()) return NoName(text);
+  return OllamaReference{*std::move(name), plain};
 }
 
 Result<OllamaName> ParseOllamaPath(std::string_view path) {

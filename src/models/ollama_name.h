@@ -26,6 +26,14 @@ struct OllamaName {
 // separator. kUsage otherwise.
 Result<OllamaName> ParseOllamaName(std::string_view text);
 
+// A name as `ollama pull` takes it: before a host, namespace and model "http://" may stand for a
+// registry without TLS ("https://" means nothing more).
+struct OllamaReference {
+  OllamaName name;
+  bool plain = false;  // "http://"
+};
+Result<OllamaReference> ParseOllamaReference(std::string_view text);
+
 // The inverse of Path(), with the same checks.
 Result<OllamaName> ParseOllamaPath(std::string_view path);
 

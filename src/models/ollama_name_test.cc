@@ -40,6 +40,24 @@ TEST(OllamaNameTest, RefusesWhatCouldBecomeAnotherPath) {
   EXPECT_EQ(ParseOllamaName("..").error().code, Code::kUsage);
 }
 
+TEST(OllamaNameTest, AReferenceMayNameItsScheme) {
+  const auto plain = ParseOllamaReference("http://localhost:5000/me/m:t");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_TRUE(plain->plain);
+  EXPECT_EQ(plain->name, Parsed("localhost:5000/me/m:t"));
+  const auto secure = ParseOllamaReference("https://h.x/me/m");
+  ASSERT_TRUE(secure.ok());
+  EXPECT_FALSE(secure->plain);
+  EXPECT_EQ(secure->name, Parsed("h.x/me/m"));
+  EXPECT_EQ(ParseOllamaReference("gemma3:4b")->name, Parsed("gemma3:4b"));
+  for (const char* text :
+       {"http://", "http:///me/m", "http://h/m", "http://m", "http://h/a/b/m", "ftp://h/a/m",
+        "http://http://h/a/m", "http://u@h/a/m", "HTTP://h/a/m", "http://h/../m", "://h/a/m"}) {
+    EXPECT_EQ(ParseOllamaReference(text).error().code, Code::kUsage) << text;
+    EXPECT_NE(ParseOllamaReference(text).error().what.find(text), std::string::npos);
+  }
+}
+
 TEST(OllamaNameTest, BoundsLengths) {
   EXPECT_TRUE(ParseOllamaName(std::string(80, 'm')).ok());
   EXPECT_FALSE(ParseOllamaName(std::string(81, 'm')).ok());

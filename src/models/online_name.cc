@@ -15,6 +15,14 @@ constexpr std::string_view kOllama = "ollama:";
 constexpr std::string_view kHub = "hf:";
 constexpr std::string_view kLmStudio = "lmstudio:";
 
+Result<OnlineName> InRegistry(const std::string& text) {
+  TRY(OllamaReference reference, ParseOllamaReference(text));
+  OnlineName name;
+  name.ollama = std::move(reference.name);
+  name.plain = reference.plain;
+  return name;
+}
+
 }  // namespace
 
 bool MayAskNetwork(const std::string& text) {
@@ -32,8 +40,7 @@ Result<OnlineName> ParseOnlineName(const std::string& text) {
                  "write hf:user/repo or hf:user/repo:QUANT"};
   }
   if (text.starts_with(kOllama)) {
-    TRY(name.ollama, ParseOllamaName(text.substr(kOllama.size())));
-    return name;
+    return InRegistry(text.substr(kOllama.size()));
   }
   if (text.starts_with(kLmStudio)) {
     return Error{Code::kUsage, "LM Studio has no registry of its own",
@@ -41,10 +48,8 @@ Result<OnlineName> ParseOnlineName(const std::string& text) {
   }
   // Three parts begin with a registry's host.
   const auto slashes = std::count(text.begin(), text.end(), '/');
-  if (slashes == 0 || slashes == 2) {
-    TRY(name.ollama, ParseOllamaName(text));
-    return name;
-  }
+  if (slashes == 0 || slashes == 2 || text.find("://") != std::string::npos)
+    return InRegistry(text);
   return Error{Code::kUsage,
                fmt::format("\"{}\" may be of Ollama or of Hugging Face", SafeText(text, 100)),
                fmt::format("write ollama:{0} or hf:{0}", SafeText(text, 100))};

@@ -12,11 +12,13 @@ namespace trimma {
 struct OnlineName {
   ModelSource source = ModelSource::kOllama;  // or kHuggingFace
   OllamaName ollama;                          // of the former
+  bool plain = false;                         // which "http://" stood before
   std::string hub;                            // of the latter: "user/repo[:QUANT]"
 };
 
 // "ollama:NAME", "hf:user/repo[:QUANT]", or bare where it can only be Ollama's: "gemma3:4b",
-// "hf.co/user/repo". kUsage for others, "user/repo" among them, which may be either's.
+// "hf.co/user/repo", "http://host/user/model". kUsage for others, "user/repo" among them, which may
+// be either's.
 Result<OnlineName> ParseOnlineName(const std::string& text);
 
 // Only where the prefix says so: a bare name never makes trimma ask the network by itself.

@@ -394,6 +394,7 @@ void Llama4Projector(ViewEdit& edit, std::string&) {
                    {".ffn_norm.", ".ln2."},
                    {".mlp.fc1.", ".ffn_up."},
                    {".mlp.fc2.", ".ffn_down."}});
+  Widen(edit, "v.position_embd.weight");
 }
 
 }  // namespace trimma::views

@@ -95,7 +95,7 @@ Status FetchAll(const std::vector<PullItem>& items, const PullOptions& options,
 }
 
 Result<PullResult> PullFromRegistry(const OllamaName& name, const PullOptions& options) {
-  Registry registry(name, options.download.insecure, options.download.limits);
+  Registry registry(name, options.download);
   const Result<RegistryManifest> found = registry.Manifest(name.tag);
   if (!found.ok())
     return found.error().code == Code::kNotFound ? NoSuchTag(registry) : found.error();

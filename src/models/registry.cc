@@ -113,12 +113,19 @@ Result<RegistryConfig> ParseRegistryConfig(std::string_view text) {
                         SafeText(TextOf(json, "model_type").value_or(""), 32)};
 }
 
-Registry::Registry(OllamaName name, bool insecure, HttpLimits limits)
+Status CheckPlainName(bool plain, bool insecure) {
+  if (!plain || insecure) return {};
+  return Error{Code::kNetwork, "http:// in a model's name asks for it without encryption",
+               "leave http:// out, or pass --insecure if you trust the network between"};
+}
+
+Registry::Registry(OllamaName name, const DownloadOptions& options)
     : name_(std::move(name)),
-      insecure_(insecure),
-      limits_(limits),
-      client_({insecure}),
-      plain_(IsLoopback(name_.host.substr(0, name_.host.rfind(':')))) {
+      insecure_(options.insecure),
+      asks_for_plain_(options.plain),
+      limits_(options.limits),
+      client_({options.insecure}),
+      plain_(options.plain || IsLoopback(name_.host.substr(0, name_.host.rfind(':')))) {
   limits_.total_seconds = kMostSeconds;
 }
 
@@ -180,6 +187,7 @@ Status Registry::RenewToken() {
 
 Result<HttpAnswer> Registry::Get(const std::string& path, const std::string& accept,
                                  uint64_t most_bytes) {
+  TRY_STATUS(CheckPlainName(asks_for_plain_, insecure_));
   HttpRequest request;
   request.url = Base() + path;
   request.accept = accept;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "models/download.h"
 #include "models/ollama_name.h"
 #include "net/http.h"
 
@@ -40,10 +41,15 @@ struct RegistryConfig {
 };
 Result<RegistryConfig> ParseRegistryConfig(std::string_view text);
 
+// kNetwork for a name that begins with http://, unless `insecure`.
+Status CheckPlainName(bool plain, bool insecure);
+
 class Registry {
  public:
-  // `insecure`: plain http to other machines than this one, where they speak no TLS.
-  Registry(OllamaName name, bool insecure, HttpLimits limits = {});
+  // `insecure`: plain http to other machines than this one, where they speak no TLS. `plain` names
+  // ask for it, and nothing else: without `insecure` every call is kNetwork, as Ollama refuses
+  // them.
+  Registry(OllamaName name, const DownloadOptions& options);
 
   // kNotFound where there is no such tag; kPermission where signing in is needed.
   Result<RegistryManifest> Manifest(const std::string& tag);
@@ -66,6 +72,7 @@ class Registry {
 
   OllamaName name_;
   bool insecure_;
+  bool asks_for_plain_;
   HttpLimits limits_;
   HttpClient client_;
   std::string token_;

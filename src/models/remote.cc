@@ -84,7 +84,7 @@ Result<GgufFile> ReadRemoteHeader(const BlobSource& source, const std::string& n
 }
 
 Result<RemoteModel> OpenInRegistry(const OllamaName& name, const DownloadOptions& options) {
-  Registry registry(name, options.insecure, options.limits);
+  Registry registry(name, options);
   const Result<RegistryManifest> found = registry.Manifest(name.tag);
   if (!found.ok())
     return found.error().code == Code::kNotFound ? NoSuchTag(registry) : found.error();

@@ -73,9 +73,9 @@ Result<Found> Find(const Query& query, const ModelRoots& roots) {
   Walk walk;
   Found found;
   if (query.Wants(ModelSource::kOllama)) {
-    const Result<OllamaName> name = ParseOllamaName(query.text);
+    const Result<OllamaReference> name = ParseOllamaReference(query.text);
     if (name.ok()) {
-      FindInOllama(*name, roots.ollama, walk, found);
+      FindInOllama(name->name, roots.ollama, walk, found);
     } else if (query.source) {
       return name.error();
     }

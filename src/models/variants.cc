@@ -92,7 +92,7 @@ Error NoSuchTag(Registry& registry) {
 }
 
 Result<VariantList> VariantsInRegistry(const OllamaName& name, const DownloadOptions& options) {
-  Registry registry(name, options.insecure, options.limits);
+  Registry registry(name, options);
   TRY(TagList tags, ExistingTags(registry, name.tag));
   VariantList list;
   if (!tags.complete) {

@@ -123,12 +123,71 @@ TEST_F(ApiTest, AnAnswerArrivesPieceByPiece) {
   EXPECT_GT(answer->total_s, 0);
 }
 
+TEST_F(ApiTest, AConversationIsAnsweredAndWhatIsThoughtIsKeptApart) {
+  Json asked;
+  server_.Post("/api/chat", [&](const httplib::Request& request, httplib::Response& response) {
+    asked = Json::parse(request.body);
+    response.set_content(
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"h\"},\"done\":false}\n"
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"m\"},\"done\":false}\n"
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}\n"
+        "{\"message\":7,\"response\":8,\"done\":false}\n"
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,"
+        "\"done_reason\":\"stop\",\"eval_count\":5,\"prompt_eval_count\":9}\n",
+        "application/x-ndjson");
+  });
+  OllamaClient client = Client();
+  OllamaChat chat;
+  chat.model = "g";
+  chat.messages = {{"system", "Be brief."}, {"user", "x\xff"}};
+  chat.options["num_predict"] = 3;
+  std::string pieces;
+  const auto answer =
+      client.Chat(chat, [&](std::string_view text) { pieces += std::string(text) + "|"; });
+  ASSERT_TRUE(answer.ok()) << answer.error().what;
+  EXPECT_EQ(asked, Json::parse(R"({"model":"g","stream":true,"options":{"num_predict":3},
+      "messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"x\ufffd"}]})"));
+  EXPECT_EQ(pieces, "h|m|a|");
+  EXPECT_EQ(answer->thinking, "hm");
+  EXPECT_EQ(answer->text, "a");
+  EXPECT_EQ(answer->pieces, 3);
+  EXPECT_EQ(answer->done_reason, "stop");
+  EXPECT_EQ(answer->prompt_tokens, 9);
+  EXPECT_EQ(answer->answer_tokens, 5);
+}
+
+TEST_F(ApiTest, AConversationEndsAsATextDoes) {
+  std::string body;
+  int status = 200;
+  server_.Post("/api/chat", [&](const httplib::Request&, httplib::Response& response) {
+    response.status = status;
+    response.set_content(body, "application/json");
+  });
+  OllamaClient client = Client();
+  const auto code = [&](const std::string& said, int with = 200) {
+    body = said;
+    status = with;
+    const auto answer = client.Chat({"g", {{"user", "x"}}, Json::object(), {}}, {});
+    return answer.ok() ? std::optional<Code>() : answer.error().code;
+  };
+  const std::string piece = R"({"message":{"role":"assistant","content":"a"},"done":false})";
+  EXPECT_EQ(code(piece + "\n"), Code::kNetwork) << "it broke off";
+  EXPECT_EQ(code(piece + "\n{\"error\":\"runner died\"}\n"), Code::kFailure);
+  EXPECT_EQ(code(piece + "\n[]\n"), Code::kInvalid);
+  EXPECT_EQ(code(piece + "\n<html>\n"), Code::kInvalid);
+  EXPECT_EQ(code(std::string(17 << 20, ' ')), Code::kInvalid) << "a line without end";
+  EXPECT_EQ(code(R"({"error":"\"g\" does not support chat"})", 400), Code::kInvalid);
+  EXPECT_EQ(code(R"({"error":"model 'g' not found"})", 404), Code::kNotFound);
+  EXPECT_EQ(code(R"({"error":"server busy"})", 503), Code::kBusy);
+  EXPECT_EQ(code(R"({"done":true,"done_reason":"stop"})"), std::nullopt);
+}
+
 TEST_F(ApiTest, AnErrorInTheMiddleOfAStreamIsAnError) {
   Post("/api/generate",
        "{\"response\":\"a\",\"done\":false}\n{\"error\":\"runner \\u001b[2J died\"}\n");
   Post("/api/create", "{\"status\":\"parsing GGUF\"}\n");
   OllamaClient client = Client();
-  const auto answer = client.Generate({"g", "x", true, Json::object(), {}, {}}, {});
+  const auto answer = client.Generate({"g", "x", Json::object(), {}, {}, {}}, {});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, Code::kFailure);
   EXPECT_EQ(answer.error().what, "Ollama says: runner ?[2J died");
@@ -157,7 +216,7 @@ TEST_F(ApiTest, AnAnswerThatTakesTooLongIsCutAndStillCounts) {
 TEST_F(ApiTest, AnAnswerThatBreaksOffIsNoAnswer) {
   Post("/api/generate", "{\"response\":\"a\",\"done\":false}\n");
   OllamaClient client = Client();
-  const auto answer = client.Generate({"g", "x", true, Json::object(), {}, {}}, {});
+  const auto answer = client.Generate({"g", "x", Json::object(), {}, {}, {}}, {});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, Code::kNetwork);
 }

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdlib>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "ollama/answer_stream.h"
 #include "ollama/errors.h"
 #include "ollama/http.h"
 
@@ -30,7 +30,7 @@ Result<std::string> AskVersion(HttpSession& session, double timeout_s) {
   const Error other{Code::kInvalid, "what answers there is no Ollama",
                     "see that OLLAMA_HOST names an Ollama"};
   if (reply.status != 200) return other;
-  TRY(const Json json, ParseForeignJson(reply.body));
+  TRY(const Json json, ParseAnswer(reply.body));
   const auto version = json.is_object() ? json.find("version") : json.end();
   if (version == json.end() || !version->is_string()) return other;
   std::string text = SafeText(version->get<std::string>(), 64);
@@ -48,46 +48,14 @@ Result<OllamaAddress> AddressFromEnvironment() {
   return *address;
 }
 
-double Seconds(const Json& json, const char* key) {
-  const auto field = json.find(key);
-  return field != json.end() && field->is_number() ? field->get<double>() / 1e9 : 0;
-}
-
-int64_t Count(const Json& json, const char* key) {
-  const auto field = json.find(key);
-  return field != json.end() && field->is_number_integer() ? field->get<int64_t>() : 0;
-}
-
-// {"error": "..."} may come in the middle of a stream of answers.
-Status ErrorInLine(const Json& line, const std::string& version) {
-  const auto error = line.find("error");
-  if (error == line.end()) return {};
-  const std::string text = error->is_string() ? error->get<std::string>() : error->dump();
-  return OllamaSaid(500, text, version);
-}
-
-// Of an answer's last line.
-void ReadFigures(const Json& line, OllamaAnswer& answer) {
-  constexpr size_t kMostReason = 40;
-  const auto reason = line.find("done_reason");
-  if (reason != line.end() && reason->is_string())
-    answer.done_reason = SafeText(reason->get<std::string>(), kMostReason);
-  answer.prompt_tokens = Count(line, "prompt_eval_count");
-  answer.answer_tokens = Count(line, "eval_count");
-  answer.load_s = Seconds(line, "load_duration");
-  answer.prompt_s = Seconds(line, "prompt_eval_duration");
-  answer.answer_s = Seconds(line, "eval_duration");
-}
-
 }  // namespace
 
 std::optional<OllamaInfo> FindOllama(double timeout_s) {
   const auto address = AddressFromEnvironment();
   if (!address.ok()) return std::nullopt;
-  HttpSession session(*address);
-  const auto version = AskVersion(session, timeout_s);
-  if (!version.ok()) return std::nullopt;
-  return OllamaInfo{*version, address->Text()};
+  const auto client = OllamaClient::ConnectTo(*address, timeout_s);
+  if (!client.ok()) return std::nullopt;
+  return OllamaInfo{client->version(), address->Text()};
 }
 
 OllamaClient::OllamaClient(const OllamaAddress& address, std::unique_ptr<HttpSession> session)
@@ -100,10 +68,12 @@ Result<OllamaClient> OllamaClient::Connect() {
   return ConnectTo(address);
 }
 
-Result<OllamaClient> OllamaClient::ConnectTo(const OllamaAddress& address) {
+Result<OllamaClient> OllamaClient::ConnectTo(const OllamaAddress& address,
+                                             std::optional<double> patience_s) {
   constexpr double kPatience = 5;
   OllamaClient client(address, std::make_unique<HttpSession>(address));
-  auto version = AskVersion(*client.session_, kPatience);
+  client.patience_s_ = patience_s;
+  auto version = AskVersion(*client.session_, patience_s.value_or(kPatience));
   if (!version.ok()) {
     Error error = version.error();
     if (error.code == Code::kInvalid)
@@ -119,11 +89,15 @@ Result<Json> OllamaClient::Ask(const char* method, const std::string& path, cons
   call.method = method;
   call.path = path;
   if (!body.is_null()) call.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (patience_s_) {
+    call.limits.connect_s = call.limits.silence_s = *patience_s_;
+    call.limits.total_s = patience_s_;
+  }
   TRY(const HttpReply reply, session_->Call(call));
   if (reply.status < 200 || reply.status >= 300)
     return OllamaRefused(reply.status, reply.body, version_);
   if (reply.body.empty()) return Json();
-  return ParseForeignJson(reply.body);
+  return ParseAnswer(reply.body);
 }
 
 Result<std::vector<OllamaTag>> OllamaClient::Tags() {
@@ -189,7 +163,7 @@ Status OllamaClient::Create(const OllamaCreate& create,
   call.limits.total_s = kLongestMakingSeconds;
   bool success = false;
   TRY(const HttpReply reply, session_->Lines(call, [&](std::string_view text) -> Status {
-    TRY(const Json line, ParseForeignJson(text));
+    TRY(const Json line, ParseAnswer(text));
     if (!line.is_object())
       return Error{Code::kInvalid, "the server's answer is not what Ollama answers", ""};
     TRY_STATUS(ErrorInLine(line, version_));
@@ -218,62 +192,42 @@ Status OllamaClient::Delete(const std::string& model) {
   return {};
 }
 
+Result<OllamaAnswer> OllamaClient::Answer(const char* path, const Json& body,
+                                          AnswerStream& stream) {
+  HttpCall call;
+  call.method = "POST";
+  call.path = path;
+  call.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  call.limits.silence_s = kLoadSeconds;
+  call.limits.total_s = stream.wish().deadline_s.value_or(kLongestAnswerSeconds);
+  const auto reply =
+      session_->Lines(call, [&](std::string_view line) { return stream.Take(line, version_); });
+  if (reply.ok() && reply->status != 200)
+    return OllamaRefused(reply->status, reply->body, version_);
+  return stream.Finish(reply.ok() ? Status() : Status(reply.error()));
+}
+
 Result<OllamaAnswer> OllamaClient::Generate(const OllamaPrompt& prompt,
                                             const std::function<void(std::string_view)>& on_text) {
   Json body = {{"model", prompt.model}, {"stream", true}, {"options", prompt.options}};
   if (!prompt.text.empty()) {
     body["prompt"] = prompt.text;
-    body["raw"] = prompt.raw;
+    body["raw"] = true;
   }
   if (prompt.keep_alive) body["keep_alive"] = *prompt.keep_alive;
-  HttpCall call;
-  call.method = "POST";
-  call.path = "/api/generate";
-  call.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  call.limits.silence_s = kLoadSeconds;
-  call.limits.total_s = prompt.deadline_s.value_or(kLongestAnswerSeconds);
-  OllamaAnswer answer;
-  bool done = false;
-  bool cut = false;
-  const auto start = std::chrono::steady_clock::now();
-  const auto since = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  const auto take = [&](std::string_view text) -> Status {
-    TRY(const Json line, ParseForeignJson(text));
-    if (!line.is_object())
-      return Error{Code::kInvalid, "the server's answer is not what Ollama answers", ""};
-    TRY_STATUS(ErrorInLine(line, version_));
-    const auto piece = line.find("response");
-    if (piece != line.end() && piece->is_string()) {
-      const auto& words = piece->get_ref<const std::string&>();
-      if (!words.empty()) {
-        answer.last_text_s = since();
-        if (++answer.pieces == 1) answer.first_text_s = answer.last_text_s;
-        if (on_text) on_text(words);
-      }
-      answer.text += words;
-    }
-    done = line.contains("done") && line["done"].is_boolean() && line["done"].get<bool>();
-    if (done) ReadFigures(line, answer);
-    cut = !done && prompt.most_seconds && since() > *prompt.most_seconds;
-    return cut ? Status(Error{Code::kFailure, "cut", ""}) : Status();
-  };
-  const auto reply = session_->Lines(call, take);
-  cut = cut || (prompt.deadline_s && since() >= *prompt.deadline_s &&
-                (reply.ok() || reply.error().code == Code::kNetwork));
-  if (!reply.ok() && !cut) return reply.error();
-  if (reply.ok() && reply->status != 200)
-    return OllamaRefused(reply->status, reply->body, version_);
-  if (!done && !cut && !prompt.most_seconds) {
-    return Error{
-        Code::kNetwork,
-        fmt::format("Ollama broke off in the middle of an answer of {}", SafeText(prompt.model)),
-        "look at its log"};
-  }
-  if (!done) answer.done_reason = "cut";
-  answer.total_s = since();
-  return answer;
+  AnswerStream stream({prompt.model, prompt.most_seconds, prompt.deadline_s, on_text});
+  return Answer("/api/generate", body, stream);
+}
+
+Result<OllamaAnswer> OllamaClient::Chat(const OllamaChat& chat,
+                                        const std::function<void(std::string_view)>& on_text) {
+  Json messages = Json::array();
+  for (const OllamaMessage& message : chat.messages)
+    messages.push_back({{"role", message.role}, {"content", message.content}});
+  const Json body = {
+      {"model", chat.model}, {"messages", messages}, {"stream", true}, {"options", chat.options}};
+  AnswerStream stream({chat.model, chat.most_seconds, std::nullopt, on_text});
+  return Answer("/api/chat", body, stream);
 }
 
 Result<OllamaAnswer> OllamaClient::Load(const std::string& model, const Json& options) {

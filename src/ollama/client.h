@@ -19,8 +19,8 @@ struct OllamaInfo {
   std::string host;     // "127.0.0.1:11434", as it was asked
 };
 
-// Asks the server at OLLAMA_HOST, or at 127.0.0.1:11434. Whatever answers there is not trusted:
-// at most 64 KiB are read within `timeout_s`. nullopt without a sound answer.
+// Asks the server at OLLAMA_HOST, or at 127.0.0.1:11434, within `timeout_s`. nullopt without a
+// sound answer.
 std::optional<OllamaInfo> FindOllama(double timeout_s = 0.3);
 
 struct OllamaAddress {
@@ -35,6 +35,7 @@ struct OllamaAddress {
 // becomes this machine. nullopt for https, which trimma does not speak.
 std::optional<OllamaAddress> ParseOllamaHost(std::string_view text);
 
+class AnswerStream;
 class HttpSession;
 
 // One server's API over one connection. Errors: kNetwork where nobody answers, kInvalid where what
@@ -44,7 +45,10 @@ class OllamaClient {
  public:
   // The server at OLLAMA_HOST, asked for its version.
   static Result<OllamaClient> Connect();
-  static Result<OllamaClient> ConnectTo(const OllamaAddress& address);
+  // `patience_s`: each question, but for making models and for texts, gets so long in all; nullopt:
+  // as long as an Ollama at work may take.
+  static Result<OllamaClient> ConnectTo(const OllamaAddress& address,
+                                        std::optional<double> patience_s = std::nullopt);
   OllamaClient(OllamaClient&&) noexcept;
   OllamaClient& operator=(OllamaClient&&) = delete;
   ~OllamaClient();
@@ -69,6 +73,9 @@ class OllamaClient {
   // Goes on from a text; `on_text` gets each piece as it arrives, and may be empty.
   Result<OllamaAnswer> Generate(const OllamaPrompt& prompt,
                                 const std::function<void(std::string_view)>& on_text);
+  // Answers as it would an application. kInvalid, with Ollama's sentence, for a model that can't.
+  Result<OllamaAnswer> Chat(const OllamaChat& chat,
+                            const std::function<void(std::string_view)>& on_text);
   // Loads without generating, under these options.
   Result<OllamaAnswer> Load(const std::string& model, const Json& options);
   Status Unload(const std::string& model);
@@ -79,8 +86,10 @@ class OllamaClient {
  private:
   OllamaClient(const OllamaAddress& address, std::unique_ptr<HttpSession> session);
   Result<Json> Ask(const char* method, const std::string& path, const Json& body);
+  Result<OllamaAnswer> Answer(const char* path, const Json& body, AnswerStream& stream);
   OllamaAddress address_;
   std::string version_;
+  std::optional<double> patience_s_;
   std::unique_ptr<HttpSession> session_;
 };
 

@@ -54,7 +54,7 @@ Error OllamaSaid(int status, const std::string& sentence, const std::string& ver
 }
 
 Error OllamaRefused(int status, const std::string& body, const std::string& version) {
-  const auto json = ParseForeignJson(body);
+  const auto json = ParseAnswer(body);
   if (json.ok() && json->is_object() && json->contains("error") && (*json)["error"].is_string())
     return OllamaSaid(status, (*json)["error"].get<std::string>(), version);
   if (status == 404) return OllamaSaid(status, "not found", version);

@@ -109,7 +109,11 @@ std::string ServedPrompt(int words, int number) {
       "garden", "and",      "seven", "old",   "stones", "under",  "bright", "water", "morning",
       "they",   "carried",  "bread", "along", "narrow", "street", "while",  "music", "answered"};
   std::minstd_rand random(static_cast<unsigned>(number));
-  std::string text = fmt::format("{} notes:", number);
+  // Its last digit first: vocabularies with a token for each digit would share all but that one
+  // with the prompt before, and Ollama counts tokens that it takes from its cache.
+  std::string text = std::to_string(number);
+  std::reverse(text.begin(), text.end());
+  text += " notes:";
   for (int i = 0; i < words; ++i) text += fmt::format(" {}", kWords[random() % kWords.size()]);
   return text;
 }

@@ -1,4 +1,4 @@
-// One streamed answer through the client, for `./dev bench ollama`: reads the body of
+// One streamed answer through the client, for `./dev bench ollama`: reads the body of a raw
 // /api/generate from standard input, prints the answer's text, and on standard error the seconds
 // until its first piece and until its end.
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 int main() {
   using namespace trimma;
   const std::string body{std::istreambuf_iterator<char>(std::cin), {}};
-  const auto json = ParseForeignJson(body);
+  const auto json = ParseAnswer(body);
   auto client = OllamaClient::Connect();
   if (!json.ok() || !client.ok()) {
     fmt::print(stderr, "{}\n", json.ok() ? client.error().what : json.error().what);
@@ -21,7 +21,6 @@ int main() {
   OllamaPrompt prompt;
   prompt.model = json->value("model", "");
   prompt.text = json->value("prompt", "");
-  prompt.raw = json->value("raw", false);
   prompt.options = json->value("options", Json::object());
   const auto answer = client->Generate(prompt, [](std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "net/json.h"
 
 namespace trimma {
 namespace {
@@ -181,8 +182,10 @@ Result<std::vector<OllamaLoaded>> ParseLoaded(const Json& json) {
   TRY(const Json* rows, Rows(json, "list of loaded models"));
   std::vector<OllamaLoaded> loaded;
   for (const Json& row : *rows) {
+    const uint64_t context = Number(row, "context_length");
     loaded.push_back({NameIn(row), Text(row, "digest"), Number(row, "size"),
-                      Number(row, "size_vram"), Number(row, "context_length")});
+                      Number(row, "size_vram"),
+                      context > 0 ? std::optional(context) : std::nullopt});
   }
   return loaded;
 }
@@ -208,6 +211,11 @@ Result<OllamaShow> ParseShow(const Json& json) {
       if (capability.is_string()) show.capabilities.push_back(capability);
   }
   ReadModelfile(Text(json, "modelfile"), show);
+  const Json& info = Object(json, "model_info");
+  show.architecture = Text(info, "general.architecture");
+  show.layers = Number(info, (show.architecture + ".block_count").c_str());
+  show.trained_context = Number(info, (show.architecture + ".context_length").c_str());
+  show.has_projector = !Object(json, "projector_info").empty();
   return show;
 }
 
@@ -251,25 +259,10 @@ Json ToJson(const OllamaCreate& create) {
   return json;
 }
 
-Result<Json> ParseForeignJson(std::string_view text, int depth) {
-  // Counted before anything is built from it.
-  int level = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if (c == '[' || c == '{') ++level;
-    if (c == ']' || c == '}') --level;
-    if (level > depth) return NotOllama("answer, nested so deeply,");
-  }
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return NotOllama("answer");
-  return json;
+Result<Json> ParseAnswer(std::string_view text) {
+  auto json = ParseForeignJson(text, "the server's answer");
+  if (!json.ok()) return NotOllama("answer");
+  return *std::move(json);
 }
 
 }  // namespace trimma

@@ -22,9 +22,9 @@ struct OllamaTag {
 struct OllamaLoaded {
   std::string name;
   std::string digest;
-  uint64_t bytes = 0;      // in memory
-  uint64_t gpu_bytes = 0;  // of which on graphics cards
-  uint64_t context = 0;    // tokens; 0: this version doesn't say
+  uint64_t bytes = 0;               // in memory
+  uint64_t gpu_bytes = 0;           // of which on graphics cards
+  std::optional<uint64_t> context;  // tokens; nullopt: this version doesn't say
 };
 
 // What a model is made of: /api/show.
@@ -42,6 +42,11 @@ struct OllamaShow {
   std::string type;    // "Q4_K_M"
   std::string family;  // "gemma3"
   std::vector<std::string> capabilities;
+  // Of the file's metadata.
+  std::string architecture;  // "gemma3"
+  uint64_t layers = 0;
+  uint64_t trained_context = 0;
+  bool has_projector = false;
 };
 
 // A model to make: /api/create. Either `from` (a model of this Ollama, whose parts stay but for
@@ -55,11 +60,10 @@ struct OllamaCreate {
   Json messages = Json::array();
 };
 
-// A text to go on from: /api/generate.
+// A text to go on from as it is, without the model's template: /api/generate, raw.
 struct OllamaPrompt {
   std::string model;
   std::string text;
-  bool raw = true;                // as it is, without the model's template
   Json options = Json::object();  // "num_predict", "temperature", "num_thread", ...
   std::optional<std::string> keep_alive;
   // What comes after so many seconds is given up, and the answer is what came until then ("cut").
@@ -69,11 +73,26 @@ struct OllamaPrompt {
   std::optional<double> deadline_s;
 };
 
+struct OllamaMessage {
+  std::string role;  // "system", "user", "assistant"
+  std::string content;
+};
+
+// A conversation to answer, as an application asks: /api/chat. Ollama puts the model's own system
+// prompt (unless one is given) and messages before it, and all through the model's template.
+struct OllamaChat {
+  std::string model;
+  std::vector<OllamaMessage> messages;
+  Json options = Json::object();
+  std::optional<double> most_seconds;  // as OllamaPrompt's
+};
+
 // What one answer took, by the server's clock and, where it says so, by ours.
 struct OllamaAnswer {
   std::string text;
+  std::string thinking;     // what a thinking model said before it, where Ollama keeps it apart
   std::string done_reason;  // "stop", "length", "load", "cut"
-  int64_t pieces = 0;       // that the text arrived in; about a token each
+  int64_t pieces = 0;       // that both arrived in; about a token each
   int64_t prompt_tokens = 0;
   int64_t answer_tokens = 0;
   double load_s = 0;
@@ -100,8 +119,8 @@ Json ParseParameters(const std::string& text);
 // The body of /api/create.
 Json ToJson(const OllamaCreate& create);
 
-// JSON from outside: at most `depth` levels, or kInvalid.
-Result<Json> ParseForeignJson(std::string_view text, int depth = 64);
+// JSON that Ollama is to have sent, or kInvalid.
+Result<Json> ParseAnswer(std::string_view text);
 
 // "sha256:<64 lower-case hex digits>", and nothing else: a digest becomes part of a path.
 bool IsOllamaDigest(std::string_view text);

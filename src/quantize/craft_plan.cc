@@ -6,8 +6,11 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "engine/memory_file.h"
 #include "engine/model.h"
 #include "gguf/soundness.h"
+#include "gguf/view.h"
+#include "gguf/writer.h"
 #include "quantize/calibration/moments.h"
 #include "quantize/choose_types.h"
 #include "quantize/stages.h"
@@ -22,7 +25,11 @@ class Planning {
       : options_(options), progress_(progress) {}
 
   Result<CraftPlan> Run() {
-    TRY(source_, ReadGguf(options_.source));
+    if (options_.source_header) {
+      source_ = *options_.source_header;
+    } else {
+      TRY(source_, ReadGguf(options_.source));
+    }
     TRY_STATUS(CheckModel(source_));
     TRY_STATUS(CheckIsNoInput(source_, options_.output));
     TRY(eligible_, FindEligible(options_, source_));
@@ -70,11 +77,25 @@ class Planning {
     return {};
   }
 
+  // Which inputs there are doesn't depend on the weights: of a source that isn't written yet a hole
+  // takes their place.
+  Result<GatheringPlan> FindInputs(int threads) const {
+    if (!options_.source_header)
+      return AskGathering(options_.source, options_.memory_bytes, threads);
+    TRY(const GgufLayout layout, LayOutGguf(source_.metadata, PlansOf(ViewOf(source_))));
+    const std::string folder = std::filesystem::path(options_.output).parent_path().string();
+    TRY(const MemoryFile hole,
+        MemoryFile::CreateIn(folder.empty() ? "." : folder, layout.header, layout.file_bytes));
+    auto found = AskGathering(hole.path_for_children(), options_.memory_bytes, threads);
+    if (!found.ok()) return UnderItsName(found.error(), hole, options_.source);
+    return found;
+  }
+
   Status CountPasses() {
     if (!has_moments_) {
       if (progress_) progress_("finding the model's inputs", 0);
       const int threads = options_.threads > 0 ? options_.threads : DefaultThreads();
-      TRY(const GatheringPlan found, AskGathering(options_.source, options_.memory_bytes, threads));
+      TRY(const GatheringPlan found, FindInputs(threads));
       plan_.inputs = found.inputs;
       plan_.passes = found.passes;
       plan_.blocked = found.blocked;

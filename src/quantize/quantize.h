@@ -41,7 +41,7 @@ struct SpeedBeside {
 
 struct QuantizeOptions {
   std::string source;
-  // Its header, for plans by a recipe of a file that isn't written yet; nullptr: read from it.
+  // Its header, for plans of a file that isn't written yet; nullptr: read from it.
   std::shared_ptr<const GgufFile> source_header;
   std::string output;
   // What to make: a recipe's types, or else types allocated to one of these.

@@ -132,8 +132,10 @@ std::string AnswerHtml(const Comparison& comparison, const PromptAnswers& prompt
     if (!parting.same) html += fmt::format("<mark>{}</mark>", Lines(text.substr(common)));
     html += "</p>";
   }
+  // A server doesn't say which tokens they were.
+  const size_t tokens = compared.answer.tokens.size();
   html += Paragraph(
-      fmt::format("{} tokens in {}{}{}", compared.answer.tokens.size(),
+      fmt::format("{}{}{}{}", tokens > 0 ? fmt::format("{} tokens in ", tokens) : "",
                   FormatSeconds(compared.answer.seconds), compared.answer.ended ? "" : ", cut off",
                   compared.answer.templated ? "" : ", asked without a chat template"),
       "muted");

@@ -102,6 +102,9 @@ TEST(OllamaVersionsTest, EveryRowHasASourceAndIsRead) {
   EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, "0.17.4"), false);
   EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, "v0.33.0-rc2"), true);
   EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, "1.0"), true);
+  EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, "0.30.0-rc1"), true) << "as its release";
+  EXPECT_LT(*ParseOllamaVersion("0.35.0-rc1"), *ParseOllamaVersion(" v0.35.0+x\n"));
+  EXPECT_LT(*ParseOllamaVersion("0.9.10"), *ParseOllamaVersion("0.10.0-rc1"));
   EXPECT_EQ(HasTrait(OllamaTrait::kKvNeedsFlashSet, "0.12.3"), std::nullopt) << "nobody looked";
   for (const char* unknown : {"", "0.0.0", "x", "1.2.3.4", "-1", "1..2"})
     EXPECT_EQ(HasTrait(OllamaTrait::kRunsLlamaServer, unknown), std::nullopt) << unknown;

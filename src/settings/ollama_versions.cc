@@ -25,32 +25,44 @@ const std::vector<OllamaTraitRow>& OllamaTraits() {
 }
 
 std::optional<OllamaVersion> ParseOllamaVersion(std::string_view text) {
+  text = Trim(text);
   if (text.starts_with('v')) text.remove_prefix(1);
-  text = text.substr(0, text.find_first_of("-+ "));
-  const std::vector<std::string> parts = Split(text, '.');
+  const size_t end_of_numbers = text.find_first_of("-+ ");
   OllamaVersion version;
+  version.candidate = end_of_numbers != std::string_view::npos && text[end_of_numbers] == '-';
+  const std::vector<std::string> parts = Split(text.substr(0, end_of_numbers), '.');
   if (parts.empty() || parts.size() > version.numbers.size()) return std::nullopt;
   for (size_t i = 0; i < parts.size(); ++i) {
     const char* end = parts[i].data() + parts[i].size();
     const auto read = std::from_chars(parts[i].data(), end, version.numbers[i]);
     if (read.ec != std::errc() || read.ptr != end || version.numbers[i] < 0) return std::nullopt;
   }
-  if (version == OllamaVersion{}) return std::nullopt;
+  if (version.numbers == OllamaVersion{}.numbers) return std::nullopt;
   return version;
+}
+
+std::strong_ordering operator<=>(const OllamaVersion& a, const OllamaVersion& b) {
+  if (const auto order = a.numbers <=> b.numbers; order != 0) return order;
+  return b.candidate <=> a.candidate;
 }
 
 std::optional<bool> HasTrait(OllamaTrait trait, std::string_view text) {
   const auto version = ParseOllamaVersion(text);
-  if (!version) return std::nullopt;
+  return version ? HasTrait(trait, *version) : std::nullopt;
+}
+
+std::optional<bool> HasTrait(OllamaTrait trait, const OllamaVersion& asked) {
+  OllamaVersion version = asked;
+  version.candidate = false;
   const auto& rows = OllamaTraits();
   const auto row = std::find_if(rows.begin(), rows.end(),
                                 [&](const OllamaTraitRow& r) { return r.trait == trait; });
   if (row == rows.end()) return std::nullopt;
   const auto known = ParseOllamaVersion(row->known_from);
-  if (known && *version < *known) return std::nullopt;
+  if (known && version < *known) return std::nullopt;
   const auto from = ParseOllamaVersion(row->from);
   const auto until = ParseOllamaVersion(row->until);
-  return from && *version >= *from && !(until && *version >= *until);
+  return from && version >= *from && !(until && version >= *until);
 }
 
 }  // namespace trimma

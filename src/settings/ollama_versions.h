@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,12 +17,15 @@ enum class OllamaTrait {
   kReadsFitTarget,   // LLAMA_ARG_FIT_TARGET: what stays free on a card
 };
 
-// "0.17.4", "v0.33.0-rc2". nullopt for other texts, and for 0.0.0: a build of one's own that
-// doesn't know its version.
 struct OllamaVersion {
   std::array<int, 3> numbers{};
-  auto operator<=>(const OllamaVersion&) const = default;
+  bool candidate = false;  // "-rc2": before the release of the same number
+  bool operator==(const OllamaVersion&) const = default;
 };
+std::strong_ordering operator<=>(const OllamaVersion& a, const OllamaVersion& b);
+
+// "0.17.4", "v0.33.0-rc2". nullopt for other texts, and for 0.0.0: a build of one's own that
+// doesn't know its version.
 std::optional<OllamaVersion> ParseOllamaVersion(std::string_view text);
 
 struct OllamaTraitRow {
@@ -35,7 +39,8 @@ struct OllamaTraitRow {
 };
 const std::vector<OllamaTraitRow>& OllamaTraits();
 
-// nullopt: the version is not known, or nobody looked at it.
+// nullopt: the version is not known, or nobody looked at it. A candidate has what its release has.
+std::optional<bool> HasTrait(OllamaTrait trait, const OllamaVersion& version);
 std::optional<bool> HasTrait(OllamaTrait trait, std::string_view version);
 
 }  // namespace trimma

@@ -25,9 +25,10 @@ class Shapes {
   void Matrix(const std::string& name, const std::vector<uint64_t>& shape) {
     model_.tensors.push_back({name, tensor_type::kF16, shape});
   }
-  void Vector(const std::string& name, uint64_t n) {
-    model_.tensors.push_back({name, tensor_type::kF32, {n}});
+  void Floats(const std::string& name, const std::vector<uint64_t>& shape) {
+    model_.tensors.push_back({name, tensor_type::kF32, shape});
   }
+  void Vector(const std::string& name, uint64_t n) { Floats(name, {n}); }
   void Both(const std::string& name, const std::vector<uint64_t>& shape) {
     Matrix(name + ".weight", shape);
     Vector(name + ".bias", shape.back());

@@ -191,7 +191,8 @@ TinyModel Llama4() {
   }
   shapes.Matrix("v.patch_embedding.weight", {uint64_t{kPatch} * kPatch * 3, kVision});
   shapes.Vector("v.class_embedding", kVision);
-  shapes.Matrix("v.positional_embedding_vlm", {kVision, kPatches + 1});
+  // Ollama's converters write this one in F32; as F16 it is not added on a processor.
+  shapes.Floats("v.positional_embedding_vlm", {kVision, kPatches + 1});
   for (const char* name : {"v.layernorm_pre", "v.layernorm_post"}) shapes.Norm(name, kVision);
   shapes.Matrix("v.vision_adapter.mlp.fc1.weight", {4 * kVision, kVisionFeedForward});
   shapes.Matrix("v.vision_adapter.mlp.fc2.weight", {kVisionFeedForward, kVisionFeedForward});
