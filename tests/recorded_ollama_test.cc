@@ -7,6 +7,8 @@
 #include <cpp-httplib/httplib.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "base/file.h"

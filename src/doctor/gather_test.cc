@@ -283,6 +283,16 @@ TEST_F(AskTest, NonsenseIsUnknownNotSound) {
                           [](const Unknown& u) { return u.id == "half-on-cpu"; }));
 }
 
+TEST_F(AskTest, AModelLargerOnTheCardsThanItIsIsUnknown) {
+  Answer("/api/version", R"({"version":"0.17.4"})");
+  Answer("/api/ps", R"({"models":[{"name":"m:latest","size":10,"size_vram":40}]})");
+  Answer("/api/tags", R"({"models":null})");
+  const DoctorFacts facts = Gather();
+  ASSERT_TRUE(facts.ollama);
+  EXPECT_FALSE(facts.ollama->loaded);
+  EXPECT_NE(facts.ollama->loaded.why().find("m:latest takes 10 bytes"), std::string::npos);
+}
+
 TEST_F(AskTest, WhatIsNoOllamaIsNoneAndSaysSo) {
   Answer("/api/version", "<html>");
   const DoctorFacts facts = Gather();

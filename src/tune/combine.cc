@@ -152,6 +152,7 @@ TuneTrialResult JudgeTrial(const Variation& variation, const SpeedTrial& trial) 
     result.outcome = TrialOutcome::kFailed;
     return result;
   }
+  result.log_gains = trial.log_gains;
   const MeanInterval logs = TrimmedInterval(trial.log_gains, kError / 2);
   result.gain = {std::exp(logs.mean), std::exp(logs.low), std::exp(logs.high)};
   result.outcome = Compare(result.gain);

@@ -20,7 +20,8 @@ struct TuneTrialResult {
   TrialOutcome outcome = TrialOutcome::kNoDifference;
   // Time of the default / time of this, in its phases; above 1 is faster. 95 %.
   MeanInterval gain;
-  bool left = true;  // the race didn't eliminate it
+  bool left = true;               // the race didn't eliminate it
+  std::vector<double> log_gains;  // that the gain was judged by, of all processes
 };
 
 // A difference only where its interval excludes 1 by a margin of 1 %, below which nobody feels it.

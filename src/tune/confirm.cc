@@ -1,12 +1,15 @@
 #include "tune/confirm.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace trimma {
 namespace {
 
 constexpr int kMostRounds = 40;
 constexpr double kMostRoundsOfProcess = 4;
+// From there on an interval shrinks by less than a tenth for a third more of them.
+constexpr int kMostProcesses = 25;
 // The first candidate of a process is warm after about three visits' time.
 constexpr double kFirstWarmUpVisits = 3;
 
@@ -17,7 +20,8 @@ struct Cost {
 
 Cost CostOf(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) {
   const double visit = VisitSeconds(costs, Phases::kBoth);
-  Cost cost = {costs.load_seconds + costs.fill_seconds + kFirstWarmUpVisits * visit, 0};
+  const double computed = costs.load_seconds + costs.fill_seconds + kFirstWarmUpVisits * visit;
+  Cost cost = {std::max(costs.process_seconds, computed), 0};
   if (subjects.size() == 1) cost.round = visit;
   for (size_t i = 1; i < subjects.size(); ++i) {
     cost.round += RoundSeconds(costs, subjects[0], subjects[i]);
@@ -45,8 +49,17 @@ ConfirmPlan PlanConfirmation(const TrialCosts& costs, const std::vector<SpeedSub
   const Cost cost = CostOf(costs, subjects);
   const double rounds = (seconds / kConfirmRounds - cost.start) / cost.round;
   if (rounds >= 1) {
-    const auto each = static_cast<int>(std::min(rounds, kMostRoundsOfProcess));
-    return {kConfirmRounds, kConfirmRounds * each};
+    // Samples of a process scatter about as much as processes do; then the square root of what a
+    // start costs in rounds makes the interval smallest for the time.
+    const double best = std::clamp(std::sqrt(cost.start / cost.round), 1.0, kMostRoundsOfProcess);
+    auto each = static_cast<int>(std::min(rounds, std::round(best)));
+    const auto processes = static_cast<int>(
+        std::min(seconds / (cost.start + each * cost.round), 1.0 * kMostProcesses));
+    if (processes == kMostProcesses) {
+      const double more = (seconds / kMostProcesses - cost.start) / cost.round;
+      each = static_cast<int>(std::min(more, kMostRoundsOfProcess));
+    }
+    return {processes, processes * each};
   }
   // Loading it so often would take too long.
   const double in_one = (seconds - cost.start) / cost.round;

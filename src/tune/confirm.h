@@ -18,7 +18,8 @@ struct ConfirmPlan {
   int processes = 1;
   int rounds = kConfirmRounds;  // of all processes together
 };
-// As many processes as there are rounds, where `seconds` allow it; otherwise one.
+// kConfirmRounds processes or more, as many as `seconds` hold, each with the same few rounds;
+// otherwise one process.
 ConfirmPlan PlanConfirmation(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects,
                              double seconds);
 // What the fewest rounds in one process take.

@@ -13,7 +13,9 @@ struct TrialCosts {
   // depth where the engine can't cut it back.
   double around_seconds = 0;
   double load_seconds = 0;
-  double fill_seconds = 0;    // of a new context, to its depth
+  double fill_seconds = 0;  // of a new context, to its depth
+  // From the start of a process to the first sample of its first candidate; 0: not known.
+  double process_seconds = 0;
   bool one_resident = false;  // other settings in between drop the model or its context
 };
 

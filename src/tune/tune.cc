@@ -11,8 +11,10 @@
 #include "tune/confirm.h"
 #include "tune/cost.h"
 #include "tune/journal.h"
+#include "tune/pooled.h"
 #include "tune/question.h"
 #include "tune/stage.h"
+#include "tune/verdict.h"
 
 namespace trimma {
 namespace {
@@ -23,15 +25,10 @@ using Clock = std::chrono::steady_clock;
 // leaves, the next may use.
 constexpr double kAloneShare = 0.55;
 constexpr double kTogetherShare = 0.25;
+constexpr int kRaces = 3;  // of the first step, each in a process of its own
 constexpr int kFewestDecoded = 12;
-// A thread count changes decoding by 50 % where it matters (docs/measuring.md): where not even that
-// could be told, nothing was.
-const double kNothingTold = std::log(1.5);
-// A quarter of the processors busy with something else.
-constexpr double kBusyShare = 0.25;
 constexpr double kNoticedShare = 0.05;
 constexpr double kLeastJudging = 10;  // seconds
-constexpr double kAlmostAll = 0.9;    // of the time: nothing was excluded
 
 class Tuning {
  public:
@@ -47,9 +44,16 @@ class Tuning {
   Result<std::vector<SpeedTrial>> Step(const std::string& name, const std::string& said,
                                        const std::vector<SpeedSubject>& candidates,
                                        const SpeedOptions& options);
+  Result<std::vector<SpeedTrial>> MeasureBeside(const std::string& name, const std::string& said,
+                                                const std::vector<Variation>& variations,
+                                                double budget);
   Result<std::vector<TuneTrialResult>> Race(const std::string& name, const std::string& said,
                                             const std::vector<Variation>& variations,
                                             double budget);
+  Result<std::vector<TuneTrialResult>> RaceAlone(const std::vector<Variation>& variations,
+                                                 double until);
+  Result<bool> RaceAgain(const std::string& name, std::vector<TuneTrialResult>& trials,
+                         double seconds);
   Status Probe();
   bool FitsAfter(double& spent, const Variation& variation, double budget) const;
   void LeaveOutWhatTakesTooLong(std::vector<Variation>& variations, double budget);
@@ -59,8 +63,9 @@ class Tuning {
   Result<bool> KvIsGoodEnough(const RuntimeSettings& settings);
   Status JudgeKv(std::vector<TuneTrialResult>& alone);
   Result<Choice> Confirm(const std::vector<RuntimeSettings>& finalists);
-  Status SayBusy(const Hidden& may_hide) const;
-  void Conclude(const Choice& decision, const Hidden& may_hide);
+  Result<std::vector<RuntimeSettings>> FindFinalists(std::vector<TuneTrialResult>& alone,
+                                                     const std::vector<Combination>& combinations,
+                                                     const std::vector<TuneTrialResult>& together);
   void Notice(const SpeedConditions& conditions);
 
   std::string path_;
@@ -70,15 +75,14 @@ class Tuning {
   Clock::time_point start_ = Clock::now();
   TuneResult result_;
   TrialCosts costs_;
-  int segments_ = 0;
-  int discarded_ = 0;
-  double others_share_ = 0;  // the largest of all steps
+  Disturbance disturbance_;
 };
 
 void Tuning::Notice(const SpeedConditions& conditions) {
-  segments_ += conditions.segments;
-  discarded_ += conditions.discarded;
-  others_share_ = std::max(others_share_, conditions.others_share.value_or(0));
+  disturbance_.segments += conditions.segments;
+  disturbance_.discarded += conditions.discarded;
+  disturbance_.others_share =
+      std::max(disturbance_.others_share, conditions.others_share.value_or(0));
 }
 
 Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std::string& said,
@@ -112,6 +116,9 @@ Status Tuning::Probe() {
   const auto needed_seconds = [&] {
     costs_ = CostsOf(defaults, options_.decode_tokens, options_.defaults.parallel,
                      speed.resident.has_value());
+    // The confirmation times one load less.
+    costs_.process_seconds =
+        std::max(0.0, spent - defaults.conditions.seconds - costs_.load_seconds);
     // One candidate beside the defaults: raced, then confirmed; loaded and warmed up each time.
     const double visit = VisitSeconds(costs_, Phases::kBoth);
     return spent + (kFewestRounds + kConfirmRounds) * 2 * visit +
@@ -167,9 +174,11 @@ void Tuning::LeaveOutWhatTakesTooLong(std::vector<Combination>& combinations, do
   });
 }
 
-Result<std::vector<TuneTrialResult>> Tuning::Race(const std::string& name, const std::string& said,
-                                                  const std::vector<Variation>& variations,
-                                                  double budget) {
+// The trials of the variations, without the defaults' own.
+Result<std::vector<SpeedTrial>> Tuning::MeasureBeside(const std::string& name,
+                                                      const std::string& said,
+                                                      const std::vector<Variation>& variations,
+                                                      double budget) {
   std::vector<SpeedSubject> candidates = {{path_, options_.defaults, Phases::kBoth}};
   double prepare = costs_.load_seconds + costs_.fill_seconds;
   for (const Variation& variation : variations) {
@@ -178,14 +187,51 @@ Result<std::vector<TuneTrialResult>> Tuning::Race(const std::string& name, const
   }
   SpeedOptions speed = StageOptions(options_);
   speed.budget_seconds = std::max(0.0, budget - prepare);
-  TRY(const auto trials, Step(name, said, candidates, speed));
+  TRY(auto trials, Step(name, said, candidates, speed));
   // Its figures stand beside those that were taken with it, if any were.
   if (trials[0].speed.prefill_tps.n > 0 && trials[0].speed.decode_tps.n > 0)
     result_.default_speed = trials[0].speed;
+  trials.erase(trials.begin());
+  return trials;
+}
+
+Result<std::vector<TuneTrialResult>> Tuning::Race(const std::string& name, const std::string& said,
+                                                  const std::vector<Variation>& variations,
+                                                  double budget) {
+  TRY(const auto trials, MeasureBeside(name, said, variations, budget));
   std::vector<TuneTrialResult> judged;
   for (size_t i = 0; i < variations.size(); ++i)
-    judged.push_back(JudgeTrial(variations[i], trials[i + 1]));
+    judged.push_back(JudgeTrial(variations[i], trials[i]));
   return judged;
+}
+
+// Whoever isn't decided, in another process. False: nobody, or there is no time.
+Result<bool> Tuning::RaceAgain(const std::string& name, std::vector<TuneTrialResult>& trials,
+                               double seconds) {
+  double spent = costs_.load_seconds + costs_.fill_seconds;
+  std::vector<size_t> places;
+  std::vector<Variation> variations;
+  for (const size_t i : UndecidedOf(trials)) {
+    if (!FitsAfter(spent, trials[i].variation, seconds)) continue;
+    places.push_back(i);
+    variations.push_back(trials[i].variation);
+  }
+  if (places.empty()) return false;
+  TRY(const auto measured, MeasureBeside(name, "trying settings again", variations, seconds));
+  for (size_t i = 0; i < places.size(); ++i)
+    trials[places[i]] = Pooled(trials[places[i]], measured[i]);
+  return true;
+}
+
+Result<std::vector<TuneTrialResult>> Tuning::RaceAlone(const std::vector<Variation>& variations,
+                                                       double until) {
+  TRY(auto alone, Race("alone", "trying settings", variations, (until - Elapsed()) / kRaces));
+  for (int race = 1; race < kRaces; ++race) {
+    TRY(const bool raced,
+        RaceAgain(fmt::format("alone {}", race + 1), alone, (until - Elapsed()) / (kRaces - race)));
+    if (!raced) break;
+  }
+  return alone;
 }
 
 // As many as fit, and leave time to confirm what they find.
@@ -273,48 +319,27 @@ Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   return decision;
 }
 
-Status Tuning::SayBusy(const Hidden& hidden) const {
-  const double may_hide = hidden.largest();
-  const bool unsteady = 2 * discarded_ >= segments_ && segments_ > 0;
-  if (may_hide < kNothingTold || (others_share_ < kBusyShare && !unsteady)) return {};
-  const std::string size = may_hide > std::log(10.0)
-                               ? "any size"
-                               : fmt::format("{:.0f} %", 100 * (std::exp(may_hide) - 1));
-  return Error{Code::kBusy,
-               fmt::format("this machine is too busy to tune: others had {:.0f} % of its "
-                           "processors, {} of {} stretches drifted, and differences of {} in "
-                           "speed can't be told",
-                           100 * others_share_, discarded_, segments_, size),
-               "end what else runs, or give a larger --budget"};
-}
-
-void Tuning::Conclude(const Choice& decision, const Hidden& may_hide) {
-  result_.best_settings = WithPromptThreads(options_, decision.settings);
-  result_.gain = decision.gain;
-  result_.prefill_gain = decision.prefill;
-  result_.decode_gain = decision.decode;
-  const auto less = [](double gain) { return 100 * (1 - 1 / gain); };
-  if (!(decision.settings == options_.defaults)) {
-    std::string phases;
-    if (decision.prefill.mean != 1)
-      phases += fmt::format("prefill {:+.1f} %", 100 * (decision.prefill.mean - 1));
-    if (decision.decode.mean != 1)
-      phases += fmt::format("{}decode {:+.1f} %", phases.empty() ? "" : ", ",
-                            100 * (decision.decode.mean - 1));
-    result_.verdict = fmt::format("{:.1f} % less time for {} (95 %: {:.1f} to {:.1f} %); {}",
-                                  less(decision.gain.mean), ExchangeText(options_),
-                                  less(decision.gain.low), less(decision.gain.high), phases);
-    return;
-  }
-  result_.best_speed = result_.default_speed;
-  result_.verdict = "the default is already best: no other setting was measurably faster";
-  const double may_save = MaySave(may_hide, SecondsOf(options_, result_.default_speed));
-  if (may_save > kAlmostAll) {
-    result_.verdict += "; the measurement was too short to exclude savings of any size";
-  } else if (may_save > 2 * RaceOptions().felt) {
-    result_.verdict += fmt::format("; up to {:.0f} % less time for {} can't be excluded",
-                                   100 * may_save, ExchangeText(options_));
-  }
+// Those that may win. Where nobody does, what is left of the time goes to the undecided once more;
+// but a KV cache would have to be judged first.
+Result<std::vector<RuntimeSettings>> Tuning::FindFinalists(
+    std::vector<TuneTrialResult>& alone, const std::vector<Combination>& combinations,
+    const std::vector<TuneTrialResult>& together) {
+  const auto find = [&] {
+    auto finalists = Finalists(options_.defaults, alone, combinations, together,
+                               SecondsOf(options_, result_.default_speed));
+    for (RuntimeSettings& settings : finalists) settings = WithPromptThreads(options_, settings);
+    return finalists;
+  };
+  std::vector<RuntimeSettings> finalists = find();
+  if (!finalists.empty()) return finalists;
+  std::vector<TuneTrialResult> others = alone;
+  std::erase_if(others, [](const auto& trial) { return trial.variation.knob == Knob::kKv; });
+  const RuntimeSettings& one = options_.defaults;
+  const double reserve = ConfirmSeconds(costs_, ConfirmSubjects(path_, one, {one}));
+  TRY(const bool raced, RaceAgain("last", others, Left() - reserve));
+  if (!raced) return finalists;
+  Renew(alone, others);
+  return find();
 }
 
 Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
@@ -339,44 +364,47 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   LeaveOutWhatTakesTooLong(space.variations, alone_budget - Elapsed());
   std::vector<TuneTrialResult> alone;
   if (!space.variations.empty()) {
-    TRY(alone, Race("alone", "trying settings", space.variations, alone_budget - Elapsed()));
+    TRY(alone, RaceAlone(space.variations, alone_budget));
   }
   result_.trials = alone;
   TRY_STATUS(JudgeKv(alone));
   std::vector<Combination> combinations = Combinations(options_.defaults, alone);
   TRY(const auto together, TryTogether(combinations, alone_budget));
   result_.trials.insert(result_.trials.end(), together.begin(), together.end());
-  std::vector<RuntimeSettings> finalists = Finalists(
-      options_.defaults, alone, combinations, together, SecondsOf(options_, result_.default_speed));
-  for (RuntimeSettings& settings : finalists) settings = WithPromptThreads(options_, settings);
+  TRY(const auto finalists, FindFinalists(alone, combinations, together));
+  Renew(result_.trials, alone);
   Choice decision;
   decision.settings = options_.defaults;
   if (finalists.empty()) {
     // Those that were left may be better by what their intervals allow.
-    for (const TuneTrialResult& trial : alone) {
+    for (const TuneTrialResult& trial : alone)
       if (trial.left) decision.may_hide.Add(trial.variation.phases, std::log(trial.gain.high));
-    }
   } else {
     TRY(decision, Confirm(finalists));
   }
   if (decision.settings == options_.defaults) {
-    if (const Status busy = SayBusy(decision.may_hide); !busy.ok()) {
+    if (const Status busy = CheckNotBusy(decision.may_hide, disturbance_); !busy.ok()) {
       // What was measured under that load must not answer the next call.
       journal_.Remove();
       return busy.error();
     }
+    result_.best_speed = result_.default_speed;
   }
-  Conclude(decision, decision.may_hide);
-  if (others_share_ >= kNoticedShare) {
+  result_.best_settings = WithPromptThreads(options_, decision.settings);
+  result_.gain = decision.gain;
+  result_.prefill_gain = decision.prefill;
+  result_.decode_gain = decision.decode;
+  result_.verdict = VerdictOf(decision, options_, SecondsOf(options_, result_.default_speed));
+  if (disturbance_.others_share >= kNoticedShare) {
     result_.notes.push_back(
         fmt::format("other processes had {:.0f} % of this machine's processors while it measured",
-                    100 * others_share_));
+                    100 * disturbance_.others_share));
   }
-  if (discarded_ > 0) {
+  if (disturbance_.discarded > 0) {
     result_.notes.push_back(
         fmt::format("{} of {} stretches of the measurement were discarded, since the machine's own "
                     "speed drifted",
-                    discarded_, segments_));
+                    disturbance_.discarded, disturbance_.segments));
   }
   journal_.Remove();
   result_.seconds = Elapsed();

@@ -1,0 +1,25 @@
+// What a tuning says of its outcome, in a sentence (pure).
+#pragma once
+
+#include <string>
+
+#include "tune/combine.h"
+#include "tune/tune.h"
+
+namespace trimma {
+
+// What went on beside the measurement, over all its steps.
+struct Disturbance {
+  int segments = 0;  // stretches judged for drift,
+  int discarded = 0;
+  double others_share = 0;  // of the processors, at most
+};
+
+// kBusy where so much went on, and so much may be hidden, that nothing was told at all.
+Status CheckNotBusy(const Hidden& hidden, const Disturbance& disturbance);
+
+// `seconds`: of the defaults' phases.
+std::string VerdictOf(const Choice& choice, const TuneOptions& options,
+                      const PhaseSeconds& seconds);
+
+}  // namespace trimma
