@@ -134,6 +134,9 @@ TEST(Cli, MissingArgumentsAreUsageErrors) {
       {"inspect", "tiny.gguf", "--no-such-option"},
       {"measure", "tiny.gguf", "--score", "most"},
       {"measure", "tiny.gguf", "--rounds", "0"},
+      {"measure", "tiny.gguf", "--on-host", "("},
+      {"plan", "tiny.gguf", "--on-host", "[a"},
+      {"plan", "tiny.gguf", "--on-host", ""},
       {"quantize", "tiny.gguf", "-o", "o.gguf", "--type", "Q8_0", "--imatrix", "a", "--calibration",
        "b"},
   };

@@ -58,10 +58,11 @@ std::string EnergyText(const std::optional<EnergyUse>& use, const char* phase) {
 std::string Describe(const Speed& s) {
   return fmt::format(
              "prefill              {}\ndecode               {}\ntime to first token  {} for {} "
-             "prompt "
-             "tokens\nload                 {:.0f} ms\n",
+             "prompt tokens\n",
              SpreadText(s.prefill_tps, "tok/s"), SpreadText(s.decode_tps, "tok/s"),
-             SpreadText(s.ttft_ms, "ms"), s.prompt_tokens, s.load_ms.median) +
+             SpreadText(s.ttft_ms, "ms"), s.prompt_tokens) +
+         (s.load_ms.n > 0 ? fmt::format("load                 {:.0f} ms\n", s.load_ms.median)
+                          : "") +
          EnergyText(s.prefill_energy, "prefill") + EnergyText(s.decode_energy, "decode");
 }
 

@@ -107,8 +107,7 @@ Action DefinePlan(CLI::App& app, const Shared& shared) {
                  "Exactly so many layers on the GPU (default: as many as fit); with 0 it still "
                  "computes large batches, --gpu none leaves it out")
       ->check(CLI::Range(0, 10000));
-  app.add_option("--on-host", o.plan.base.host_tensors,
-                 "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)");
+  AddOnHostOption(app, o.plan.base.host_tensors);
   app.add_option("--mmproj", o.projector,
                  "A vision or audio projector loaded beside the model, or none (default: the one "
                  "in the model's store)");

@@ -1,8 +1,31 @@
 #include "cli/runtime_options.h"
 
+#include <regex>
+
 #include "cli/common.h"
 
 namespace trimma {
+
+namespace {
+
+// What is wrong with it, as CLI11 asks; "": nothing. The engine takes it in this grammar.
+std::string WhyNoPattern(const std::string& text) {
+  try {
+    std::regex expression(text);
+  } catch (const std::regex_error& error) {
+    return std::string("this is no regular expression: ") + error.what();
+  }
+  return text.empty() ? "an empty pattern matches every tensor" : "";
+}
+
+}  // namespace
+
+void AddOnHostOption(CLI::App& app, std::vector<std::string>& patterns) {
+  app.add_option("--on-host", patterns,
+                 "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)")
+      ->allow_extra_args(false)  // what follows it may be the model
+      ->check(WhyNoPattern);
+}
 
 void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
   app.add_option("--batch", o.batch, "Logical batch (default 2048)")->check(CLI::Range(1, 1 << 20));
@@ -14,9 +37,7 @@ void AddRuntimeOptions(CLI::App& app, RuntimeOptions& o) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--gpu-layers", o.gpu_layers, "Layers on the GPU (default: all)")
       ->check(CLI::Range(0, 10000));
-  app.add_option("--on-host", o.on_host,
-                 "Tensors that stay on the host, a pattern of names (as --override-tensor X=CPU)")
-      ->allow_extra_args(false);  // what follows it may be the model
+  AddOnHostOption(app, o.on_host);
   app.add_option("--gpu", o.gpu, "none leaves the graphics cards out (default: all are used)")
       ->check(CLI::IsMember({"none"}));
   app.add_option("--flash-attention", o.flash_attention, "auto, on or off")

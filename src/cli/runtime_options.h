@@ -24,6 +24,8 @@ struct RuntimeOptions {
 };
 
 void AddRuntimeOptions(CLI::App& app, RuntimeOptions& options);
+// "--on-host PATTERN", as often as wished; what is no regular expression is refused.
+void AddOnHostOption(CLI::App& app, std::vector<std::string>& patterns);
 // "auto", "on" or "off", as the options' check lets pass.
 FlashAttention ParseFlashAttention(const std::string& name);
 

@@ -7,7 +7,7 @@ import statistics
 from . import fituna
 from .figures import MISSED, OK, ROOT, SKIPPED, UNCLEAR, BenchError, met, run, say
 from .rates import options_of, ratio_interval
-from .tuning import DECODE, PHASES, Tuning
+from .tuning import ANSWER, DECODE, PHASES, PROMPT, Tuning
 
 TIME_SHARE = 0.2  # of FiTuna's
 AS_FAST = 0.98
@@ -18,6 +18,8 @@ KLD_CHUNKS = 32  # as FiTuna reads
 
 
 class PeerFigures(Tuning):
+    assert (fituna.PROMPT, fituna.ANSWER) == (PROMPT, ANSWER)  # one exchange is asked about
+
     def by_llama_bench(self, model, settings, phase, depth=0, decode=DECODE, repeats=3):
         """Tokens a second of one phase."""
         threads = settings.get("threads") or self.cores
@@ -109,8 +111,7 @@ class PeerFigures(Tuning):
     def tune_within(self, theirs, question):
         """tune on FiTuna's file, and its seconds. Where a fifth of FiTuna's time doesn't hold a tuning, with
         as much as that takes by its own words: the row of the time then says that it was missed."""
-        words = ["--depth", question.depth, "--context", question.context, "--answer-tokens", fituna.ANSWER,
-                 "--max-kld", "0.01"]
+        words = ["--depth", question.depth, "--context", question.context, "--max-kld", "0.01"]
         # Loading the program, printing and remembering the answer are not in a budget.
         budget = max(1, int(TIME_SHARE * theirs.seconds) - 1)
         try:
