@@ -18,9 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // DESIGN.md, "Shape of the code". base comes first, so it may include nothing but itself.
-constexpr std::array<std::string_view, 16> kFolders = {
-    "base",    "net",  "hardware", "gguf",   "models",  "engine", "plan",   "quantize",
-    "measure", "tune", "settings", "ollama", "history", "doctor", "report", "cli"};
+constexpr std::array<std::string_view, 17> kFolders = {
+    "base",         "net",      "hardware", "gguf",   "models",   "engine",
+    "plan",         "quantize", "measure",  "tune",   "settings", "ollama",
+    "llama_server", "history",  "doctor",   "report", "cli"};
 constexpr std::string_view kEngineFolder = "engine";
 
 std::optional<size_t> RankOf(std::string_view folder) {

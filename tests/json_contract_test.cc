@@ -69,7 +69,8 @@ TEST(JsonContract, Scan) {
   const Sandbox box;
   const Json scan = ExpectDocument(box, {"scan"});
   ExpectFields(scan,
-               {"cpu:object", "memory:object", "gpus:list", "engine:object", "ollama:object?"},
+               {"cpu:object", "memory:object", "gpus:list", "engine:object", "ollama:object?",
+                "llama_server:object?", "unused_cards:list"},
                "scan");
   ASSERT_FALSE(HasFailure());
   ExpectFields(scan["cpu"], {"name:text", "cores:number", "threads:number", "isa:list"}, "cpu");

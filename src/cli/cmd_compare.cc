@@ -10,7 +10,11 @@
 #include "cli/keep_quality.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
+#include "cli/through.h"
 #include "cli/through_ollama.h"
+#include "cli/tune_llama_server.h"
+#include "llama_server/answers.h"
+#include "llama_server/meter.h"
 #include "measure/compare.h"
 #include "measure/quality_prompts.h"
 #include "plan/plan.h"
@@ -19,8 +23,6 @@
 
 namespace trimma {
 namespace {
-
-constexpr size_t kOwnPrompts = 4;  // of ours, where the user gives none
 
 struct Options {
   std::vector<std::string> models;
@@ -33,28 +35,18 @@ struct Options {
   std::string report;
   SpeedOptions speed_options;
   RuntimeOptions runtime;
-  std::string through;
+  ThroughOptions through;
   bool Skips(const char* part) const {
     return std::find(skip.begin(), skip.end(), part) != skip.end();
   }
 };
 
-Result<std::vector<std::string>> Questions(const Options& options) {
-  std::vector<JudgingPrompt> prompts = JudgingPrompts(UserLanguage());
-  if (options.prompts.empty()) {
-    prompts.resize(kOwnPrompts);
-  } else {
-    TRY(prompts, ReadPrompts(options.prompts));
-  }
-  std::vector<std::string> texts;
-  for (const JudgingPrompt& prompt : prompts) texts.push_back(prompt.text);
-  return texts;
-}
-
 class Comparing {
  public:
-  Comparing(const Options& options, RuntimeSettings settings, bool quiet)
-      : options_(options), settings_(std::move(settings)), progress_(quiet) {}
+  // `server`: a llama-server that answers and is timed; nullptr: trimma's own engine is.
+  Comparing(const Options& options, RuntimeSettings settings, const LlamaServerProgram* server,
+            bool quiet)
+      : options_(options), settings_(std::move(settings)), server_(server), progress_(quiet) {}
 
   Result<Comparison> Run() {
     TRY_STATUS(OpenAll());
@@ -90,7 +82,7 @@ class Comparing {
   }
 
   Status ReadQuestions() {
-    TRY(prompts_, Questions(options_));
+    TRY(prompts_, QuestionTexts(options_.prompts));
     return {};
   }
 
@@ -158,10 +150,9 @@ class Comparing {
     std::vector<std::optional<std::vector<ModelAnswer>>> answers(comparison_.models.size());
     const auto count = static_cast<double>(answers.size());
     for (size_t m = 0; m < answers.size(); ++m) {
-      auto said = AnswerPrompts(
-          AsJudged(m, settings_), prompts_, options_.answer_tokens, [&](double share) {
-            progress_.Update("asking for answers", (static_cast<double>(m) + share) / count);
-          });
+      auto said = AnswersOf(m, [&](double share) {
+        progress_.Update("asking for answers", (static_cast<double>(m) + share) / count);
+      });
       if (said.ok()) {
         answers[m] = std::move(said).value();
       } else if (said.error().code == Code::kInterrupted ||
@@ -171,8 +162,35 @@ class Comparing {
         comparison_.models[m].errors.push_back("no answers: " + said.error().what);
       }
     }
-    comparison_.answers = SideBySide(prompts_, answers, groups_);
+    comparison_.answers = SideBySide(prompts_, answers, GroupsOf(answers));
     return {};
+  }
+
+  Result<std::vector<ModelAnswer>> AnswersOf(size_t m,
+                                             const std::function<void(double)>& progress) {
+    if (server_ == nullptr)
+      return AnswerPrompts(AsJudged(m, settings_), prompts_, options_.answer_tokens, progress);
+    ServedQuestions questions;
+    questions.prompts = prompts_;
+    questions.templated = HasChatTemplate(opened_[m].file);
+    questions.most_tokens = options_.answer_tokens;
+    return AnswersThroughServer(*server_, {comparison_.models[m].path, settings_}, questions,
+                                progress);
+  }
+
+  // Answers without tokens, as of an older llama-server, are compared as texts.
+  std::vector<std::vector<size_t>> GroupsOf(
+      const std::vector<std::optional<std::vector<ModelAnswer>>>& answers) const {
+    bool tokens = true;
+    for (const auto& of_model : answers) {
+      if (!of_model) continue;
+      for (const ModelAnswer& answer : *of_model)
+        tokens = tokens && (!answer.tokens.empty() || answer.text.empty());
+    }
+    if (tokens) return groups_;
+    std::vector<std::vector<size_t>> apart;
+    for (size_t m = 0; m < answers.size(); ++m) apart.push_back({m});
+    return apart;
   }
 
   Status Time() {
@@ -181,8 +199,9 @@ class Comparing {
       subjects.push_back({model.path, settings_});
     SpeedOptions speed = options_.speed_options;
     speed.processes = std::min(speed.rounds, kSpeedProcesses);
-    const auto trials = MeasureSpeed(
-        subjects, speed, [&](double share) { progress_.Update("measuring speed", share); });
+    const auto tell = [&](double share) { progress_.Update("measuring speed", share); };
+    const auto trials = server_ == nullptr ? MeasureSpeed(subjects, speed, tell)
+                                           : LlamaServerMeter(*server_, {})(subjects, speed, tell);
     if (!trials.ok()) return OrNoted("no speeds", trials.error());
     for (size_t m = 0; m < trials->size(); ++m) {
       const SpeedTrial& trial = (*trials)[m];
@@ -197,6 +216,7 @@ class Comparing {
 
   const Options& options_;
   RuntimeSettings settings_;
+  const LlamaServerProgram* server_;
   Progress progress_;
   std::vector<OpenedModel> opened_;
   std::vector<std::vector<size_t>> groups_;
@@ -215,24 +235,34 @@ Result<Comparison> ThroughARunningOllama(const Options& options, bool quiet) {
   wish.with_speed = !options.Skips("speed");
   wish.with_answers = !options.Skips("answers");
   wish.most_tokens = options.answer_tokens;
-  TRY(wish.prompts, Questions(options));
+  TRY(wish.prompts, QuestionTexts(options.prompts));
   Progress progress(quiet);
   auto comparison = CompareThroughOllama(wish, progress);
   progress.Done();
   return comparison;
 }
 
-Status RunCompare(const Options& options, const Shared& shared) {
+Status RunCompare(const Options& options, const DecidedThrough& through, const Shared& shared) {
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
-  TRY(const Comparison comparison, options.through.empty()
-                                       ? Comparing(options, settings, shared.quiet).Run()
-                                       : ThroughARunningOllama(options, shared.quiet));
+  const LlamaServerProgram* server = through.server ? &*through.server : nullptr;
+  TRY(Comparison comparison, through.choice.through == Through::kOllama
+                                 ? ThroughARunningOllama(options, shared.quiet)
+                                 : Comparing(options, settings, server, shared.quiet).Run());
+  if (server == nullptr && !through.choice.why.empty())
+    comparison.notes.push_back(through.choice.why);
+  if (server != nullptr) {
+    comparison.notes.push_back(
+        fmt::format("speeds and answers through llama-server {} at {}{}", SafeText(server->version),
+                    SafeText(server->path),
+                    comparison.pairs.empty() ? "" : "; divergences by trimma's own engine"));
+  }
   if (!options.report.empty()) {
     TRY_STATUS(WriteFileAtomically(options.report, RenderComparePage(comparison)));
   }
   Json document = {{"schema", "trimma.compare/1"},
                    {"settings", ToJson(settings)},
                    {"report", options.report.empty() ? Json() : Json(options.report)}};
+  if (server != nullptr) document["through"] = ServerThroughJson(through, {}, {});
   document.update(ToJson(comparison));
   std::string text = RenderComparison(comparison);
   if (!options.report.empty()) text += fmt::format("\nreport: {}\n", SafeText(options.report));
@@ -274,10 +304,14 @@ Action DefineCompare(CLI::App& app, const Shared& shared) {
       ->capture_default_str()
       ->check(CLI::Range(3, 10000));
   AddRuntimeOptions(app, o->runtime);
-  AddThroughOption(app, o->through);
+  AddThroughOptions(app, o->through);
   return [o, &app, &shared]() -> Status {
-    TRY_STATUS(CheckThrough(app, {"--reference", "--text", "--chunks"}));
-    return RunCompare(*o, shared);
+    ThroughQuestion question;
+    question.options = o->through;
+    question.models = o->models;
+    question.not_of_ollama = FirstGiven(app, {"--reference", "--text", "--chunks"});
+    TRY(const DecidedThrough through, DecideThrough(question, shared.quiet));
+    return RunCompare(*o, through, shared);
   };
 }
 

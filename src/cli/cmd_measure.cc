@@ -11,7 +11,9 @@
 #include "cli/quality_output.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
+#include "cli/through.h"
 #include "cli/through_ollama.h"
+#include "llama_server/meter.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
 #include "plan/plan.h"
@@ -42,7 +44,7 @@ struct Options {
   SpeedOptions speed_options;
   int processes = kSpeedProcesses;
   RuntimeOptions runtime;
-  std::string through;
+  ThroughOptions through;
 };
 
 std::string SpreadText(const Spread& s, const char* unit) {
@@ -216,7 +218,7 @@ Status CheckWish(const Options& options, bool quality) {
   return {};
 }
 
-Status RunThroughOllama(const Options& options, const Shared& shared) {
+Status RunThroughOllama(const Options& options, const std::string& why, const Shared& shared) {
   if (options.quality || !options.against.empty() || !options.kv_quality.empty()) {
     return Error{Code::kUsage, "Ollama gives no logits: quality can't be measured through it",
                  "leave out --through for that"};
@@ -226,18 +228,35 @@ Status RunThroughOllama(const Options& options, const Shared& shared) {
   wish.answer_tokens = options.speed_options.decode_tokens;
   wish.rounds = options.speed_options.rounds;
   wish.seconds = options.speed_options.budget_seconds;
+  wish.why = why;
   Progress progress(shared.quiet);
   TRY(const Json document, MeasureThroughOllama(wish, progress));
   return PrintAndRemember(document, DescribeMeasured(document), shared.json,
                           PathInStore(document["model"]));
 }
 
-Status RunMeasure(const Options& options, const Shared& shared) {
-  if (!options.through.empty()) return RunThroughOllama(options, shared);
+// The command line that a model is measured under, of the first as an example.
+Result<ServerArguments> ServerArgumentsFor(const LlamaServerProgram& server,
+                                           const std::string& path,
+                                           const RuntimeSettings& settings) {
+  Applied applied;
+  applied.model_path = path;
+  applied.settings = settings;
+  return FitArguments(server, applied);
+}
+
+Status RunMeasure(const Options& options, const DecidedThrough& through, const Shared& shared) {
+  if (through.choice.through == Through::kOllama)
+    return RunThroughOllama(options, through.choice.why, shared);
+  const LlamaServerProgram* server = through.server ? &*through.server : nullptr;
   const bool about_quality = !options.against.empty() || !options.kv_quality.empty();
   const bool quality = options.quality || (!options.speed && about_quality);
   const bool speed = options.speed || (!options.quality && options.kv_quality.empty());
   TRY_STATUS(CheckWish(options, quality));
+  if (server != nullptr && !speed && through.choice.why.empty()) {
+    return Error{Code::kUsage, "llama-server gives no logits: quality can't be measured through it",
+                 "leave out --through, or add --speed"};
+  }
   std::vector<OpenedModel> models;
   for (const std::string& name : options.models) {
     TRY(OpenedModel model, OpenModel(name, shared.quiet));
@@ -250,6 +269,8 @@ Status RunMeasure(const Options& options, const Shared& shared) {
                    {"settings", ToJson(settings)},
                    {"speed", nullptr},
                    {"quality", nullptr}};
+  // A card is left out of it.
+  if (server == nullptr && !through.choice.why.empty()) document["why_own"] = through.choice.why;
   Json all = Json::array();
   std::string text;
   for (size_t i = 0; i < models.size(); ++i) {
@@ -281,9 +302,17 @@ Status RunMeasure(const Options& options, const Shared& shared) {
     speed_options.depth = options.depth.value_or(0);
     std::vector<SpeedSubject> subjects;
     for (const OpenedModel& model : models) subjects.push_back({model.local.path, settings});
-    TRY(const auto trials, MeasureSpeed(subjects, speed_options, [&](double share) {
-          progress.Update("measuring speed", share);
-        }));
+    const auto tell = [&](double share) { progress.Update("measuring speed", share); };
+    if (server != nullptr) {
+      TRY(const ServerArguments words, ServerArgumentsFor(*server, subjects[0].path, settings));
+      document["through"] = ServerThroughJson(through, words.words, words.notes);
+      text += fmt::format("through llama-server {} at {}\n", SafeText(server->version),
+                          SafeText(server->path));
+      for (const std::string& note : words.notes) text += fmt::format("note: {}\n", note);
+    }
+    TRY(const auto trials, server == nullptr
+                               ? MeasureSpeed(subjects, speed_options, tell)
+                               : LlamaServerMeter(*server, {})(subjects, speed_options, tell));
     for (size_t i = 0; i < trials.size(); ++i) {
       // The quality that was measured is not lost for it.
       if (trials[i].error) {
@@ -372,12 +401,20 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
                  "With --speed: context length that loading, and a card, must have room for")
       ->check(CLI::Range(1, 1 << 30));
   AddRuntimeOptions(app, o->runtime);
-  AddThroughOption(app, o->through);
+  AddThroughOptions(app, o->through);
   return [o, &app, &shared]() -> Status {
-    TRY_STATUS(CheckThrough(
+    ThroughQuestion question;
+    question.options = o->through;
+    question.models = o->models;
+    question.not_of_ollama = FirstGiven(
         app, {"--text", "--prompts", "--chunk", "--chunks", "--score", "--depth", "--last",
-              "--max-kld", "--better", "--precision", "--budget", "--processes", "--loads"}));
-    return RunMeasure(*o, shared);
+              "--max-kld", "--better", "--precision", "--budget", "--processes", "--loads"});
+    // Said in a sentence of its own where Ollama was named.
+    if (o->through.name.empty() && question.not_of_ollama.empty())
+      question.not_of_ollama = FirstGiven(app, {"--quality", "--against", "--kv-quality"});
+    question.not_of_server = FirstGiven(app, {"--depth"});
+    TRY(const DecidedThrough through, DecideThrough(question, shared.quiet));
+    return RunMeasure(*o, through, shared);
   };
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/program.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/optimize_ollama.h"
@@ -33,16 +34,6 @@ struct Start {
   std::vector<EnvironmentVariable> environment;
   std::string note;
 };
-
-// "" where PATH has none.
-std::string FindProgram(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  for (const std::string& folder : Split(path == nullptr ? "" : path, ':')) {
-    const std::string program = folder + "/" + name;
-    if (!folder.empty() && access(program.c_str(), X_OK) == 0) return program;
-  }
-  return "";
-}
 
 Result<Start> WithLlamaServer(const Options& options, const Applied& applied) {
   Start start;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/build_info.h"
+#include "base/program.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -10,6 +11,8 @@
 #include "cli/common.h"
 #include "cli/machine.h"
 #include "cli/overheads.h"
+#include "cli/unused_cards.h"
+#include "llama_server/program.h"
 #include "ollama/client.h"
 
 namespace trimma {
@@ -26,7 +29,50 @@ std::string CacheText(const Machine& machine) {
   return text;
 }
 
-std::string Describe(const MachineScan& scan, const std::optional<OllamaInfo>& ollama) {
+// What else computes here: other programs, and the cards that only they use.
+struct Others {
+  std::optional<OllamaInfo> ollama;
+  std::optional<LlamaServerProgram> server;
+  std::vector<UnusedCard> cards;
+  std::string note;  // a llama-server that is there and doesn't answer; ""
+};
+
+Others FindOthers(const Machine& machine) {
+  Others others;
+  others.ollama = FindOllama();
+  if (!FindProgram("llama-server").empty()) {
+    auto server = FindLlamaServer("");
+    if (server.ok()) {
+      others.server = *std::move(server);
+    } else {
+      others.note = "the llama-server on PATH can't be asked: " + server.error().what;
+    }
+  }
+  others.cards = ExplainUnused(CardsNotUsed(DriverCards(), machine.gpus), others.server,
+                               others.ollama ? others.ollama->version : "");
+  return others;
+}
+
+std::string Describe(const Others& others) {
+  std::string text =
+      others.ollama ? fmt::format("Ollama     {} at {}; `trimma doctor` looks at its settings\n",
+                                  SafeText(others.ollama->version), others.ollama->host)
+                    : "Ollama     does not answer\n";
+  if (others.server) {
+    std::string devices;
+    for (const ServerDevice& device : others.server->devices)
+      devices += fmt::format("{}{}", devices.empty() ? "" : ", ", device.description);
+    text += fmt::format("server     llama-server {} at {}, {}\n", SafeText(others.server->version),
+                        SafeText(others.server->path),
+                        devices.empty() ? "for the processors alone" : "uses " + devices);
+  }
+  for (const UnusedCard& card : others.cards) {
+    text += fmt::format("card       {}: {}; {}\n", SafeText(card.gpu.name), card.why, card.said);
+  }
+  return text;
+}
+
+std::string Describe(const MachineScan& scan, const Others& others) {
   const Machine& m = scan.machine;
   std::string isa;
   for (const std::string& name : m.cpu.isa) isa += (isa.empty() ? "" : " ") + name;
@@ -49,9 +95,7 @@ std::string Describe(const MachineScan& scan, const std::optional<OllamaInfo>& o
   text += fmt::format("engine     llama.cpp {} ({}), {}: {}\n", build_info::kEngineVersion,
                       std::string(build_info::kEngineCommit).substr(0, 12),
                       build_info::kEngineBackends, build_info::kEngineWhy);
-  text += ollama ? fmt::format("Ollama     {} at {}; `trimma doctor` looks at its settings\n",
-                               SafeText(ollama->version), ollama->host)
-                 : "Ollama     does not answer\n";
+  text += Describe(others);
   for (const std::string& note : scan.notes) text += fmt::format("note       {}\n", note);
   return text;
 }
@@ -118,9 +162,10 @@ Status Scan(const Options& options, const Shared& shared) {
         scan, [&](double share) { progress.Update("measuring the engine's kernels", share); }));
     progress.Done();
   }
-  const auto ollama = FindOllama();
+  const Others others = FindOthers(scan.machine);
+  if (!others.note.empty()) scan.notes.push_back(others.note);
   if (!shared.json)
-    return PrintText(Describe(scan, ollama) + (bench ? Describe(*scan.kernels) : "") +
+    return PrintText(Describe(scan, others) + (bench ? Describe(*scan.kernels) : "") +
                      (options.learn.empty() ? "" : Describe(scan.machine.gpus, overheads)));
   Json document = ToJson(scan.machine);
   document["schema"] = "trimma.scan/1";
@@ -128,7 +173,19 @@ Status Scan(const Options& options, const Shared& shared) {
                         {"version", build_info::kEngineVersion},
                         {"backends", scan.backends},
                         {"why", build_info::kEngineWhy}};
-  document["ollama"] = ollama ? Json{{"version", ollama->version}, {"host", ollama->host}} : Json();
+  document["ollama"] =
+      others.ollama ? Json{{"version", others.ollama->version}, {"host", others.ollama->host}}
+                    : Json();
+  document["llama_server"] = Json();
+  if (others.server) {
+    Json devices = Json::array();
+    for (const ServerDevice& device : others.server->devices)
+      devices.push_back({{"name", device.name}, {"description", device.description}});
+    document["llama_server"] = {
+        {"path", others.server->path}, {"version", others.server->version}, {"devices", devices}};
+  }
+  document["unused_cards"] = Json::array();
+  for (const UnusedCard& card : others.cards) document["unused_cards"].push_back(ToJson(card));
   document["kernels"] = scan.kernels ? ToJson(*scan.kernels) : Json();
   for (size_t i = 0; i < overheads.size(); ++i)
     document["gpus"][i]["overhead"] = ToJson(overheads[i]);

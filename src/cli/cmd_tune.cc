@@ -14,7 +14,9 @@
 #include "cli/planning.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
+#include "cli/through.h"
 #include "cli/through_ollama.h"
+#include "cli/tune_llama_server.h"
 #include "report/table.h"
 #include "tune/recheck.h"
 #include "tune/tune.h"
@@ -31,7 +33,10 @@ struct Options {
   bool fresh = false;
   RuntimeOptions runtime;
   TuneOptions tune;
-  std::string through;
+  ThroughOptions through;
+  std::string draft;
+  std::string prompts;
+  bool max_kld_set = false;
 };
 
 // "90", "90s", "3m", "1h".
@@ -174,7 +179,8 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
   return result;
 }
 
-Status TuneThroughARunningOllama(const Options& options, const Shared& shared) {
+Status TuneThroughARunningOllama(const Options& options, const std::string& why,
+                                 const Shared& shared) {
   OllamaTuning wish;
   wish.speed.models = {options.model};
   wish.speed.runtime = options.runtime;
@@ -188,15 +194,36 @@ Status TuneThroughARunningOllama(const Options& options, const Shared& shared) {
   Progress progress(shared.quiet);
   TRY(const TuneResult result, TuneThroughOllama(wish, progress));
   Json document = ToJson(result);
-  document["through"] = "ollama";
+  document["through"] = {{"name", NameOf(Through::kOllama)},
+                         {"why", why.empty() ? Json() : Json(why)}};
   return PrintAndRemember(document, Describe(result), shared.json,
                           PathInStore(NameInOllamaOf(options.model)));
 }
 
-Status RunTune(Options options, const Shared& shared) {
+Status TuneThroughAServer(const Options& options, const OpenedModel& model,
+                          const DecidedThrough& through, const Shared& shared) {
+  LlamaServerTuning wish;
+  wish.tune = options.tune;
+  wish.draft = options.draft;
+  wish.prompts = options.prompts;
+  wish.may_judge_kv = options.max_kld_set;
+  wish.gpu_layers_set = options.runtime.gpu_layers.has_value();
+  Progress progress(shared.quiet);
+  TRY(const LlamaServerTuned tuned,
+      TuneThroughLlamaServer(
+          model, *through.server, wish,
+          [&](const std::string& stage, double share) { progress.Update(stage, share); }));
+  progress.Done();
+  return PrintAndRemember(ToJson(tuned, through),
+                          Describe(tuned.result) + DescribeSpeculation(tuned), shared.json,
+                          StoredPath(model));
+}
+
+Status RunTune(Options options, const DecidedThrough& through, const Shared& shared) {
   TuneOptions& tune = options.tune;
   TRY(tune.budget_seconds, ParseBudget(options.budget));
-  if (!options.through.empty()) return TuneThroughARunningOllama(options, shared);
+  if (through.choice.through == Through::kOllama)
+    return TuneThroughARunningOllama(options, through.choice.why, shared);
   tune.purpose = options.purpose == "documents" ? TuneFor::kDocuments
                  : options.purpose == "batch"   ? TuneFor::kBatch
                                                 : TuneFor::kChat;
@@ -223,6 +250,11 @@ Status RunTune(Options options, const Shared& shared) {
     tune.defaults.context = static_cast<uint32_t>(needed);
   }
   const MachineScan scan = ScanMachine();
+  if (through.server) {
+    tune.cores = scan.machine.cpu.cores;
+    tune.threads = scan.machine.cpu.threads;
+    return TuneThroughAServer(options, model, through, shared);
+  }
   tune.cores = scan.machine.cpu.cores;
   tune.threads = scan.machine.cpu.threads;
   tune.available_bytes = scan.machine.memory.available_bytes;
@@ -231,7 +263,8 @@ Status RunTune(Options options, const Shared& shared) {
   for (const Gpu& gpu : scan.machine.gpus) tune.machine += ", " + gpu.name;
   TRY_STATUS(PlaceAsPlanned(options, model, scan));
   if (!StateDirectory().empty()) tune.journal_directory = StateDirectory() + "/tune";
-  TRY(const TuneResult result, TuneOrRecheck(model, tune, options.fresh, shared.quiet));
+  TRY(TuneResult result, TuneOrRecheck(model, tune, options.fresh, shared.quiet));
+  if (!through.choice.why.empty()) result.notes.push_back(through.choice.why);
   const Json document = ToJson(result);
   return PrintAndRemember(document, Describe(result), shared.json, StoredPath(model));
 }
@@ -270,11 +303,28 @@ Action DefineTune(CLI::App& app, const Shared& shared) {
   app.add_option("--seed", o->tune.seed, "Of the order in which settings are measured")
       ->capture_default_str();
   AddRuntimeOptions(app, o->runtime);
-  AddThroughOption(app, o->through);
+  app.add_option("--draft", o->draft,
+                 "With --through llama-server: a small model of the same vocabulary, to guess "
+                 "tokens ahead");
+  app.add_option("--prompts", o->prompts,
+                 "With --through llama-server: judge speculation on the answers to these (a file "
+                 "with one a line, or parted by lines ---; default: four of ours)");
+  AddThroughOptions(app, o->through);
   return [o, &app, &shared]() -> Status {
-    TRY_STATUS(CheckThrough(
-        app, {"--for", "--depth", "--users", "--max-kld", "--text", "--fresh", "--seed"}));
-    return RunTune(*o, shared);
+    o->max_kld_set = app.count("--max-kld") > 0;
+    ThroughQuestion question;
+    question.options = o->through;
+    question.models = {o->model};
+    question.not_of_ollama = FirstGiven(app, {"--for", "--depth", "--users", "--max-kld", "--text",
+                                              "--fresh", "--seed", "--draft", "--prompts"});
+    question.not_of_server = FirstGiven(app, {"--depth", "--users", "--fresh"});
+    TRY(const DecidedThrough through, DecideThrough(question, shared.quiet));
+    const std::string of_server = FirstGiven(app, {"--draft", "--prompts"});
+    if (!through.server && !of_server.empty()) {
+      return Error{Code::kUsage, of_server + " is for --through llama-server",
+                   "speculation is a setting of llama-server"};
+    }
+    return RunTune(*o, through, shared);
   };
 }
 

@@ -24,23 +24,6 @@ std::string SpreadText(const Json& spread) {
 
 }  // namespace
 
-void AddThroughOption(CLI::App& app, std::string& through) {
-  app.add_option("--through", through,
-                 "ollama: the running Ollama (OLLAMA_HOST) does the work, by its own API")
-      ->check(CLI::IsMember({"ollama"}));
-}
-
-Status CheckThrough(const CLI::App& app, std::initializer_list<const char*> refused) {
-  if (app.count("--through") == 0) return {};
-  for (const char* name : refused) {
-    if (app.count(name) > 0) {
-      return Error{Code::kUsage, fmt::format("{} has no meaning with --through ollama", name),
-                   "leave out one of the two"};
-    }
-  }
-  return {};
-}
-
 std::string NameInOllamaOf(const std::string& model) {
   constexpr std::string_view kPrefix = "ollama:";
   return model.starts_with(kPrefix) ? model.substr(kPrefix.size()) : model;
@@ -120,7 +103,8 @@ Result<Json> MeasureThroughOllama(const ThroughOllama& wish, Progress& progress)
                {{"name", "ollama"},
                 {"version", client.version()},
                 {"host", client.address().Text()},
-                {"options", options}}},
+                {"options", options},
+                {"why", wish.why.empty() ? Json() : Json(wish.why)}}},
               {"model", subjects[0].model},
               {"speed", models[0]["speed"]},
               {"quality", nullptr},

@@ -2,7 +2,6 @@
 // of Ollama's is changed. Ollama gives no logits, so that quality can't be measured through it.
 #pragma once
 
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -22,13 +21,8 @@ struct ThroughOllama {
   int answer_tokens = 24;
   int rounds = 12;
   double seconds = 30;
+  std::string why;  // Ollama, where the user named nobody; "" where they did
 };
-
-// --through's values; AddThroughOption("ollama").
-void AddThroughOption(CLI::App& app, std::string& through);
-
-// kUsage where --through is given with one of these, which mean nothing to Ollama.
-Status CheckThrough(const CLI::App& app, std::initializer_list<const char*> refused);
 
 // Per-request options. kUsage for what Ollama takes from its environment only.
 Result<Json> OllamaOptions(const RuntimeOptions& runtime);

@@ -92,6 +92,19 @@ Result<std::vector<JudgingPrompt>> ReadPrompts(const std::string& path) {
   return prompts;
 }
 
+Result<std::vector<std::string>> QuestionTexts(const std::string& file) {
+  constexpr size_t kOwnPrompts = 4;
+  std::vector<JudgingPrompt> prompts = JudgingPrompts(UserLanguage());
+  if (file.empty()) {
+    prompts.resize(kOwnPrompts);
+  } else {
+    TRY(prompts, ReadPrompts(file));
+  }
+  std::vector<std::string> texts;
+  for (JudgingPrompt& prompt : prompts) texts.push_back(std::move(prompt.text));
+  return texts;
+}
+
 std::optional<std::string> UserLanguage() {
   for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
     const char* value = std::getenv(name);

@@ -24,6 +24,10 @@ std::vector<JudgingPrompt> JudgingPrompts(const std::optional<std::string>& firs
 // ones are left out. kInvalid if there are none, or more than 1000.
 Result<std::vector<JudgingPrompt>> ReadPrompts(const std::string& path);
 
+// The questions of a comparison: of this file, or, where that is "", four of ours with the user's
+// language first.
+Result<std::vector<std::string>> QuestionTexts(const std::string& file);
+
 // The user's language by the environment (LC_ALL, LC_MESSAGES, LANG, as POSIX orders them): "sv" of
 // "sv_SE.UTF-8"; nullopt for "C" and the like.
 std::optional<std::string> UserLanguage();

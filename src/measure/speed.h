@@ -122,6 +122,11 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
                                              const SpeedOptions& options,
                                              const std::function<void(double)>& progress = {});
 
+// Whoever measures as MeasureSpeed() does: another engine, with the same contract.
+using SpeedMeter = std::function<Result<std::vector<SpeedTrial>>(
+    const std::vector<SpeedSubject>& candidates, const SpeedOptions& options,
+    const std::function<void(double)>& progress)>;
+
 // One trial from those of the same candidate in several processes.
 SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs);
 

@@ -1,8 +1,7 @@
-#include <fmt/format.h>
-
 #include <charconv>
 
 #include "base/text.h"
+#include "net/session.h"
 #include "ollama/client.h"
 
 namespace trimma {
@@ -28,10 +27,7 @@ HostPort SplitHostPort(std::string_view text) {
 
 }  // namespace
 
-std::string OllamaAddress::Text() const {
-  const bool v6 = host.find(':') != std::string::npos;
-  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
-}
+std::string OllamaAddress::Text() const { return Peer{host, port, "", "", "", true}.Text(); }
 
 std::optional<OllamaAddress> ParseOllamaHost(std::string_view text) {
   text = Trim(text);

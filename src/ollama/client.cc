@@ -6,9 +6,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "net/session.h"
 #include "ollama/answer_stream.h"
 #include "ollama/errors.h"
-#include "ollama/http.h"
 
 namespace trimma {
 namespace {
@@ -21,6 +21,15 @@ constexpr double kStoreSeconds = 600;
 // However lively the server: no answer, and no making of a model, takes longer than this.
 constexpr double kLongestAnswerSeconds = 3600;
 constexpr double kLongestMakingSeconds = 4 * 3600;
+
+Peer PeerAt(const OllamaAddress& address) {
+  return {address.host,
+          address.port,
+          "Ollama",
+          "start it (ollama serve), or set OLLAMA_HOST",
+          "see that OLLAMA_HOST names an Ollama",
+          /*keep_open=*/true};
+}
 
 Result<std::string> AskVersion(HttpSession& session, double timeout_s) {
   HttpCall call;
@@ -71,7 +80,7 @@ Result<OllamaClient> OllamaClient::Connect() {
 Result<OllamaClient> OllamaClient::ConnectTo(const OllamaAddress& address,
                                              std::optional<double> patience_s) {
   constexpr double kPatience = 5;
-  OllamaClient client(address, std::make_unique<HttpSession>(address));
+  OllamaClient client(address, std::make_unique<HttpSession>(PeerAt(address)));
   client.patience_s_ = patience_s;
   auto version = AskVersion(*client.session_, patience_s.value_or(kPatience));
   if (!version.ok()) {

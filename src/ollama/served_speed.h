@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "measure/served.h"
 #include "measure/speed.h"
 #include "ollama/client.h"
 
@@ -40,17 +41,5 @@ Result<std::vector<Speed>> MeasureServed(OllamaClient& client,
                                          const std::vector<ServedSubject>& subjects,
                                          const ServedSpeedOptions& options,
                                          const std::function<void(double)>& progress);
-
-// How much faster one is than the other, by pairs of samples taken together (a 0 is none); pure.
-struct ServedChange {
-  std::optional<MeanInterval> ratio;  // after / before, 95 %; nullopt: too few pairs to tell
-  int64_t pairs = 0;
-  std::string verdict;  // "faster", "slower", "no difference", "not measured"
-};
-ServedChange ComparePairs(const std::vector<double>& before, const std::vector<double>& after);
-Json ToJson(const ServedChange& change);
-
-// A prompt of about so many tokens that no other `number` shares a beginning with.
-std::string ServedPrompt(int words, int number);
 
 }  // namespace trimma

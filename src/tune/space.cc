@@ -132,6 +132,7 @@ class Maker {
 
   void Kv() {
     if (base_.kv_k != "f16" || base_.kv_v != "f16") return;
+    if (!o_.why_no_kv.empty()) return Skip("quantised KV cache", o_.why_no_kv);
     if (base_.flash_attention == FlashAttention::kOff)
       return Skip("quantised KV cache", "a quantised V cache needs flash attention");
     if (model_.kv_share < kFeltShare && model_.attention_share < kFeltShare) {

@@ -93,6 +93,7 @@ struct SpaceOptions {
   int users = 1;
   int prompt_tokens = 512;
   MachineFacts machine;
+  std::string why_no_kv;  // no KV-cache type may be tried, for this reason; "": they may
 };
 
 Space MakeSpace(const SpaceOptions& options, const ModelFacts& model);

@@ -239,5 +239,13 @@ TEST(FactsTest, OfExpertsOnlyThoseThatATokenMeetsCount) {
   EXPECT_LT(ActiveOf(*file).parameters, static_cast<double>(file->parameters()));
 }
 
+TEST(SpaceTest, CacheTypesThatNobodyMayTryAreNamedWithTheReason) {
+  SpaceOptions options = On(4, 4);
+  options.why_no_kv = "nobody could judge it";
+  const Space space = MakeSpace(options, Quantised());
+  EXPECT_EQ(WhyNot(space, "quantised KV cache"), "nobody could judge it");
+  for (const Variation& variation : space.variations) EXPECT_NE(variation.knob, Knob::kKv);
+}
+
 }  // namespace
 }  // namespace trimma

@@ -90,9 +90,11 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
                                              const SpeedOptions& options) {
   auto kept = journal_.Find(name, candidates);
   if (!kept) {
-    TRY(kept, MeasureSpeed(candidates, options, [&](double share) {
-          if (progress_) progress_(said, share);
-        }));
+    const auto tell = [&](double share) {
+      if (progress_) progress_(said, share);
+    };
+    TRY(kept, options_.meter ? options_.meter(candidates, options, tell)
+                             : MeasureSpeed(candidates, options, tell));
     journal_.Keep(name, *kept);
   }
   if (kept->front().error) return *kept->front().error;
@@ -307,7 +309,7 @@ Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   const ConfirmPlan plan = PlanConfirmation(costs_, candidates, Left());
   speed.processes = plan.processes;
   speed.rounds = speed.min_rounds = plan.rounds;
-  if (plan.processes == 1) {
+  if (plan.processes == 1 && !options_.starts_for_each_visit) {
     result_.notes.emplace_back(
         "confirmed in one process: a larger --budget would show how much processes differ");
   }
@@ -356,6 +358,7 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   space_options.prompt_tokens = options_.prompt_tokens;
   space_options.machine = {options_.cores, options_.threads, options_.available_bytes,
                            options_.has_gpu, options_.other.placed};
+  space_options.why_no_kv = options_.why_no_kv;
   Space space = MakeSpace(space_options, facts);
   result_.not_tried = space.not_tried;
   result_.not_tried.insert(result_.not_tried.end(), options_.other.not_tried.begin(),

@@ -38,6 +38,11 @@ struct TuneOptions {
   double max_kv_kld = 0.01;      // a quantised KV cache is taken only with less mean KLD than this
   std::optional<std::string> text_file;  // to judge that on; nullopt: generated
   uint32_t seed = 1;                     // of the order in which candidates are measured
+  // Who measures speed; empty: trimma's own engine.
+  SpeedMeter meter;
+  // It starts a process for every visit, so that each figure is independent of the others.
+  bool starts_for_each_visit = false;
+  std::string why_no_kv;  // no KV-cache type may be tried, for this reason; "": they may
   // Where finished steps are kept, so that an interrupted run goes on; "": nowhere.
   std::string journal_directory;
   std::string machine;  // for the journal: whose figures these are

@@ -1,5 +1,5 @@
-// HTTP to a server that isn't trusted: every call has limits of bytes and time, and ends when the
-// user interrupts.
+// HTTP to one server on this machine or nearby (an Ollama, a llama-server), which isn't trusted:
+// every call has limits of bytes and time, and ends when the user interrupts.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,20 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "ollama/client.h"
 
 namespace trimma {
+
+// Who is talked to, and how sentences call it.
+struct Peer {
+  std::string host = "127.0.0.1";
+  int port = 0;
+  std::string name = "server";  // "Ollama"
+  std::string absent_hint;      // what to do where nobody answers
+  std::string wrong_hint;       // where what answers is something else
+  // false: a connection for each call, for a server that may close one without saying so before.
+  bool keep_open = true;
+  std::string Text() const;  // "127.0.0.1:11434", "[::1]:11434"
+};
 
 struct SessionLimits {
   double connect_s = 2;
@@ -37,10 +48,10 @@ struct HttpReply {
 // Gives `bytes` at `offset` of what is uploaded.
 using HttpSource = std::function<Status(uint64_t offset, char* to, size_t bytes)>;
 
-// One connection, kept open between calls. Not thread-safe.
+// One connection, kept open between calls where the peer says so. Not thread-safe.
 class HttpSession {
  public:
-  explicit HttpSession(const OllamaAddress& address);
+  explicit HttpSession(const Peer& peer);
   HttpSession(HttpSession&&) noexcept;
   HttpSession& operator=(HttpSession&&) = delete;
   ~HttpSession();

@@ -1,4 +1,4 @@
-#include "ollama/http.h"
+#include "net/session.h"
 
 #include <cpp-httplib/httplib.h>
 #include <fmt/format.h>
@@ -64,6 +64,7 @@ class Watch {
 
 // Where an answer goes: to `on_line` if it is one that was asked for, else into a body.
 struct Sink {
+  const Peer& peer;
   const SessionLimits& limits;
   const std::function<Status(std::string_view)>& on_line;
   bool heed = true;  // interrupts
@@ -84,7 +85,7 @@ struct Sink {
       stopped = Error{Code::kInvalid,
                       fmt::format("the server's answer is longer than {} bytes",
                                   too_long ? limits.most_bytes : limits.most_stream_bytes),
-                      "see that OLLAMA_HOST names an Ollama"};
+                      peer.wrong_hint};
     }
     return stopped.ok();
   }
@@ -109,11 +110,11 @@ struct Sink {
 }  // namespace
 
 struct HttpSession::Connection {
-  OllamaAddress address;
+  Peer peer;
   httplib::Client client;
   bool heed = true;  // interrupts
-  explicit Connection(const OllamaAddress& where) : address(where), client(where.host, where.port) {
-    client.set_keep_alive(true);
+  explicit Connection(const Peer& whom) : peer(whom), client(whom.host, whom.port) {
+    client.set_keep_alive(peer.keep_open);
     client.set_tcp_nodelay(true);
     client.set_decompress(false);
     client.set_follow_location(false);
@@ -125,21 +126,21 @@ struct HttpSession::Connection {
     client.set_write_timeout(Micros(limits.silence_s));
   }
   Error Failed(httplib::Error error, bool timed_out, const SessionLimits& limits) const {
-    const std::string where = address.Text();
+    const std::string where = peer.Text();
     if (error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout) {
-      return {Code::kNetwork, fmt::format("no Ollama answers at {}", where),
-              "start it (ollama serve), or set OLLAMA_HOST"};
+      return {Code::kNetwork, fmt::format("no {} answers at {}", peer.name, where),
+              peer.absent_hint};
     }
     if (timed_out || error == httplib::Error::Read || error == httplib::Error::Timeout) {
       return {Code::kNetwork,
-              fmt::format("the Ollama at {} stopped answering{}", where,
+              fmt::format("the {} at {} stopped answering{}", peer.name, where,
                           timed_out ? fmt::format(" within {} s", *limits.total_s) : ""),
               "look at its log"};
     }
-    return {
-        Code::kNetwork,
-        fmt::format("the Ollama at {} can't be talked to: {}", where, httplib::to_string(error)),
-        ""};
+    return {Code::kNetwork,
+            fmt::format("the {} at {} can't be talked to: {}", peer.name, where,
+                        httplib::to_string(error)),
+            ""};
   }
   Result<HttpReply> Send(httplib::Request& request, const SessionLimits& limits, Sink& sink) {
     if (heed) TRY_STATUS(CheckInterrupted());
@@ -161,7 +162,7 @@ struct HttpSession::Connection {
       timed_out = watch.timed_out();
     } catch (const std::exception&) {  // of httplib: what the server sent is no HTTP
       return Error{Code::kInvalid,
-                   fmt::format("what answers at {} does not speak HTTP", address.Text()), ""};
+                   fmt::format("what answers at {} does not speak HTTP", peer.Text()), ""};
     }
     if (sent) sink.Finish();
     TRY_STATUS(std::move(sink.stopped));
@@ -171,8 +172,12 @@ struct HttpSession::Connection {
   }
 };
 
-HttpSession::HttpSession(const OllamaAddress& address)
-    : connection_(std::make_unique<Connection>(address)) {}
+std::string Peer::Text() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+HttpSession::HttpSession(const Peer& peer) : connection_(std::make_unique<Connection>(peer)) {}
 HttpSession::HttpSession(HttpSession&&) noexcept = default;
 HttpSession::~HttpSession() = default;
 
@@ -187,7 +192,7 @@ Result<HttpReply> HttpSession::Lines(const HttpCall& call,
   request.path = call.path;
   request.body = call.body;
   if (!call.body.empty()) request.set_header("Content-Type", "application/json");
-  Sink sink{call.limits, on_line, connection_->heed, 0, "", {}, 0};
+  Sink sink{connection_->peer, call.limits, on_line, connection_->heed, 0, "", {}, 0};
   return connection_->Send(request, call.limits, sink);
 }
 
@@ -208,7 +213,7 @@ Result<HttpReply> HttpSession::Upload(const HttpCall& call, uint64_t bytes,
     return read.ok() && to.write(piece.data(), n);
   };
   const std::function<Status(std::string_view)> no_lines;
-  Sink sink{call.limits, no_lines, connection_->heed, 0, "", {}, 0};
+  Sink sink{connection_->peer, call.limits, no_lines, connection_->heed, 0, "", {}, 0};
   Result<HttpReply> reply = connection_->Send(request, call.limits, sink);
   TRY_STATUS(std::move(read));
   return reply;

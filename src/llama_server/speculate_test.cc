@@ -1,0 +1,61 @@
+#include "llama_server/speculate.h"
+
+#include <gtest/gtest.h>
+
+#include "hardware/temp_tree.h"
+#include "support/fake_llama_server.h"
+
+namespace trimma {
+namespace {
+
+class FakeSpeculationTest : public testing::Test {
+ protected:
+  Result<SpeculationResult> Tune(const std::string& mode, double seconds) {
+    SpeculationWish wish;
+    wish.subject.path = "m.gguf";
+    wish.prompts = {"Why is the sky blue?", "Count."};
+    wish.most_tokens = 16;
+    wish.budget_seconds = seconds;
+    wish.most_rounds = 2;
+    wish.most_turns = 3;
+    return TuneSpeculation(FakeLlamaServer(tree_ / "llama-server", mode), wish, {});
+  }
+  const TempTree tree_;
+};
+
+TEST_F(FakeSpeculationTest, AGainIsConfirmedOnTheText) {
+  const auto result = Tune("works", 60);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(result->prompts, 2);
+  ASSERT_EQ(result->trials.size(), 2U) << "both sizes of the one type it knows";
+  ASSERT_TRUE(GainOf(result->trials[0]));
+  EXPECT_GT(GainOf(result->trials[0])->mean, 1.2);
+  EXPECT_EQ(result->trials[0].drafted, 20);
+  EXPECT_EQ(result->trials[0].accepted, 14);
+  EXPECT_EQ(result->trials[0].same_answers, 2);
+  EXPECT_TRUE(result->plain_repeats);
+  ASSERT_TRUE(result->best) << result->verdict;
+  EXPECT_GT(result->gain.low, 1);
+  EXPECT_EQ(result->same_answers, 2);
+  EXPECT_GE(result->pairs, 3);
+}
+
+TEST_F(FakeSpeculationTest, OtherAnswersAreSaid) {
+  const auto result = Tune("other-words", 60);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(result->trials[0].same_answers, 0);
+  ASSERT_TRUE(result->best) << result->verdict;
+  EXPECT_NE(result->verdict.find("2 of 2 answers differ"), std::string::npos) << result->verdict;
+}
+
+TEST_F(FakeSpeculationTest, WithoutTimeNothingIsClaimed) {
+  const auto result = Tune("works", 0.01);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_FALSE(result->best);
+  EXPECT_TRUE(result->trials.empty());
+  EXPECT_EQ(result->not_tried.size(), 3U) << "the draft that wasn't named, and two by n-grams";
+  EXPECT_NE(result->verdict.find("no time for a dozen"), std::string::npos) << result->verdict;
+}
+
+}  // namespace
+}  // namespace trimma
