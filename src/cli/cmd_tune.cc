@@ -208,6 +208,7 @@ Status TuneThroughAServer(const Options& options, const OpenedModel& model,
   wish.prompts = options.prompts;
   wish.may_judge_kv = options.max_kld_set;
   wish.gpu_layers_set = options.runtime.gpu_layers.has_value();
+  wish.quiet = shared.quiet;
   Progress progress(shared.quiet);
   TRY(const LlamaServerTuned tuned,
       TuneThroughLlamaServer(

@@ -19,9 +19,9 @@ constexpr double kSettingsShare = 0.65;
 constexpr double kMostStartSeconds = 600;
 constexpr int kMoreLayers = 2;  // that are tried beyond what the server places by itself
 
-Result<std::string> DraftPath(const std::string& draft, const OpenedModel& model) {
+Result<std::string> DraftPath(const std::string& draft, const OpenedModel& model, bool quiet) {
   if (draft.empty()) return std::string();
-  TRY(const OpenedModel small, OpenModel(draft));
+  TRY(const OpenedModel small, OpenModel(draft, quiet));
   if (const auto why = WhyNoDraft(model.file, small.file)) {
     return Error{Code::kInvalid,
                  fmt::format("{} can't guess tokens for {}: {}", SafeText(draft),
@@ -43,7 +43,8 @@ Status PlaceOnCards(const LlamaServerProgram& server, const std::string& path,
   if (!layers || layers->first >= layers->second) return {};
   options.defaults.gpu_layers = layers->first;
   for (int more = 1; more <= kMoreLayers && layers->first + more <= layers->second; ++more)
-    options.gpu_layers.push_back(layers->first + more);
+    options.other.placed.push_back({fmt::format("GPU layers {}", layers->first + more),
+                                    layers->first + more, options.defaults.host_tensors});
   return {};
 }
 
@@ -93,7 +94,7 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   LlamaServerTuned tuned;
   const std::string& path = model.local.path;
   SpeculationWish guess;
-  TRY(guess.draft, DraftPath(wish.draft, model));
+  TRY(guess.draft, DraftPath(wish.draft, model, wish.quiet));
   TRY(guess.prompts, QuestionTexts(wish.prompts));
   const Speculations possible = SpeculationsToTry(server, guess.draft);
   TuneOptions options = SearchOptions(wish, server);

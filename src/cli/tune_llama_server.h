@@ -20,6 +20,7 @@ struct LlamaServerTuning {
   std::string prompts;          // a file of them; "": of ours
   bool may_judge_kv = false;    // the user said what a KV cache may lose (--max-kld)
   bool gpu_layers_set = false;  // by the user
+  bool quiet = false;           // no line of what is opened
 };
 
 struct LlamaServerTuned {

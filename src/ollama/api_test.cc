@@ -128,8 +128,10 @@ TEST_F(ApiTest, AConversationIsAnsweredAndWhatIsThoughtIsKeptApart) {
   server_.Post("/api/chat", [&](const httplib::Request& request, httplib::Response& response) {
     asked = Json::parse(request.body);
     response.set_content(
-        "{\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"h\"},\"done\":false}\n"
-        "{\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"m\"},\"done\":false}\n"
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"h\"},\"done\":false}"
+        "\n"
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"m\"},\"done\":false}"
+        "\n"
         "{\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}\n"
         "{\"message\":7,\"response\":8,\"done\":false}\n"
         "{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,"

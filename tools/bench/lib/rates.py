@@ -29,6 +29,19 @@ def wilson(hits, trials):
     return centre - half, centre + half
 
 
+def against_best(rates, mine):
+    """Our rate beside the best setting's, round by round: (ours, theirs). Which setting is the best is told by the
+    odd rounds for the even ones and the other way round: the best of several in the same rounds would be the
+    luckiest, and its lead partly luck."""
+    ours, theirs = [], []
+    for half in (0, 1):
+        best = max(range(len(rates)), key=lambda i, h=half: statistics.median(rates[i][h::2]))
+        other = slice(1 - half, None, 2)
+        ours += rates[mine][other]
+        theirs += rates[best][other]
+    return ours, theirs
+
+
 def ratio_interval(ours, theirs):
     """Median of the rounds' ratios, and its 95 % interval by order statistics."""
     ratios = sorted(a / b for a, b in zip(ours, theirs))

@@ -16,7 +16,7 @@ import time
 from .card import GIB, MIB, Card, NoCard, free_by_nvidia_smi
 from .figures import MISSED, OK, ROOT, SKIPPED, UNCLEAR, BenchError, met, run, say
 from .planner import Planner
-from .rates import options_of, ratio_interval
+from .rates import against_best, options_of, ratio_interval
 from .tuning import PHASES, Tuning
 
 REGRET, CARD_SHARE = 0.02, 0.25
@@ -260,7 +260,7 @@ class CardFigures(Tuning):
         best = max(fine, key=lambda i: statistics.median(rates[i]))
         regrets = []
         for i in chosen:
-            ratio, low, high = ratio_interval(rates[i], rates[best])
+            ratio, low, high = ratio_interval(*against_best([rates[j] for j in fine], fine.index(i)))
             regrets.append((1 - ratio, 1 - high, 1 - low))
         worst = max(regrets)
         says = OK if worst[0] <= REGRET else MISSED if worst[1] > REGRET else UNCLEAR
