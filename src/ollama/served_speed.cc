@@ -41,7 +41,8 @@ class Visits {
     for (int i = 0; i < options_.samples && !over(); ++i) {
       TRY(const OllamaAnswer answer,
           Answer(subject, options_.prompt_words, options_.answer_tokens));
-      to.prompt_tokens = answer.prompt_tokens;
+      // One that was cut has no last line, and no count.
+      to.prompt_tokens = std::max(to.prompt_tokens, answer.prompt_tokens);
       to.answer_tokens = std::max(to.answer_tokens, answer.answer_tokens);
       if (const auto rate = answer.PrefillRate()) {
         prefill.push_back(*rate);

@@ -2,15 +2,25 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <set>
 #include <string>
+#include <string_view>
 
 namespace trimma {
 
 int FeedForwardLayers(const GgufFile& file) {
-  int layers = 0;
+  constexpr std::string_view kLayer = "blk.";
+  std::set<int> found;
   for (const TensorInfo& tensor : file.tensors) {
-    if (tensor.name.starts_with("blk.") && tensor.name.ends_with(".ffn_down.weight")) ++layers;
+    if (!tensor.name.starts_with(kLayer) || !tensor.name.ends_with(".ffn_down.weight")) continue;
+    int index = -1;
+    std::from_chars(tensor.name.data() + kLayer.size(), tensor.name.data() + tensor.name.size(),
+                    index);
+    found.insert(index);
   }
+  int layers = 0;
+  while (found.contains(layers)) ++layers;
   return layers;
 }
 

@@ -12,7 +12,7 @@
 
 namespace trimma {
 
-// Layers that have such matrices, experts not counted.
+// How many of the first layers have such matrices, up to one that has experts or none.
 int FeedForwardLayers(const GgufFile& file);
 
 // All layers (`layers` as -ngl counts) on the GPUs, but for these matrices of the first `hosted`.

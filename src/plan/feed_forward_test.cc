@@ -15,6 +15,14 @@ TEST(FeedForwardTest, CountsLayersWithMatricesThatAreNoExperts) {
     file.tensors.push_back({name, tensor_type::kF16, {8, 8}, 0, 0, 0});
   EXPECT_EQ(FeedForwardLayers(file), 2);
   EXPECT_EQ(FeedForwardLayers({}), 0);
+  // In any order; a layer of experts in between ends it.
+  GgufFile mixed;
+  for (const char* name : {"blk.4.ffn_down.weight", "blk.1.ffn_down.weight",
+                           "blk.2.ffn_down_exps.weight", "blk.0.ffn_down.weight"}) {
+    mixed.tensors.emplace_back();
+    mixed.tensors.back().name = name;
+  }
+  EXPECT_EQ(FeedForwardLayers(mixed), 2);
 }
 
 TEST(FeedForwardTest, ThePatternMeansTheseMatricesOfTheFirstLayers) {

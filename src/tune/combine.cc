@@ -110,6 +110,14 @@ bool SameShared(const RuntimeSettings& a, const RuntimeSettings& b) {
 
 }  // namespace
 
+bool Changes(const RuntimeSettings& settings, const RuntimeSettings& defaults, Phases phases) {
+  if (phases == Phases::kBoth) return !SameShared(settings, defaults);
+  if (phases == Phases::kDecode) return settings.threads != defaults.threads;
+  RuntimeSettings without = settings;
+  for (const Knob knob : kPrefillKnobs) Apply(knob, defaults, without);
+  return !(without == settings);
+}
+
 const char* NameOf(TrialOutcome outcome) {
   switch (outcome) {
     case TrialOutcome::kFaster:
@@ -272,8 +280,12 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
     // Where no time was left to try them together in both phases, what won alone has the gain it
     // had alone, of the whole exchange.
     Best by_itself = {defaults, 0};
-    for (const TuneTrialResult& trial : alone)
-      if (trial.variation.phases == Phases::kBoth) Offer(by_itself, trial);
+    for (const TuneTrialResult& trial : alone) {
+      // Of the caches only the shared one was judged.
+      const RuntimeSettings& its = trial.variation.settings;
+      const bool judged = SameCache(its, defaults) || SameCache(its, shared);
+      if (trial.variation.phases == Phases::kBoth && judged) Offer(by_itself, trial);
+    }
     const bool both_tried = WasTried(Phases::kPrefill, combinations, together) &&
                             WasTried(Phases::kDecode, combinations, together);
     if (!both_tried && std::exp(by_itself.log_gain) > gain) {

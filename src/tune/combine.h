@@ -27,6 +27,9 @@ struct TuneTrialResult {
 // A difference only where its interval excludes 1 by a margin of 1 %, below which nobody feels it.
 TrialOutcome Compare(const MeanInterval& gain);
 
+// Whether they differ in what can change these phases: both, or one of them alone.
+bool Changes(const RuntimeSettings& settings, const RuntimeSettings& defaults, Phases phases);
+
 TuneTrialResult JudgeTrial(const Variation& variation, const SpeedTrial& trial);
 
 // Which settings to try together, after each was tried alone. Settings of one phase are combined

@@ -323,5 +323,23 @@ TEST(DecideTest, OneProcessThatDriftedMakesNoGain) {
   EXPECT_EQ(Decide({}, {{WithUbatch(64), gained, none}}, {1, 1}).settings.ubatch, 64U);
 }
 
+TEST(ChangesTest, SaysWhichPhasesSettingsCanChange) {
+  const RuntimeSettings defaults;
+  RuntimeSettings settings;
+  for (const Phases phases : {Phases::kBoth, Phases::kPrefill, Phases::kDecode})
+    EXPECT_FALSE(Changes(settings, defaults, phases));
+  settings.ubatch = 64;
+  EXPECT_TRUE(Changes(settings, defaults, Phases::kPrefill));
+  EXPECT_FALSE(Changes(settings, defaults, Phases::kDecode));
+  settings = defaults;
+  settings.threads = 3;
+  EXPECT_TRUE(Changes(settings, defaults, Phases::kDecode));
+  EXPECT_FALSE(Changes(settings, defaults, Phases::kBoth));
+  settings = defaults;
+  settings.kv_k = "q8_0";
+  EXPECT_TRUE(Changes(settings, defaults, Phases::kBoth));
+  EXPECT_FALSE(Changes(settings, defaults, Phases::kPrefill));
+}
+
 }  // namespace
 }  // namespace trimma

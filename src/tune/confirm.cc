@@ -10,8 +10,6 @@ constexpr int kMostRounds = 40;
 constexpr double kMostRoundsOfProcess = 4;
 // From there on an interval shrinks by less than a tenth for a third more of them.
 constexpr int kMostProcesses = 25;
-// The first candidate of a process is warm after about three visits' time.
-constexpr double kFirstWarmUpVisits = 3;
 
 struct Cost {
   double start = 0;  // of a process, before its first round
@@ -20,8 +18,7 @@ struct Cost {
 
 Cost CostOf(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) {
   const double visit = VisitSeconds(costs, Phases::kBoth);
-  const double computed = costs.load_seconds + costs.fill_seconds + kFirstWarmUpVisits * visit;
-  Cost cost = {std::max(costs.process_seconds, computed), 0};
+  Cost cost = {StartSeconds(costs), 0};
   if (subjects.size() == 1) cost.round = visit;
   for (size_t i = 1; i < subjects.size(); ++i) {
     cost.round += RoundSeconds(costs, subjects[0], subjects[i]);
@@ -66,9 +63,11 @@ ConfirmPlan PlanConfirmation(const TrialCosts& costs, const std::vector<SpeedSub
   return {1, static_cast<int>(std::clamp(in_one, 1.0 * kConfirmRounds, 1.0 * kMostRounds))};
 }
 
-double ConfirmSeconds(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) {
+double ConfirmSeconds(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects,
+                      double seconds) {
   const Cost cost = CostOf(costs, subjects);
-  return cost.start + kConfirmRounds * cost.round;
+  const double in_nine = kConfirmRounds * (cost.start + cost.round);
+  return in_nine <= seconds ? in_nine : cost.start + kConfirmRounds * cost.round;
 }
 
 std::vector<Confirmation> ConfirmationsOf(const std::vector<RuntimeSettings>& finalists,

@@ -22,8 +22,9 @@ struct ConfirmPlan {
 // otherwise one process.
 ConfirmPlan PlanConfirmation(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects,
                              double seconds);
-// What the fewest rounds in one process take.
-double ConfirmSeconds(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects);
+// What the fewest rounds take: each in a process of its own where `seconds` hold that, else in one.
+double ConfirmSeconds(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects,
+                      double seconds);
 
 // What the trials of ConfirmSubjects() say, one for each finalist.
 std::vector<Confirmation> ConfirmationsOf(const std::vector<RuntimeSettings>& finalists,

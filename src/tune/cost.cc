@@ -47,6 +47,14 @@ double VisitSeconds(const TrialCosts& costs, Phases phases) {
   return prefill + decode + costs.around_seconds;
 }
 
+double StartSeconds(const TrialCosts& costs) {
+  // The first candidate of a process is warm after about three visits' time.
+  constexpr double kFirstWarmUpVisits = 3;
+  return std::max(costs.process_seconds,
+                  costs.load_seconds + costs.fill_seconds +
+                      kFirstWarmUpVisits * VisitSeconds(costs, Phases::kBoth));
+}
+
 double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                       const SpeedSubject& candidate) {
   double seconds = kWarmUpVisits * VisitSeconds(costs, candidate.phases);

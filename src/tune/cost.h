@@ -24,6 +24,10 @@ TrialCosts CostsOf(const Speed& defaults, int decode_tokens, int parallel, bool 
 
 double VisitSeconds(const TrialCosts& costs, Phases phases);
 
+// A process with the defaults alone, before the first round: as it was measured, or what its parts
+// take.
+double StartSeconds(const TrialCosts& costs);
+
 // Rounds that a race does of everybody, however little time is left.
 inline constexpr int kFewestRounds = 3;
 

@@ -20,8 +20,10 @@ class TuneJournal {
   // The trials of a step that was finished before with these candidates.
   std::optional<std::vector<SpeedTrial>> Find(const std::string& step,
                                               const std::vector<SpeedSubject>& candidates) const;
-  void Keep(const std::string& step, const std::vector<SpeedTrial>& trials);
-  void Remove() const;  // the question is answered
+  // `seconds`: what the step took.
+  void Keep(const std::string& step, const std::vector<SpeedTrial>& trials, double seconds);
+  double SecondsOf(const std::string& step) const;  // 0: not known
+  void Remove() const;                              // the question is answered
 
   // Steps that were found.
   bool IsResumed() const { return !content_.at("steps").empty(); }

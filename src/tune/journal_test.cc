@@ -35,19 +35,21 @@ TEST(TuneJournalTest, AFinishedStepIsFoundAgain) {
     TuneJournal journal(tree / "tune", {{"q", 1}});
     EXPECT_FALSE(journal.IsResumed());
     EXPECT_FALSE(journal.Find("alone", Subjects(trials)).has_value());
-    journal.Keep("alone", trials);
+    journal.Keep("alone", trials, 2.5);
   }
   const TuneJournal journal(tree / "tune", {{"q", 1}});
   EXPECT_TRUE(journal.IsResumed());
   const auto found = journal.Find("alone", Subjects(trials));
   ASSERT_TRUE(found.has_value());
   for (size_t i = 0; i < trials.size(); ++i) EXPECT_EQ(ToJson((*found)[i]), ToJson(trials[i]));
+  EXPECT_EQ(journal.SecondsOf("alone"), 2.5) << "it counts against the budget";
+  EXPECT_EQ(journal.SecondsOf("together"), 0);
 }
 
 TEST(TuneJournalTest, OtherQuestionsAndOtherCandidatesFindNothing) {
   const TempTree tree;
   const auto trials = SomeTrials();
-  TuneJournal(tree / "tune", {{"q", 1}}).Keep("alone", trials);
+  TuneJournal(tree / "tune", {{"q", 1}}).Keep("alone", trials, 2.5);
   EXPECT_FALSE(TuneJournal(tree / "tune", {{"q", 2}}).IsResumed());
   const TuneJournal journal(tree / "tune", {{"q", 1}});
   EXPECT_FALSE(journal.Find("together", Subjects(trials)).has_value());
@@ -60,7 +62,7 @@ TEST(TuneJournalTest, OtherQuestionsAndOtherCandidatesFindNothing) {
 
 TEST(TuneJournalTest, ADamagedFileIsAsIfItWereNotThere) {
   const TempTree tree;
-  TuneJournal(tree / "tune", {{"q", 1}}).Keep("alone", SomeTrials());
+  TuneJournal(tree / "tune", {{"q", 1}}).Keep("alone", SomeTrials(), 2.5);
   for (const auto& entry : std::filesystem::directory_iterator(tree / "tune"))
     tree.Write("tune/" + entry.path().filename().string(), "{\"question\":{\"q\":1},\"steps\":7");
   EXPECT_FALSE(TuneJournal(tree / "tune", {{"q", 1}}).IsResumed());
@@ -69,7 +71,7 @@ TEST(TuneJournalTest, ADamagedFileIsAsIfItWereNotThere) {
 TEST(TuneJournalTest, AnAnsweredQuestionIsForgotten) {
   const TempTree tree;
   TuneJournal journal(tree / "tune", {{"q", 1}});
-  journal.Keep("alone", SomeTrials());
+  journal.Keep("alone", SomeTrials(), 2.5);
   journal.Remove();
   EXPECT_FALSE(TuneJournal(tree / "tune", {{"q", 1}}).IsResumed());
   EXPECT_TRUE(std::filesystem::is_empty(tree / "tune"));
@@ -77,7 +79,7 @@ TEST(TuneJournalTest, AnAnsweredQuestionIsForgotten) {
 
 TEST(TuneJournalTest, WithoutADirectoryNothingIsKept) {
   TuneJournal journal("", {{"q", 1}});
-  journal.Keep("alone", SomeTrials());
+  journal.Keep("alone", SomeTrials(), 2.5);
   EXPECT_TRUE(journal.Find("alone", Subjects(SomeTrials())).has_value()) << "in this run it is";
   journal.Remove();
 }

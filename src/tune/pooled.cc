@@ -29,8 +29,12 @@ TuneTrialResult Pooled(const TuneTrialResult& before, const SpeedTrial& more) {
 
 void Renew(std::vector<TuneTrialResult>& all, const std::vector<TuneTrialResult>& newer) {
   for (TuneTrialResult& trial : all) {
-    for (const TuneTrialResult& other : newer)
-      if (other.variation.what == trial.variation.what) trial = other;
+    for (const TuneTrialResult& other : newer) {
+      const Variation& a = other.variation;
+      const Variation& b = trial.variation;
+      // What was tried together may bear the same name, in one phase.
+      if (a.what == b.what && a.phases == b.phases && a.settings == b.settings) trial = other;
+    }
   }
 }
 

@@ -59,7 +59,11 @@ TEST(PooledTest, RenewTakesTheNewerOfEach) {
                                       JudgeTrial(Named("b"), TrialOf({0.1, 0.1, 0.1}))};
   Renew(all, {JudgeTrial(Named("b"), TrialOf({0.2, 0.2, 0.2})),
               JudgeTrial(Named("c"), TrialOf({0.3, 0.3, 0.3}))});
-  ASSERT_EQ(all.size(), 2U);
+  all.push_back(JudgeTrial(Named("b"), TrialOf({0.4, 0.4, 0.4})));
+  all[2].variation.phases = Phases::kPrefill;
+  Renew(all, {JudgeTrial(Named("b"), TrialOf({0.2, 0.2, 0.2}))});
+  EXPECT_NEAR(all[2].gain.mean, std::exp(0.4), 1e-9) << "of one phase, together with another";
+  ASSERT_EQ(all.size(), 3U);
   EXPECT_NEAR(all[0].gain.mean, std::exp(0.1), 1e-9);
   EXPECT_NEAR(all[1].gain.mean, std::exp(0.2), 1e-9);
 }

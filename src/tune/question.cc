@@ -18,7 +18,6 @@ Result<Json> TuneQuestion(const std::string& path, const TuneOptions& o) {
       {"defaults", ToJson(o.defaults)},
       {"for",
        {NameOf(o.purpose), o.users, o.prompt_tokens, o.depth, o.decode_tokens, o.answer_tokens}},
-      {"budget", o.budget_seconds},
       {"seed", o.seed}};
 }
 

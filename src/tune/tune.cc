@@ -39,7 +39,9 @@ class Tuning {
   Result<TuneResult> Run(const ModelFacts& facts);
 
  private:
-  double Elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double Elapsed() const {
+    return resumed_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  }
   double Left() const { return options_.budget_seconds - Elapsed(); }
   Result<std::vector<SpeedTrial>> Step(const std::string& name, const std::string& said,
                                        const std::vector<SpeedSubject>& candidates,
@@ -73,6 +75,7 @@ class Tuning {
   const std::function<void(const std::string&, double)>& progress_;
   TuneJournal journal_;
   Clock::time_point start_ = Clock::now();
+  double resumed_seconds_ = 0;  // that the steps which were found had taken
   TuneResult result_;
   TrialCosts costs_;
   Disturbance disturbance_;
@@ -89,13 +92,17 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
                                              const std::vector<SpeedSubject>& candidates,
                                              const SpeedOptions& options) {
   auto kept = journal_.Find(name, candidates);
-  if (!kept) {
+  if (kept) {
+    // An interrupted run's time counts: otherwise more would be tried than it had begun with.
+    resumed_seconds_ += journal_.SecondsOf(name);
+  } else {
+    const auto before = Clock::now();
     const auto tell = [&](double share) {
       if (progress_) progress_(said, share);
     };
     TRY(kept, options_.meter ? options_.meter(candidates, options, tell)
                              : MeasureSpeed(candidates, options, tell));
-    journal_.Keep(name, *kept);
+    journal_.Keep(name, *kept, std::chrono::duration<double>(Clock::now() - before).count());
   }
   if (kept->front().error) return *kept->front().error;
   Notice(kept->front().speed.conditions);
@@ -108,10 +115,10 @@ Status Tuning::Probe() {
   speed.race = false;
   speed.rounds = kFewestRounds;
   speed.load_repeats = 2;
-  const auto before = Clock::now();
+  const double before = Elapsed();
   TRY(const auto trials,
       Step("probe", "measuring the defaults", {{path_, options_.defaults}}, speed));
-  const double spent = std::chrono::duration<double>(Clock::now() - before).count();
+  const double spent = Elapsed() - before;
   const Speed& defaults = trials[0].speed;
   result_.default_speed = defaults;
   const SpeedSubject itself = {path_, options_.defaults};
@@ -155,7 +162,7 @@ bool Tuning::FitsAfter(double& spent, const Variation& variation, double budget)
 }
 
 void Tuning::LeaveOutWhatTakesTooLong(std::vector<Variation>& variations, double budget) {
-  double spent = costs_.load_seconds + costs_.fill_seconds;
+  double spent = StartSeconds(costs_);
   std::vector<Variation> kept;
   for (const Variation& variation : variations) {
     if (FitsAfter(spent, variation, budget) || kept.empty()) {
@@ -168,7 +175,7 @@ void Tuning::LeaveOutWhatTakesTooLong(std::vector<Variation>& variations, double
 }
 
 void Tuning::LeaveOutWhatTakesTooLong(std::vector<Combination>& combinations, double budget) {
-  double spent = costs_.load_seconds + costs_.fill_seconds;
+  double spent = StartSeconds(costs_);
   std::erase_if(combinations, [&](const Combination& combination) {
     if (FitsAfter(spent, combination.variation, budget)) return false;
     result_.not_tried.push_back({combination.variation.what, "no time was left for it"});
@@ -182,7 +189,7 @@ Result<std::vector<SpeedTrial>> Tuning::MeasureBeside(const std::string& name,
                                                       const std::vector<Variation>& variations,
                                                       double budget) {
   std::vector<SpeedSubject> candidates = {{path_, options_.defaults, Phases::kBoth}};
-  double prepare = costs_.load_seconds + costs_.fill_seconds;
+  double prepare = StartSeconds(costs_);
   for (const Variation& variation : variations) {
     candidates.push_back({path_, variation.settings, variation.phases});
     prepare += PrepareSeconds(costs_, candidates[0], candidates.back());
@@ -210,7 +217,7 @@ Result<std::vector<TuneTrialResult>> Tuning::Race(const std::string& name, const
 // Whoever isn't decided, in another process. False: nobody, or there is no time.
 Result<bool> Tuning::RaceAgain(const std::string& name, std::vector<TuneTrialResult>& trials,
                                double seconds) {
-  double spent = costs_.load_seconds + costs_.fill_seconds;
+  double spent = StartSeconds(costs_);
   std::vector<size_t> places;
   std::vector<Variation> variations;
   for (const size_t i : UndecidedOf(trials)) {
@@ -244,7 +251,7 @@ Result<std::vector<TuneTrialResult>> Tuning::TryTogether(std::vector<Combination
   if (combinations.empty()) return std::vector<TuneTrialResult>();
   const RuntimeSettings& one = combinations[0].variation.settings;
   const double reserve =
-      ConfirmSeconds(costs_, ConfirmSubjects(path_, options_.defaults, {one, one}));
+      ConfirmSeconds(costs_, ConfirmSubjects(path_, options_.defaults, {one, one}), Left());
   const double budget = std::min(Left() - reserve, kTogetherShare * options_.budget_seconds +
                                                        std::max(0.0, alone_budget - Elapsed()));
   LeaveOutWhatTakesTooLong(combinations, budget);
@@ -336,8 +343,11 @@ Result<std::vector<RuntimeSettings>> Tuning::FindFinalists(
   if (!finalists.empty()) return finalists;
   std::vector<TuneTrialResult> others = alone;
   std::erase_if(others, [](const auto& trial) { return trial.variation.knob == Knob::kKv; });
-  const RuntimeSettings& one = options_.defaults;
-  const double reserve = ConfirmSeconds(costs_, ConfirmSubjects(path_, one, {one}));
+  double reserve = 0;  // for the dearest of them
+  for (const size_t i : UndecidedOf(others)) {
+    const auto subjects = ConfirmSubjects(path_, options_.defaults, {others[i].variation.settings});
+    reserve = std::max(reserve, ConfirmSeconds(costs_, subjects, Left() / 2));
+  }
   TRY(const bool raced, RaceAgain("last", others, Left() - reserve));
   if (!raced) return finalists;
   Renew(alone, others);
@@ -378,14 +388,19 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   Renew(result_.trials, alone);
   Choice decision;
   decision.settings = options_.defaults;
-  if (finalists.empty()) {
-    // Those that were left may be better by what their intervals allow.
-    for (const TuneTrialResult& trial : alone)
-      if (trial.left) decision.may_hide.Add(trial.variation.phases, std::log(trial.gain.high));
-  } else {
+  if (!finalists.empty()) {
     TRY(decision, Confirm(finalists));
   }
   if (decision.settings == options_.defaults) {
+    // Those that were left, and that no finalist stands for, may be better by what their intervals
+    // allow.
+    for (const TuneTrialResult& trial : alone) {
+      const Phases phases = trial.variation.phases;
+      const bool covered = std::any_of(finalists.begin(), finalists.end(), [&](const auto& one) {
+        return Changes(one, options_.defaults, phases);
+      });
+      if (trial.left && !covered) decision.may_hide.Add(phases, std::log(trial.gain.high));
+    }
     if (const Status busy = CheckNotBusy(decision.may_hide, disturbance_); !busy.ok()) {
       // What was measured under that load must not answer the next call.
       journal_.Remove();
