@@ -15,7 +15,10 @@ card        only when named, with --gpu auto: a CUDA card of which all but --fre
             flash attention and types of the cache
 card_fit    the same for a row of free sizes: tune's choice beside placements near what fits, and
             beside the placement that llama-server takes by itself
-            Both keep what they measured in --work and go on from there: --seconds may cut them.
+
+regret, coverage, card and card_fit keep what they measured in --work and go on from there, as long as the
+program, the machine, the model and the prompt are the same: --seconds may cut them. To measure anew, name
+another folder.
 
 All ratios come from one run on one machine, its graphics cards left out unless --gpu auto. On a
 machine that does other work they mean nothing: what others took of its processors is printed.
@@ -28,17 +31,17 @@ import random
 import shutil
 import statistics
 import sys
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 from lib.figures import MISSED, OK, ROOT, UNCLEAR, chosen_of, met, say  # noqa: E402
-from lib.rates import against_best, options_of, ratio_interval, wilson  # noqa: E402
+from lib.rates import LEAST_ROUNDS, against_best, options_of, ratio_interval, wilson  # noqa: E402
+from lib.regret import claim_of, false_gain_verdict, regret_row, too_few, tuning_of  # noqa: E402
 from lib.tune_card import CardFigures  # noqa: E402
 from lib.tune_peers import PeerFigures  # noqa: E402
 from lib.tuning import PHASES, PROMPT  # noqa: E402
 
-REGRET, CPU_SHARE, COVERAGE = 0.02, 0.05, 0.93
+CPU_SHARE, COVERAGE = 0.05, 0.93
 LEAST_BUDGET = 10  # seconds
 
 
@@ -70,57 +73,56 @@ def whole_grid(cores):
 class Bench(PeerFigures, CardFigures):
     def regret(self):
         for name, model in self.models.items():
-            self.attempt(f"regret {name}", self.regret_of, name, model)
+            figure = f"regret {name}"
+            self.attempt(figure, self.unless_over, figure, self.regret_of, name, model)
 
-    def regret_of(self, name, model):
+    def grid_of_settings(self, kept, name, model):
+        """A grid's settings, the rates of each, and the seconds that the whole of it takes."""
         grid = list(whole_grid(self.cores))
         size = len(grid)
         if self.wishes.grid and self.wishes.grid < size:
             grid = random.Random(3).sample(grid, self.wishes.grid)
-        started = time.perf_counter()
         measured = []
         for done, options in enumerate(grid):
             if done % 20 == 0:
                 say(f"grid of {name}: {done} of {len(grid)}")
-            measured.append(self.measure(model, options, rounds=self.wishes.rounds))
-        grid_seconds = (time.perf_counter() - started) * size / len(grid)
+            measured.append(kept(["grid", self.wishes.rounds, options],
+                                 lambda o=options: self.timed(self.rate, model, o, self.wishes.rounds), self.left()))
+        return grid, measured, sum(one["seconds"] for one in measured) * size / len(grid)
+
+    def regret_of(self, name, model):
+        kept = self.kept("regret", model)
+        grid, measured, grid_seconds = self.grid_of_settings(kept, name, model)
+        size = len(list(whole_grid(self.cores)))
         # What the goal allows: with more time the answer would be better, and the goal missed.
-        self.budget = self.wishes.budget or max(LEAST_BUDGET, int(CPU_SHARE * grid_seconds))
-        tunings = self.tune_each(name, model, range(1, self.wishes.seeds + 1))
+        self.budgets[name] = self.wishes.budget or max(LEAST_BUDGET, int(CPU_SHARE * grid_seconds))
+        tunings = self.tune_each(name, model, range(1, self.wishes.seeds + 1), kept=kept)
         for tuned, _ in tunings:
             say(f"{name}: {tuned['verdict']}; " + "; ".join(tuned["notes"]))
         chosen = [options_of(tuned["best"]["settings"]) for tuned, _ in tunings]
         self.chosen[name] = [tuned["best"]["settings"] for tuned, _ in tunings]
         rivals = []
         for phase in PHASES:
-            best = sorted(range(len(grid)),
-                          key=lambda i, p=phase: -measured[i][f"{p}_tps"]["median"])[:5]
+            best = sorted(range(len(grid)), key=lambda i, p=phase: -measured[i][p])[:5]
             rivals += [grid[i] for i in best]
         default = options_of(tunings[0][0]["default"]["settings"])
         settings = []
         for words in [default, *rivals, *chosen]:
             if words not in settings:
                 settings.append(words)
-        rates = self.interleaved(settings, lambda options: self.rate(model, options))
+        rates, _ = self.interleaved(settings, lambda options: self.rate(model, options), kept)
         for phase in PHASES:
             medians = [statistics.median(one) for one in rates[phase]]
-            best = max(range(len(settings)), key=lambda i, m=medians: m[i])
             for words, median in sorted(zip(settings, medians), key=lambda pair: -pair[1]):
                 say(f"{phase} {median:.1f} t/s: {'default: ' if words == default else ''}{' '.join(words)}")
-            regrets = []
-            for words in chosen:
-                ratio, low, high = ratio_interval(*against_best(rates[phase], settings.index(words)))
-                regrets.append((1 - ratio, 1 - high, 1 - low))
-            worst = max(regrets)
-            says = OK if worst[0] <= REGRET else MISSED if worst[1] > REGRET else UNCLEAR
-            # What the grid by itself would have led to: the first by its own figures.
-            first = max(range(len(grid)), key=lambda i, p=phase: measured[i][f"{p}_tps"]["median"])
-            its = 1 - ratio_interval(*against_best(rates[phase], settings.index(grid[first])))[0]
-            self.add(figure=f"worst regret, {phase}, {name}, {len(chosen)} seeds",
-                     ours=f"{worst[0]:.1%} [{worst[1]:.1%}, {worst[2]:.1%}]",
-                     peer=f"best of {len(grid)}; the grid's own first {its:.1%}",
-                     ratio=f"default {medians[0] / medians[best]:.3f}",
-                     goal=f"<= {REGRET:.0%}", verdict=says)
+            peer = f"best of {len(grid)}"
+            if len(rates[phase][0]) >= LEAST_ROUNDS:
+                # What the grid by itself would have led to: the first by its own figures.
+                first = max(range(len(grid)), key=lambda i, p=phase: measured[i][p])
+                its = 1 - ratio_interval(*against_best(rates[phase], settings.index(grid[first])))[0]
+                peer += f"; the grid's own first {its:.1%}"
+            self.add(figure=f"worst regret, {phase}, {name}, {len(chosen)} seeds", peer=peer,
+                     **regret_row(rates[phase], [settings.index(words) for words in chosen]))
         seconds = statistics.median(seconds for _, seconds in tunings)
         share = seconds / grid_seconds
         self.add(figure=f"time, {name}", ours=f"{seconds:.1f} s",
@@ -128,58 +130,72 @@ class Bench(PeerFigures, CardFigures):
                  goal=f"<= {CPU_SHARE:.0%}", verdict=met(share <= CPU_SHARE))
 
     def coverage(self):
-        """Runs of their own processes, as a user's; the truth is the median of all their samples."""
         for name, model in self.models.items():
-            speeds = []
-            for done in range(self.wishes.runs):
-                if done % 50 == 0:
-                    say(f"coverage of {name}: run {done} of {self.wishes.runs}")
-                speeds.append(self.measure(model, [], rounds=10, processes=8, prompt=64, decode=16))
-            for phase in PHASES:
-                truth = statistics.median(
-                    rate for speed in speeds for rate in speed["samples"][f"{phase}_tps"])
-                spreads = [speed[f"{phase}_tps"] for speed in speeds]
-                hits = sum(spread["low"] <= truth <= spread["high"] for spread in spreads)
-                low, high = wilson(hits, len(spreads))
-                says = (OK if hits / len(spreads) >= COVERAGE else
-                        MISSED if high < COVERAGE else UNCLEAR)
-                self.add(figure=f"coverage of 95 %, {phase}, {name}",
-                         ours=f"{hits / len(spreads):.1%} [{low:.1%}, {high:.1%}]",
-                         ratio=f"{len(spreads)} runs", goal=f">= {COVERAGE:.0%}", verdict=says)
+            figure = f"coverage {name}"
+            self.attempt(figure, self.unless_over, figure, self.coverage_of, name, model)
+
+    def coverage_of(self, name, model):
+        """Runs of their own processes, as a user's; the truth is the median of all their samples."""
+        kept = self.kept("coverage", model)
+
+        def measured():
+            speed = self.measure(model, [], rounds=10, processes=8, prompt=64, decode=16)
+            return {phase: {"low": speed[f"{phase}_tps"]["low"], "high": speed[f"{phase}_tps"]["high"],
+                            "samples": speed["samples"][f"{phase}_tps"]} for phase in PHASES}
+
+        runs = []
+        for done in range(self.wishes.runs):
+            if done % 50 == 0:
+                say(f"coverage of {name}: run {done} of {self.wishes.runs}")
+            runs.append(kept(["run", done], measured, self.left()))
+        for phase in PHASES:
+            truth = statistics.median(rate for run in runs for rate in run[phase]["samples"])
+            hits = sum(run[phase]["low"] <= truth <= run[phase]["high"] for run in runs)
+            low, high = wilson(hits, len(runs))
+            says = OK if hits / len(runs) >= COVERAGE else MISSED if high < COVERAGE else UNCLEAR
+            self.add(figure=f"coverage of 95 %, {phase}, {name}",
+                     ours=f"{hits / len(runs):.1%} [{low:.1%}, {high:.1%}]",
+                     ratio=f"{len(runs)} runs", goal=f">= {COVERAGE:.0%}", verdict=says)
 
     def false_gain(self):
         for name, model in self.models.items():
             self.attempt(f"false gains {name}", self.false_gain_of, name, model)
 
     def false_gain_of(self, name, model):
-        chosen = self.chosen[name] or [self.tune(model, 1)[0]["best"]["settings"]]
+        budget = self.budget_of(name)
+        chosen = self.chosen[name] or [self.tune(model, 1, budget)[0]["best"]["settings"]]
         defaults = options_of(chosen[0])
-        claims = []
-        slowest = 0
         seeds = range(101, 101 + self.wishes.seeds)
         tunings = self.tune_each(name, model, seeds, *defaults)
-        for tuned, seconds in tunings:
-            slowest = max(slowest, seconds)
-            if tuned["best"]["settings"] != tuned["default"]["settings"]:
-                claims.append((options_of(tuned["best"]["settings"]), tuned))
-        false = 0
-        if claims:
-            rates = self.interleaved([defaults, *(words for words, _ in claims)],
-                                     lambda options: self.rate(model, options))
-            for i, (_, tuned) in enumerate(claims):
-                for phase in PHASES:
-                    if tuned[f"{phase}_gain"] == 1:
-                        continue
-                    ratio, _, high = ratio_interval(rates[phase][i + 1], rates[phase][0])
-                    say(f"claimed {phase} {tuned[f'{phase}_gain']:.3f}, measured again {ratio:.3f}")
-                    # Below a percent nobody feels it, and tune claims only what is more.
-                    false += high < 1.01
-        kept = len(tunings) - false
-        self.add(figure=f"no false gain, {name}", ours=f"{kept} of {len(tunings)}",
-                 ratio=f"{len(claims)} claims", goal="9 of 10",
-                 verdict=met(kept >= 0.9 * len(tunings)))
+        slowest = max(seconds for _, seconds in tunings)
         self.add(figure=f"within the budget, {name}", ours=f"{slowest:.1f} s",
-                 goal=f"<= {self.budget} s", verdict=met(slowest <= self.budget))
+                 goal=f"<= {budget} s", verdict=met(slowest <= budget))
+        claims = [tuned for tuned, _ in tunings if any(tuned[f"{phase}_gain"] > 1 for phase in PHASES)]
+        words = ["unclaimed"] * (len(tunings) - len(claims))
+        if claims and self.wishes.repeats < LEAST_ROUNDS:
+            self.add(figure=f"no false gain, {name}", verdict=too_few(self.wishes.repeats))
+            return
+        if claims:
+            settings = [defaults, *(options_of(tuned["best"]["settings"]) for tuned in claims)]
+            rates, _ = self.interleaved(settings, lambda options: self.rate(model, options))
+            words += [self.claims_of(tuned, rates, i + 1) for i, tuned in enumerate(claims)]
+        kept = len(words) - words.count("false") - words.count("unclear")
+        self.add(figure=f"no false gain, {name}", ours=f"{kept} of {len(words)}",
+                 ratio=f"{len(claims)} claim: " + ", ".join(
+                     f"{words.count(word)} {word}" for word in ("true", "false", "unclear")),
+                 goal="9 of 10", verdict=false_gain_verdict(words))
+
+    @staticmethod
+    def claims_of(tuned, rates, place):
+        """What measuring again says of a tuning's claims; its settings are at `place`, the former ones at 0."""
+        found = []
+        for phase in PHASES:
+            gain = tuned[f"{phase}_gain"]
+            if gain > 1:
+                ratio, low, high = ratio_interval(rates[phase][place], rates[phase][0])
+                found.append(claim_of(low, high))
+                say(f"claimed {phase} {gain:.3f}, measured again {ratio:.3f} [{low:.3f}, {high:.3f}]: {found[-1]}")
+        return tuning_of(found)
 
 
 def main():
@@ -209,8 +225,8 @@ def main():
     parser.add_argument("--context", type=int, default=32768, help="of card and card_fit")
     parser.add_argument("--depth", type=int, default=2048, help="of card and card_fit")
     parser.add_argument("--card-model", type=Path, help="default: a random one of Gemma 3 4B's shape")
-    parser.add_argument("--work", type=Path, default=ROOT / "build/bench/tune_card",
-                        help="where card and card_fit keep what they measured, and go on from")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/bench/tune",
+                        help="where regret, coverage, card and card_fit keep what they measured, and go on from")
     parser.add_argument("--trimma", type=Path, default=ROOT / "build/release/trimma")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     wishes = parser.parse_args()

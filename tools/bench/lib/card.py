@@ -58,6 +58,16 @@ def free_by_nvidia_smi():
         return None
 
 
+def names_by_nvidia_smi():
+    """Names and drivers of the cards; None where it isn't there."""
+    try:
+        said = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+        return said.stdout.strip().splitlines() if said.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
 class NoCard:
     """Stands in for a card where there is none: the script's own way through is tried, nothing measured."""
 

@@ -27,7 +27,11 @@ class Row:
 
 
 class BenchError(Exception):
-    pass
+    """`status` is the exit status of the program that failed, where one did."""
+
+    def __init__(self, words, status=None):
+        super().__init__(words)
+        self.status = status
 
 
 def say(words):
@@ -39,7 +43,8 @@ def run(command, **options):
                           capture_output=True, text=True, **options)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["(no words)"])[-1]
-        raise BenchError(f"{Path(command[0]).name} {command[1]}: status {done.returncode}: {last}")
+        raise BenchError(f"{Path(command[0]).name} {command[1]}: status {done.returncode}: {last}",
+                         done.returncode)
     return done.stdout
 
 

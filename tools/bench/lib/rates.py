@@ -3,6 +3,8 @@
 import math
 import statistics
 
+LEAST_ROUNDS = 6  # fewer give no interval of 95 %
+
 
 def options_of(settings):
     """The options of `trimma measure` for settings that tune or plan report. Where `use_gpu` is false, the

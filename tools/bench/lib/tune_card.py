@@ -4,53 +4,23 @@ What was measured is kept in --work, so that a run that was cut off, or whose --
 where it ended: each figure becomes rows as soon as its measurements are there.
 """
 
-import json
 import random
 import re
 import shlex
-import statistics
 import subprocess
 import sys
-import time
 
-from .card import GIB, MIB, Card, NoCard, free_by_nvidia_smi
-from .figures import MISSED, OK, ROOT, SKIPPED, UNCLEAR, BenchError, met, run, say
-from .planner import Planner
-from .rates import against_best, options_of, ratio_interval
+from .card import GIB, Card, NoCard, free_by_nvidia_smi
+from .figures import ROOT, SKIPPED, BenchError, met, run, say
+from .planner import DOES_NOT_FIT, Planner
+from .rates import options_of
+from .regret import ratio_row, regret_row
 from .tuning import PHASES, Tuning
 
-REGRET, CARD_SHARE = 0.02, 0.25
+CARD_SHARE = 0.25
+AS_FAST = 0.98  # as llama-server's own fit
 GRID_FREE, FIT_FREE = (4.25,), (3.75, 4.0, 4.25, 4.5, 4.75, 5.0)
-LEAST_ROUNDS = 6  # fewer give no interval
 FEED_FORWARD = r"blk\.({})\.ffn_(up|gate|down|gate_up)\."
-
-
-class TimeOver(BenchError):
-    """What --seconds gave is used; what was measured is kept."""
-
-
-class Kept:
-    """What was measured, by what it is of; in a file, a line each."""
-
-    def __init__(self, path):
-        self.path = path
-        self.values = {}
-        if path.is_file():
-            for line in path.read_text().splitlines():
-                key, value = json.loads(line)
-                self.values[json.dumps(key)] = value
-
-    def __call__(self, key, make, left=float("inf")):
-        """The value of `key`, made where it isn't there and there is time `left`."""
-        word = json.dumps(key)
-        if word not in self.values:
-            if left <= 0:
-                raise TimeOver("the time was over; run again to go on")
-            value = make()
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps([key, value]) + "\n")
-            self.values[word] = value
-        return self.values[word]
 
 
 class CardFigures(Tuning):
@@ -87,12 +57,6 @@ class CardFigures(Tuning):
         finally:
             self.held.leave(0)
 
-    def unless_over(self, name, part, model, free):
-        try:
-            part(model, free)
-        except TimeOver as over:
-            self.add(figure=name, verdict=f"{SKIPPED}: {over}")
-
     def card_model(self):
         if self.wishes.card_model:
             return self.wishes.card_model
@@ -112,40 +76,18 @@ class CardFigures(Tuning):
         return ["--context", str(self.wishes.context), *depth]
 
     def rates_of(self, model, options, rounds):
-        """Rates of both phases and the seconds they took; without rates where the setting failed."""
-        began = time.perf_counter()
+        """Rates of both phases; nothing where the memory doesn't hold the setting."""
         try:
-            speed = self.measure(model, [*options, *self.place()], rounds=rounds)
-            rates = {phase: speed[f"{phase}_tps"]["median"] for phase in PHASES}
+            return self.rate(model, [*options, *self.place()], rounds)
         except BenchError as error:
-            if "status 2:" in str(error):
-                raise  # a call that is wrong says nothing of the card
-            say(f"failed: {' '.join(options)}: {error}")
-            rates = {}
-        return {**rates, "seconds": time.perf_counter() - began}
+            if error.status != DOES_NOT_FIT:
+                raise  # whatever else it is says nothing of the memory
+            say(f"doesn't fit: {' '.join(options)}: {error}")
+            return {}
 
     def again(self, kept, model, settings):
-        """The settings in turns, as Tuning.interleaved, each measurement kept: {phase: [rates of each]}.
-        Those that fail once are measured no further, and have fewer rates."""
-        dice = random.Random(5)
-        rates = {phase: [[] for _ in settings] for phase in PHASES}
-        failed = set()
-        for done in range(self.wishes.repeats):
-            if done >= LEAST_ROUNDS and self.left() <= 0:
-                say("the time is over: no further rounds")
-                break
-            say(f"measuring {len(settings)} settings again: {done + 1} of {self.wishes.repeats}")
-            for i in dice.sample(range(len(settings)), len(settings)):
-                if i in failed:
-                    continue
-                left = self.left() if done < LEAST_ROUNDS else float("inf")
-                found = kept(["again", done, settings[i]], lambda i=i: self.rates_of(model, settings[i], 1), left)
-                if "decode" not in found:
-                    failed.add(i)
-                    continue
-                for phase in PHASES:
-                    rates[phase][i].append(found[phase])
-        return rates, failed
+        """The settings in turns, each whole round kept: rates, and the settings that run out of memory."""
+        return self.interleaved(settings, lambda options: self.rates_of(model, options, 1), kept)
 
     # ---- placements ------------------------------------------------------------------------------
 
@@ -191,8 +133,7 @@ class CardFigures(Tuning):
     def tuned(self, kept, model, seed, budget):
         """A tuning's best and default settings, its seconds, and what failed in its trials."""
         def make():
-            said, seconds = self.tune(model, seed, "--budget", f"{budget:.0f}s", "--max-kld", "100", "--fresh",
-                                      *self.place())
+            said, seconds = self.tune(model, seed, budget, "--fresh", *self.place())
             say(f"seed {seed}: {said['verdict']}")
             return {"best": options_of(said["best"]["settings"]),
                     "default": options_of(said["default"]["settings"]), "seconds": seconds,
@@ -214,12 +155,11 @@ class CardFigures(Tuning):
 
     # ---- the figures -------------------------------------------------------------------------------
 
-    def kept(self, figure, model, free):
-        return Kept(self.wishes.work / f"{figure}-{model.stem}-{free:g}-{self.wishes.context}-"
-                                       f"{self.wishes.depth}.jsonl")
+    def kept_of(self, figure, model, free):
+        return self.kept(figure, model, f"{free:g}", self.wishes.context, self.wishes.depth)
 
     def grid_of(self, model, free):
-        kept = self.kept("grid", model, free)
+        kept = self.kept_of("grid", model, free)
         grid = kept("grid", lambda: self.grid(model, free))
         if self.wishes.grid and self.wishes.grid < len(grid):
             grid = random.Random(3).sample(grid, self.wishes.grid)
@@ -227,9 +167,10 @@ class CardFigures(Tuning):
         for done, options in enumerate(grid):
             if done % 10 == 0:
                 say(f"grid: {done} of {len(grid)}")
-            measured.append(kept(["grid", options], lambda o=options: self.rates_of(model, o, 3), self.left()))
+            measured.append(kept(["grid", options],
+                                 lambda o=options: self.timed(self.rates_of, model, o, 3), self.left()))
         grid_seconds = sum(one["seconds"] for one in measured)
-        budget = max(20, min(self.budget, CARD_SHARE * grid_seconds - 5))
+        budget = max(20, min(self.usual_budget, CARD_SHARE * grid_seconds - 5))
         tunings = [self.tuned(kept, model, seed, budget) for seed in range(1, min(3, self.wishes.seeds) + 1)]
         chosen = [tuning["best"] for tuning in tunings]
         settings = [tunings[0]["default"]]
@@ -240,8 +181,8 @@ class CardFigures(Tuning):
         rates, failed = self.again(kept, model, settings)
         what = f"{free:g} GiB free, context {self.wishes.context}, depth {self.wishes.depth}"
         for phase in PHASES:
-            self.add_regret(f"worst regret on a card, {phase}, {what}", rates[phase], [
-                settings.index(words) for words in chosen], failed, f"best of {len(grid)}")
+            self.add(figure=f"worst regret on a card, {phase}, {what}", peer=f"best of {len(grid)}",
+                     **regret_row(rates[phase], [settings.index(words) for words in chosen], failed))
         seconds = max(tuning["seconds"] for tuning in tunings)
         self.add(figure=f"time on a card, {what}", ours=f"{seconds:.0f} s",
                  peer=f"grid of {len(grid)}: {grid_seconds:.0f} s", ratio=f"{seconds / grid_seconds:.1%}",
@@ -251,29 +192,11 @@ class CardFigures(Tuning):
                  peer=f"grid {sum('decode' not in one for one in measured)} of {len(grid)}, trials "
                       f"{sum(len(tuning['failed']) for tuning in tunings)}", goal="none", verdict=met(bad == 0))
 
-    def add_regret(self, figure, rates, chosen, failed, peer):
-        """Of the worst of the chosen; the best of all is that of the largest median. 0: the default."""
-        fine = [i for i in range(len(rates)) if i not in failed and len(rates[i]) >= LEAST_ROUNDS]
-        if not fine or any(i in failed for i in chosen):
-            self.add(figure=figure, peer=peer, goal=f"<= {REGRET:.0%}", verdict=MISSED, ours="failed")
-            return
-        best = max(fine, key=lambda i: statistics.median(rates[i]))
-        regrets = []
-        for i in chosen:
-            ratio, low, high = ratio_interval(*against_best([rates[j] for j in fine], fine.index(i)))
-            regrets.append((1 - ratio, 1 - high, 1 - low))
-        worst = max(regrets)
-        says = OK if worst[0] <= REGRET else MISSED if worst[1] > REGRET else UNCLEAR
-        default = ("failed" if 0 in failed else
-                   f"{statistics.median(rates[0]) / statistics.median(rates[best]):.3f}")
-        self.add(figure=figure, ours=f"{worst[0]:.1%} [{worst[1]:.1%}, {worst[2]:.1%}]", peer=peer,
-                 ratio=f"default {default}", goal=f"<= {REGRET:.0%}", verdict=says)
-
     def fit_of(self, model, free):
         """tune's choice beside placements near what fits, and beside llama-server's own fit."""
-        kept = self.kept("fit", model, free)
+        kept = self.kept_of("fit", model, free)
         places = kept("places", lambda: self.placements(model, free))
-        tuning = self.tuned(kept, model, 1, self.budget)
+        tuning = self.tuned(kept, model, 1, self.usual_budget)
         try:
             theirs = kept("llama-server", lambda: self.by_llama_server(model))
         except (BenchError, OSError) as error:
@@ -287,18 +210,15 @@ class CardFigures(Tuning):
         mine = settings.index(tuning["best"])
         what = f"{free:g} GiB free, context {self.wishes.context}"
         for phase in PHASES:
-            self.add_regret(f"regret, {phase}, {what}", rates[phase], [mine], failed,
-                            f"best of {len(settings)}: llama-server's, {len(places)} placements")
+            self.add(figure=f"regret, {phase}, {what}",
+                     peer=f"best of {len(settings)}: llama-server's, {len(places)} placements",
+                     **regret_row(rates[phase], [mine], failed))
             if theirs is None or settings.index(theirs) in failed or mine in failed:
                 self.add(figure=f"tune / llama-server's fit, {phase}, {what}",
-                         verdict=f"{SKIPPED}: one of the two failed" if theirs is not None else SKIPPED)
+                         verdict=f"{SKIPPED}: one of the two ran out of memory" if theirs is not None else SKIPPED)
                 continue
-            its = rates[phase][settings.index(theirs)]
-            ratio, low, high = ratio_interval(rates[phase][mine], its)
             self.add(figure=f"tune / llama-server's fit, {phase}, {what}",
-                     ours=f"{statistics.median(rates[phase][mine]):.1f} t/s",
-                     peer=f"{statistics.median(its):.1f} t/s: {' '.join(theirs) or 'all'}",
-                     ratio=f"{ratio:.3f} [{low:.3f}, {high:.3f}]", goal=">= 0.98",
-                     verdict=OK if ratio >= 0.98 else MISSED if high < 0.98 else UNCLEAR)
+                     **ratio_row(rates[phase][mine], rates[phase][settings.index(theirs)], AS_FAST,
+                                 f": {' '.join(theirs) or 'all'}"))
         self.add(figure=f"choice runs out of memory, {what}", ours="yes" if mine in failed else "no",
                  peer=f"{len(failed)} of {len(settings)} settings", goal="no", verdict=met(mine not in failed))

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
-import statistics
+import time
 
 from . import fituna
-from .figures import MISSED, OK, ROOT, SKIPPED, UNCLEAR, BenchError, met, run, say
-from .rates import options_of, ratio_interval
+from .figures import ROOT, SKIPPED, BenchError, met, run, say
+from .rates import options_of
+from .regret import ratio_row
 from .tuning import ANSWER, DECODE, PHASES, PROMPT, Tuning
 
 TIME_SHARE = 0.2  # of FiTuna's
@@ -15,6 +16,20 @@ UNQUANTISED = 15  # bits a weight; fewer: quantised
 FASTER = 1.2  # what FiTuna is asked for of a file that it may quantise, beside the file as it is,
 AS_IT_IS = 0.9  # and of one that it may not
 KLD_CHUNKS = 32  # as FiTuna reads
+TOO_SMALL = 2  # the exit status of tune where a budget holds no trial
+
+
+def overrides_of(patterns):
+    """The value of llama-bench's -ot: ";" joins the tensors of one test, "," begins another."""
+    for pattern in patterns:
+        if set(pattern) & set(",;="):
+            raise BenchError(f"llama-bench can't be told the pattern {pattern}: it parts words at , ; and =")
+    return ";".join(f"{pattern}=CPU" for pattern in patterns)
+
+
+def without_by_llama_bench(settings):
+    """What of the settings llama-bench has no option for, in words for a row."""
+    return "" if settings.get("repack", True) else " (without its repacking: llama-bench repacks always)"
 
 
 class PeerFigures(Tuning):
@@ -22,20 +37,21 @@ class PeerFigures(Tuning):
 
     def by_llama_bench(self, model, settings, phase, depth=0, decode=DECODE, repeats=3):
         """Tokens a second of one phase."""
-        threads = settings.get("threads") or self.cores
+        threads = settings.get("threads") or self.own_threads
         if phase == "prefill":
             threads = settings.get("threads_batch") or threads
         command = [self.peer("llama-bench"), "-m", model, "-r", repeats, "-o", "json", "-t", threads,
                    "-d", depth, "-p", self.wishes.prompt if phase == "prefill" else 0,
                    "-n", decode if phase == "decode" else 0, "-b", settings.get("batch", 2048),
                    "-ub", settings.get("ubatch", 512), "-fa", settings.get("flash_attention", "auto"),
-                   "-ctk", settings.get("kv_k", "f16"), "-ctv", settings.get("kv_v", "f16")]
+                   "-ctk", settings.get("kv_k", "f16"), "-ctv", settings.get("kv_v", "f16"),
+                   "-lm", settings.get("load_mode", "auto")]
         if self.cards or not settings.get("use_gpu", True):
             command += ["-dev", "none"]
         elif settings.get("gpu_layers") is not None:
             command += ["-ngl", settings["gpu_layers"]]
         if settings.get("host_tensors"):
-            command += ["-ot", ",".join(f"{pattern}=CPU" for pattern in settings["host_tensors"])]
+            command += ["-ot", overrides_of(settings["host_tensors"])]
         return json.loads(run(command))[0]["avg_ts"]
 
     def peers(self):
@@ -45,22 +61,16 @@ class PeerFigures(Tuning):
 
     def llama_bench_of(self, name, model):
         if not self.chosen[name]:
-            self.chosen[name] = [self.tune(model, 1)[0]["best"]["settings"]]
+            self.chosen[name] = [self.tune(model, 1, self.budget_of(name))[0]["best"]["settings"]]
         rates = {phase: ([], []) for phase in PHASES}
         for _ in range(max(7, self.wishes.repeats // 4)):
             for side, settings in enumerate(({}, self.chosen[name][0])):
                 for phase in PHASES:
                     rates[phase][side].append(self.by_llama_bench(model, settings, phase))
         for phase in PHASES:
-            self.add_ratio(f"chosen / default by llama-bench, {phase}, {name}", rates[phase][1],
-                           rates[phase][0], AS_FAST)
-
-    def add_ratio(self, figure, ours, theirs, goal):
-        ratio, low, high = ratio_interval(ours, theirs)
-        self.add(figure=figure, ours=f"{statistics.median(ours):.1f} t/s",
-                 peer=f"{statistics.median(theirs):.1f} t/s", ratio=f"{ratio:.3f} [{low:.3f}, {high:.3f}]",
-                 goal=f">= {goal}",
-                 verdict=OK if ratio >= goal else MISSED if high < goal else UNCLEAR)
+            self.add(figure=f"chosen / default by llama-bench, {phase}, {name}"
+                            + without_by_llama_bench(self.chosen[name][0]),
+                     **ratio_row(rates[phase][1], rates[phase][0], AS_FAST))
 
     # ---- FiTuna --------------------------------------------------------------------------------
 
@@ -96,29 +106,36 @@ class PeerFigures(Tuning):
         except BenchError as error:
             self.add(figure=f"FiTuna, {name} ({limits})", verdict=f"{SKIPPED}: {error}")
             return
-        tuned, our_seconds = self.tune_within(theirs, question)
+        tuned, our_seconds, fallback = self.tune_within(name, theirs, question)
         ours = tuned["best"]["settings"]
         say(f"FiTuna: {theirs.type}, {theirs.gpu_layers} layers on the card, {theirs.decode_tps:.1f} t/s; "
             f"tune: {tuned['verdict']}")
         share = our_seconds / theirs.seconds
-        self.add(figure=f"tune / FiTuna, time, {name} ({limits})", ours=f"{our_seconds:.1f} s",
+        self.add(figure=f"tune / FiTuna, time, {name} ({limits})", ours=f"{our_seconds:.1f} s{fallback}",
                  peer=f"{theirs.seconds:.1f} s: {theirs.type}, {theirs.gpu_layers} layers"
                       + ("" if theirs.is_met else ", which isn't enough"),
                  ratio=f"{share:.2f}", goal=f"<= {TIME_SHARE}", verdict=met(share <= TIME_SHARE))
         self.speeds_of(name, question, theirs, ours)
         self.divergences_of(name, question, theirs, ours)
 
-    def tune_within(self, theirs, question):
-        """tune on FiTuna's file, and its seconds. Where a fifth of FiTuna's time doesn't hold a tuning, with
-        as much as that takes by its own words: the row of the time then says that it was missed."""
+    def tune_within(self, name, theirs, question):
+        """tune on FiTuna's file, its seconds, and words for the row. Where a fifth of FiTuna's time doesn't hold
+        a tuning, the usual budget is given: the time is then that of both, and the row says so."""
         words = ["--depth", question.depth, "--context", question.context, "--max-kld", "0.01"]
         # Loading the program, printing and remembering the answer are not in a budget.
         budget = max(1, int(TIME_SHARE * theirs.seconds) - 1)
+        began = time.perf_counter()
         try:
-            return self.tune(theirs.file, 1, "--budget", f"{budget}s", *words)
+            return (*self.tune(theirs.file, 1, budget, *words), "")
         except BenchError as error:
-            say(f"with {budget} s: {error}; with {self.budget} s instead")
-            return self.tune(theirs.file, 1, *words)
+            if error.status != TOO_SMALL:
+                raise
+            in_vain = time.perf_counter() - began
+            usual = self.budget_of(name)
+            say(f"with {budget} s: {error}; with {usual} s instead")
+            tuned, seconds = self.tune(theirs.file, 1, usual, *words)
+            return tuned, in_vain + seconds, (f", {in_vain:.1f} s of it in vain: {budget} s hold no trial, "
+                                              f"{usual} s given")
 
     def speeds_of(self, name, question, theirs, ours):
         """Both answers again in turns, by llama-bench and by trimma."""
@@ -139,10 +156,11 @@ class PeerFigures(Tuning):
                     for phase in PHASES}
 
         for measure, rate in (("llama-bench", by_llama_bench), ("trimma", by_trimma)):
-            rates = self.interleaved((0, 1), rate)
+            rates, _ = self.interleaved((0, 1), rate)
             for phase in PHASES:
-                self.add_ratio(f"tune / FiTuna by {measure}, {phase}, {name}", rates[phase][1],
-                               rates[phase][0], AS_FAST)
+                without = without_by_llama_bench(ours) if rate is by_llama_bench else ""
+                self.add(figure=f"tune / FiTuna by {measure}, {phase}, {name}{without}",
+                         **ratio_row(rates[phase][1], rates[phase][0], AS_FAST))
 
     def divergences_of(self, name, question, theirs, ours):
         """Of both answers from the file that FiTuna was given: the same weights, each with its cache."""
