@@ -34,4 +34,8 @@ Status CheckInterrupted() {
   return Error{signal == SIGTERM ? Code::kTerminated : Code::kInterrupted, "interrupted", ""};
 }
 
+bool IsInterrupt(const Error& error) {
+  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
+}
+
 }  // namespace trimma

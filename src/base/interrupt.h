@@ -14,4 +14,7 @@ int InterruptSignal();
 // kInterrupted or kTerminated once a stop was asked for; ok otherwise.
 Status CheckInterrupted();
 
+// Whether an error is such a stop, which ends everything; others may be results.
+bool IsInterrupt(const Error& error);
+
 }  // namespace trimma

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -14,6 +15,7 @@
 #include "cli/through_ollama.h"
 #include "cli/tune_llama_server.h"
 #include "llama_server/answers.h"
+#include "llama_server/arguments.h"
 #include "llama_server/meter.h"
 #include "measure/compare.h"
 #include "measure/quality_prompts.h"
@@ -106,9 +108,7 @@ class Comparing {
 
   // What one part can't do is noted, and the others go on; an interrupt ends all.
   Status OrNoted(const char* what, const Status& status) {
-    if (status.ok() || status.error().code == Code::kInterrupted ||
-        status.error().code == Code::kTerminated)
-      return status;
+    if (status.ok() || IsInterrupt(status.error())) return status;
     comparison_.notes.push_back(fmt::format("{}: {}", what, status.error().what));
     return {};
   }
@@ -155,8 +155,7 @@ class Comparing {
       });
       if (said.ok()) {
         answers[m] = std::move(said).value();
-      } else if (said.error().code == Code::kInterrupted ||
-                 said.error().code == Code::kTerminated) {
+      } else if (IsInterrupt(said.error())) {
         return said.error();
       } else {
         comparison_.models[m].errors.push_back("no answers: " + said.error().what);
@@ -209,6 +208,9 @@ class Comparing {
         comparison_.models[m].errors.push_back("no speed: " + trial.error->what);
       } else {
         comparison_.models[m].speed = trial.speed;
+        const std::string fewer = server_ == nullptr ? "" : FewerStarts(trial.speed, speed);
+        if (!fewer.empty())
+          comparison_.notes.push_back(fmt::format("{}: {}", comparison_.models[m].name, fewer));
       }
     }
     return {};
@@ -250,7 +252,14 @@ Status RunCompare(const Options& options, const DecidedThrough& through, const S
                                  : Comparing(options, settings, server, shared.quiet).Run());
   if (server == nullptr && !through.choice.why.empty())
     comparison.notes.push_back(through.choice.why);
+  ServerArguments arguments;
   if (server != nullptr) {
+    // Of the first as an example.
+    Applied applied;
+    applied.model_path = comparison.models[0].path;
+    applied.settings = settings;
+    TRY(arguments, FitArguments(*server, applied));
+    comparison.notes.insert(comparison.notes.end(), arguments.notes.begin(), arguments.notes.end());
     comparison.notes.push_back(
         fmt::format("speeds and answers through llama-server {} at {}{}", SafeText(server->version),
                     SafeText(server->path),
@@ -262,7 +271,8 @@ Status RunCompare(const Options& options, const DecidedThrough& through, const S
   Json document = {{"schema", "trimma.compare/1"},
                    {"settings", ToJson(settings)},
                    {"report", options.report.empty() ? Json() : Json(options.report)}};
-  if (server != nullptr) document["through"] = ServerThroughJson(through, {}, {});
+  if (server != nullptr)
+    document["through"] = ServerThroughJson(through, arguments.words, arguments.notes);
   document.update(ToJson(comparison));
   std::string text = RenderComparison(comparison);
   if (!options.report.empty()) text += fmt::format("\nreport: {}\n", SafeText(options.report));
@@ -309,6 +319,8 @@ Action DefineCompare(CLI::App& app, const Shared& shared) {
     ThroughQuestion question;
     question.options = o->through;
     question.models = o->models;
+    question.runtime = o->runtime;
+    if (o->Skips("speed") && o->Skips("answers")) question.own_alone = "only it measures quality";
     question.not_of_ollama = FirstGiven(app, {"--reference", "--text", "--chunks"});
     TRY(const DecidedThrough through, DecideThrough(question, shared.quiet));
     return RunCompare(*o, through, shared);

@@ -68,6 +68,13 @@ std::string Describe(const Speed& s) {
          EnergyText(s.prefill_energy, "prefill") + EnergyText(s.decode_energy, "decode");
 }
 
+bool AsksSpeed(const Options& options) {
+  return options.speed || (!options.quality && options.kv_quality.empty());
+}
+bool AsksQuality(const Options& options) {
+  const bool about_quality = !options.against.empty() || !options.kv_quality.empty();
+  return options.quality || (!options.speed && about_quality);
+}
 bool IsDeep(const Options& options) { return options.depth || !options.kv_quality.empty(); }
 
 Result<QualityOptions> ToQualityOptions(const Options& options, const GgufFile& file) {
@@ -249,11 +256,10 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
   if (through.choice.through == Through::kOllama)
     return RunThroughOllama(options, through.choice.why, shared);
   const LlamaServerProgram* server = through.server ? &*through.server : nullptr;
-  const bool about_quality = !options.against.empty() || !options.kv_quality.empty();
-  const bool quality = options.quality || (!options.speed && about_quality);
-  const bool speed = options.speed || (!options.quality && options.kv_quality.empty());
+  const bool quality = AsksQuality(options);
+  const bool speed = AsksSpeed(options);
   TRY_STATUS(CheckWish(options, quality));
-  if (server != nullptr && !speed && through.choice.why.empty()) {
+  if (server != nullptr && !speed) {
     return Error{Code::kUsage, "llama-server gives no logits: quality can't be measured through it",
                  "leave out --through, or add --speed"};
   }
@@ -313,6 +319,9 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
     TRY(const auto trials, server == nullptr
                                ? MeasureSpeed(subjects, speed_options, tell)
                                : LlamaServerMeter(*server, {})(subjects, speed_options, tell));
+    const bool none = std::all_of(trials.begin(), trials.end(),
+                                  [](const SpeedTrial& trial) { return trial.error.has_value(); });
+    if (none && !quality) return *trials[0].error;
     for (size_t i = 0; i < trials.size(); ++i) {
       // The quality that was measured is not lost for it.
       if (trials[i].error) {
@@ -323,6 +332,11 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
       all[i]["speed"] = ToJson(trials[i].speed);
       if (models.size() > 1) text += fmt::format("\n{}\n", SafeText(options.models[i]));
       text += Describe(trials[i].speed);
+      const std::string fewer =
+          server == nullptr ? "" : FewerStarts(trials[i].speed, speed_options);
+      if (fewer.empty()) continue;
+      text += fmt::format("note: {}\n", fewer);
+      document["through"]["notes"].push_back(fmt::format("{}: {}", options.models[i], fewer));
     }
     if (!trials[0].error) document["speed"] = ToJson(trials[0].speed);
   }
@@ -406,13 +420,15 @@ Action DefineMeasure(CLI::App& app, const Shared& shared) {
     ThroughQuestion question;
     question.options = o->through;
     question.models = o->models;
+    question.runtime = o->runtime;
+    if (!AsksSpeed(*o)) question.own_alone = "only it measures quality";
     question.not_of_ollama = FirstGiven(
         app, {"--text", "--prompts", "--chunk", "--chunks", "--score", "--depth", "--last",
               "--max-kld", "--better", "--precision", "--budget", "--processes", "--loads"});
     // Said in a sentence of its own where Ollama was named.
     if (o->through.name.empty() && question.not_of_ollama.empty())
       question.not_of_ollama = FirstGiven(app, {"--quality", "--against", "--kv-quality"});
-    question.not_of_server = FirstGiven(app, {"--depth"});
+    question.not_of_server = FirstGiven(app, {"--depth", "--loads"});
     TRY(const DecidedThrough through, DecideThrough(question, shared.quiet));
     return RunMeasure(*o, through, shared);
   };

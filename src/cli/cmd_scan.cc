@@ -48,8 +48,8 @@ Others FindOthers(const Machine& machine) {
       others.note = "the llama-server on PATH can't be asked: " + server.error().what;
     }
   }
-  others.cards = ExplainUnused(CardsNotUsed(DriverCards(), machine.gpus), others.server,
-                               others.ollama ? others.ollama->version : "");
+  const std::vector<Gpu> cards = CardsNotUsed(DriverCards(), machine.gpus);
+  if (!cards.empty()) others.cards = ExplainUnused(cards, others.server, FindLocalOllama());
   return others;
 }
 

@@ -316,9 +316,13 @@ Action DefineTune(CLI::App& app, const Shared& shared) {
     ThroughQuestion question;
     question.options = o->through;
     question.models = {o->model};
+    question.runtime = o->runtime;
     question.not_of_ollama = FirstGiven(app, {"--for", "--depth", "--users", "--max-kld", "--text",
                                               "--fresh", "--seed", "--draft", "--prompts"});
     question.not_of_server = FirstGiven(app, {"--depth", "--users", "--fresh"});
+    // A text to judge a quantised cache on, which is tried with --max-kld alone.
+    if (!o->max_kld_set && question.not_of_server.empty())
+      question.not_of_server = FirstGiven(app, {"--text"});
     TRY(const DecidedThrough through, DecideThrough(question, shared.quiet));
     const std::string of_server = FirstGiven(app, {"--draft", "--prompts"});
     if (!through.server && !of_server.empty()) {

@@ -1,6 +1,7 @@
 // compare --through ollama.
 #include <fmt/format.h>
 
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "cli/through_ollama.h"
 
@@ -9,10 +10,6 @@ namespace {
 
 // An answer that takes longer is compared as far as it came.
 constexpr double kMostSeconds = 300;
-
-bool IsInterrupt(const Error& error) {
-  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
-}
 
 // Without a template of its own, Ollama gives a model this one.
 bool HasChatTemplate(const OllamaShow& show) {

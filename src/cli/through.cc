@@ -6,8 +6,8 @@
 
 #include "base/program.h"
 #include "base/text.h"
-#include "cli/unused_cards.h"
-#include "ollama/client.h"
+#include "cli/through_ollama.h"
+#include "llama_server/arguments.h"
 
 namespace trimma {
 namespace {
@@ -21,25 +21,48 @@ Status Refuse(const std::string& option, Through through) {
                "leave out one of the two"};
 }
 
-// Looks for a card that only another program uses.
-Result<DecidedThrough> FindOut(const ThroughQuestion& question) {
+std::string NeedsOwn(const std::string& option) {
+  return option.empty() ? "" : option + " needs it";
+}
+
+std::string WhyNotOllama(const ThroughQuestion& question) {
+  if (!question.not_of_ollama.empty()) return NeedsOwn(question.not_of_ollama);
+  const auto options = OllamaOptions(question.runtime);
+  return options.ok() ? "" : options.error().what;
+}
+
+std::string WhyNotServer(const ThroughQuestion& question, const LlamaServerProgram& server) {
+  if (!question.not_of_server.empty()) return NeedsOwn(question.not_of_server);
+  const auto settings = ToSettings(question.runtime);
+  if (!settings.ok()) return settings.error().what;
+  Applied applied;
+  applied.settings = *settings;
+  const auto words = FitArguments(server, applied);
+  return words.ok() ? "" : words.error().what;
+}
+
+// Looks for a card that only another program uses. What that would refuse stays with our own
+// engine.
+DecidedThrough FindOut(const ThroughQuestion& question) {
   DecidedThrough decided;
+  if (!question.runtime.gpu.empty()) return decided;  // without a card
   ThroughFacts facts;
   const std::vector<Gpu> cards = UnusedCards();
   for (const Gpu& gpu : cards) facts.unused_cards.push_back(gpu.name);
   if (facts.unused_cards.empty()) return decided;
+  facts.own_alone = question.own_alone;
   facts.in_ollama = std::all_of(question.models.begin(), question.models.end(),
                                 [](const auto& name) { return name.starts_with(kOllamaPrefix); });
-  facts.not_of_ollama = question.not_of_ollama;
-  facts.not_of_server = question.not_of_server;
-  if (const auto ollama = FindOllama()) facts.ollama = ollama->version;
-  if (!FindProgram("llama-server").empty()) {
+  if (facts.own_alone.empty() && facts.in_ollama) facts.ollama = FindLocalOllama();
+  if (facts.ollama) facts.why_not_ollama = WhyNotOllama(question);
+  if (facts.own_alone.empty() && !FindProgram("llama-server").empty()) {
     auto server = FindLlamaServer("");
-    const bool uses_one =
-        server.ok() && std::any_of(cards.begin(), cards.end(),
-                                   [&](const Gpu& card) { return ServerUses(*server, card); });
-    if (uses_one) {
+    if (!server.ok()) {
+      facts.server_note = server.error().what;
+    } else if (std::any_of(cards.begin(), cards.end(),
+                           [&](const Gpu& card) { return ServerUses(*server, card); })) {
       facts.llama_server = server->path;
+      facts.why_not_server = WhyNotServer(question, *server);
       decided.server = *std::move(server);
     }
   }
@@ -83,21 +106,30 @@ ThroughChoice ChooseThrough(const ThroughFacts& facts) {
   if (facts.unused_cards.empty()) return {};
   const std::string card =
       fmt::format("trimma's own engine has no backend for the {}", SafeText(facts.unused_cards[0]));
+  if (!facts.own_alone.empty())
+    return {Through::kOwn, fmt::format("{}, but {}", card, facts.own_alone)};
   std::string refused;
-  if (facts.in_ollama && !facts.ollama.empty()) {
-    if (facts.not_of_ollama.empty())
-      return {Through::kOllama, fmt::format("{}, Ollama {} has", card, SafeText(facts.ollama))};
-    refused = fmt::format("{} needs it", facts.not_of_ollama);
+  if (facts.in_ollama && facts.ollama) {
+    if (facts.why_not_ollama.empty()) {
+      return {Through::kOllama,
+              fmt::format("{}, Ollama {} {}", card, SafeText(facts.ollama->version),
+                          facts.ollama->uses_card ? "uses a card" : "may use it")};
+    }
+    refused = facts.why_not_ollama;
   }
   if (!facts.llama_server.empty()) {
-    if (facts.not_of_server.empty())
+    if (facts.why_not_server.empty())
       return {Through::kLlamaServer, fmt::format("{}, {} has", card, SafeText(facts.llama_server))};
-    refused = fmt::format("{} needs it", facts.not_of_server);
+    refused = facts.why_not_server;
   }
   if (!refused.empty()) return {Through::kOwn, fmt::format("{}, but {}", card, refused)};
-  return {Through::kOwn,
-          fmt::format("{}, and no {} here uses it: the processors are measured", card,
-                      facts.in_ollama ? "Ollama or llama-server" : "llama-server")};
+  return {
+      Through::kOwn,
+      fmt::format("{}, and no {} here uses it: the processors are measured{}", card,
+                  facts.in_ollama ? "Ollama or llama-server" : "llama-server",
+                  facts.server_note.empty() ? ""
+                                            : fmt::format(" (the one on PATH can't be asked: {})",
+                                                          SafeText(facts.server_note, 200)))};
 }
 
 Result<DecidedThrough> DecideThrough(const ThroughQuestion& question, bool quiet) {
@@ -111,7 +143,7 @@ Result<DecidedThrough> DecideThrough(const ThroughQuestion& question, bool quiet
     }
   }
   if (name.empty()) {
-    TRY(decided, FindOut(question));
+    decided = FindOut(question);
     if (!decided.choice.why.empty() && !quiet)
       fmt::print(stderr, "measuring through {}: {}\n", NameOf(decided.choice.through),
                  decided.choice.why);

@@ -13,6 +13,8 @@
 
 #include "base/child.h"
 #include "base/result.h"
+#include "cli/runtime_options.h"
+#include "cli/unused_cards.h"
 #include "llama_server/program.h"
 
 namespace trimma {
@@ -31,13 +33,15 @@ enum class Through { kOwn, kOllama, kLlamaServer };
 const char* NameOf(Through through);  // "own", "ollama", "llama-server"
 
 struct ThroughFacts {
-  std::vector<std::string> unused_cards;  // that trimma's own engine can't use
+  std::vector<std::string> unused_cards;  // where trimma's own engine can use none
+  std::string own_alone;                  // why only that can do what is asked; "": others could
   bool in_ollama = false;                 // the models are named as Ollama's
-  std::string ollama;                     // version of one that answers; "": none
+  std::optional<LocalOllama> ollama;      // one that answers on this machine
   std::string llama_server;               // path of one that uses a card; "": none
-  // An option that the other program has no answer to; "": none was given.
-  std::string not_of_ollama;
-  std::string not_of_server;
+  std::string server_note;                // why one that is there can't be asked; "": it can
+  // Why the other program has no answer to what is asked: "--depth needs it"; "": it has.
+  std::string why_not_ollama;
+  std::string why_not_server;
 };
 struct ThroughChoice {
   Through through = Through::kOwn;
@@ -53,10 +57,13 @@ struct DecidedThrough {
 };
 
 // What the user said, or what is found out on this machine; said on standard error where it isn't
-// trimma's own engine by decision. `not_of_...`: options that would be refused.
+// trimma's own engine by decision.
 struct ThroughQuestion {
   ThroughOptions options;
   std::vector<std::string> models;
+  RuntimeOptions runtime;  // what the other program may have no answer to; without a card: own
+  std::string own_alone;   // ThroughFacts
+  // Options that would be refused; "": none was given.
   std::string not_of_ollama;
   std::string not_of_server;
 };

@@ -17,7 +17,7 @@ ThroughFacts WithCard() {
 TEST(ChooseThroughTest, WithoutSuchACardItIsOurOwn) {
   ThroughFacts facts;
   facts.in_ollama = true;
-  facts.ollama = "0.12.3";
+  facts.ollama = LocalOllama{"0.12.3", false};
   facts.llama_server = "/usr/bin/llama-server";
   const ThroughChoice choice = ChooseThrough(facts);
   EXPECT_EQ(choice.through, Through::kOwn);
@@ -27,31 +27,51 @@ TEST(ChooseThroughTest, WithoutSuchACardItIsOurOwn) {
 TEST(ChooseThroughTest, AModelOfOllamasGoesThroughOllama) {
   ThroughFacts facts = WithCard();
   facts.in_ollama = true;
-  facts.ollama = "0.12.3";
+  facts.ollama = LocalOllama{"0.12.3", false};
   facts.llama_server = "/usr/bin/llama-server";
   const ThroughChoice choice = ChooseThrough(facts);
   EXPECT_EQ(choice.through, Through::kOllama);
   EXPECT_EQ(choice.why,
             "trimma's own engine has no backend for the NVIDIA GeForce RTX 2060, Ollama 0.12.3 "
-            "has");
+            "may use it");
+  facts.ollama->uses_card = true;
+  EXPECT_TRUE(ChooseThrough(facts).why.ends_with("Ollama 0.12.3 uses a card"));
   // What Ollama can't be asked, llama-server can: the model is a file in Ollama's store.
-  facts.not_of_ollama = "--depth";
+  facts.why_not_ollama = "--depth needs it";
   EXPECT_EQ(ChooseThrough(facts).through, Through::kLlamaServer);
-  facts.ollama.clear();
+  facts.ollama.reset();
   EXPECT_EQ(ChooseThrough(facts).through, Through::kLlamaServer);
 }
 
 TEST(ChooseThroughTest, AFileGoesThroughLlamaServer) {
   ThroughFacts facts = WithCard();
-  facts.ollama = "0.12.3";
+  facts.ollama = LocalOllama{"0.12.3", false};
   EXPECT_EQ(ChooseThrough(facts).through, Through::kOwn) << "Ollama doesn't have the file";
   EXPECT_NE(ChooseThrough(facts).why.find("no llama-server here uses it"), std::string::npos);
   facts.llama_server = "/usr/bin/llama-server";
   EXPECT_EQ(ChooseThrough(facts).through, Through::kLlamaServer);
-  facts.not_of_server = "--depth";
+  facts.why_not_server = "--depth needs it";
   const ThroughChoice refused = ChooseThrough(facts);
   EXPECT_EQ(refused.through, Through::kOwn);
   EXPECT_NE(refused.why.find("--depth needs it"), std::string::npos) << refused.why;
+}
+
+TEST(ChooseThroughTest, WhatOnlyOursDoesStaysWithIt) {
+  ThroughFacts facts = WithCard();
+  facts.llama_server = "/usr/bin/llama-server";
+  facts.own_alone = "only it measures quality";
+  const ThroughChoice choice = ChooseThrough(facts);
+  EXPECT_EQ(choice.through, Through::kOwn);
+  EXPECT_EQ(choice.why,
+            "trimma's own engine has no backend for the NVIDIA GeForce RTX 2060, but only it "
+            "measures quality");
+}
+
+TEST(ChooseThroughTest, AServerThatCannotBeAskedIsSaid) {
+  ThroughFacts facts = WithCard();
+  facts.server_note = "/usr/bin/llama-server --help ended with status 127";
+  EXPECT_NE(ChooseThrough(facts).why.find("can't be asked: /usr/bin/llama-server --help"),
+            std::string::npos);
 }
 
 Gpu Card(const std::string& name, const std::string& backend = "CUDA") {
@@ -62,10 +82,28 @@ TEST(UnusedCardsTest, AreThoseTheEngineDoesNotName) {
   const std::vector<Gpu> both = {Card("NVIDIA GeForce RTX 2060"), Card("AMD card", "ROCm")};
   EXPECT_EQ(CardsNotUsed(both, {}).size(), 2U);
   const auto amd = CardsNotUsed(both, {Card("NVIDIA GeForce RTX 2060", "Vulkan")});
-  EXPECT_TRUE(amd.empty()) << "AMD's has another name for each backend";
+  EXPECT_EQ(amd.size(), 1U) << "the engine has none of AMD's";
   const auto nvidia = CardsNotUsed(both, {Card("AMD Radeon RX 6600 (RADV NAVI23)", "Vulkan")});
   ASSERT_EQ(nvidia.size(), 1U);
-  EXPECT_EQ(nvidia[0].name, "NVIDIA GeForce RTX 2060");
+  EXPECT_EQ(nvidia[0].name, "NVIDIA GeForce RTX 2060") << "AMD's has a name for each backend";
+}
+
+TEST(UnusedCardsTest, AnEngineWithACardKeepsTheWork) {
+  const std::vector<Gpu> two = {Card("NVIDIA H100"), Card("NVIDIA H100 PCIe")};
+  EXPECT_EQ(CardsForOthers(two, {}).size(), 2U);
+  EXPECT_TRUE(CardsForOthers(two, {Card("NVIDIA H100")}).empty()) << "the other may be hidden";
+}
+
+TEST(UnusedCardsTest, AmdsAreKnownByDescriptionOrDevice) {
+  EXPECT_TRUE(IsAmds("Vulkan0", "AMD Radeon RX 6600 (RADV NAVI23)"));
+  EXPECT_TRUE(IsAmds("Vulkan0", "Radeon RX 6600"));
+  EXPECT_TRUE(IsAmds("ROCm0", "gfx1032"));
+  EXPECT_FALSE(IsAmds("CUDA0", "NVIDIA GeForce RTX 2060"));
+  LlamaServerProgram server;
+  server.devices = {{"CUDA0", "NVIDIA GeForce RTX 2060"}};
+  EXPECT_FALSE(ServerUses(server, Card("Radeon RX 6600", "ROCm")));
+  server.devices = {{"ROCm0", "gfx1032"}};
+  EXPECT_TRUE(ServerUses(server, Card("Radeon RX 6600", "ROCm")));
 }
 
 TEST(UnusedCardsTest, AmdsStandInTheKernelsTree) {
@@ -93,21 +131,23 @@ TEST(UnusedCardsTest, AmdsStandInTheKernelsTree) {
 
 TEST(UnusedCardsTest, TheUserIsToldWhatUsesItOrWhatToInstall) {
   const std::vector<Gpu> cards = {Card("NVIDIA GeForce RTX 2060")};
-  const auto nothing = ExplainUnused(cards, std::nullopt, "");
+  const auto nothing = ExplainUnused(cards, std::nullopt, std::nullopt);
   ASSERT_EQ(nothing.size(), 1U);
   EXPECT_EQ(nothing[0].through, "");
   EXPECT_NE(nothing[0].said.find("install a llama-server"), std::string::npos);
   LlamaServerProgram server;
   server.path = "/usr/bin/llama-server";
-  EXPECT_EQ(ExplainUnused(cards, server, "")[0].through, "") << "it computes on the processors";
+  EXPECT_EQ(ExplainUnused(cards, server, std::nullopt)[0].through, "")
+      << "it computes on the processors";
   server.devices = {{"CUDA0", "NVIDIA GeForce GTX 1060"}};
-  EXPECT_EQ(ExplainUnused(cards, server, "")[0].through, "") << "another card";
+  EXPECT_EQ(ExplainUnused(cards, server, std::nullopt)[0].through, "") << "another card";
   server.devices = {{"CUDA0", "NVIDIA GeForce RTX 2060"}};
-  const auto both = ExplainUnused(cards, server, "0.12.3");
+  const LocalOllama ollama{"0.12.3", false};
+  const auto both = ExplainUnused(cards, server, ollama);
   EXPECT_EQ(both[0].through, "llama-server");
-  EXPECT_NE(both[0].said.find("Ollama 0.12.3"), std::string::npos);
-  EXPECT_EQ(ExplainUnused(cards, std::nullopt, "0.12.3")[0].through, "ollama");
-  EXPECT_TRUE(ExplainUnused({}, server, "0.12.3").empty());
+  EXPECT_NE(both[0].said.find("Ollama 0.12.3, which may use it"), std::string::npos);
+  EXPECT_EQ(ExplainUnused(cards, std::nullopt, ollama)[0].through, "ollama");
+  EXPECT_TRUE(ExplainUnused({}, server, ollama).empty());
 }
 
 }  // namespace

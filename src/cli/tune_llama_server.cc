@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/text.h"
+#include "cli/server_placement.h"
 #include "gguf/vocabulary.h"
 #include "llama_server/meter.h"
 #include "measure/quality_prompts.h"
+#include "quantize/calibration/diagonals.h"
 #include "report/table.h"
 #include "settings/quoting.h"
 
@@ -17,7 +20,6 @@ namespace {
 // Of the budget, for settings; speculation has the rest.
 constexpr double kSettingsShare = 0.65;
 constexpr double kMostStartSeconds = 600;
-constexpr int kMoreLayers = 2;  // that are tried beyond what the server places by itself
 
 Result<std::string> DraftPath(const std::string& draft, const OpenedModel& model, bool quiet) {
   if (draft.empty()) return std::string();
@@ -31,20 +33,23 @@ Result<std::string> DraftPath(const std::string& draft, const OpenedModel& model
   return small.local.path;
 }
 
-// Where not all layers fit a card, the server places as many as it thinks fit; a few more are
-// tried: a start that runs out of memory is a result.
-Status PlaceOnCards(const LlamaServerProgram& server, const std::string& path,
+// Where not all layers fit a card, the server places as many as it thinks fit, which stays the
+// default; a few more are tried: a start that runs out of memory is a result.
+Status PlaceOnCards(const LlamaServerProgram& server, const OpenedModel& model,
                     TuneOptions& options) {
+  CardPlacement known;
+  known.devices = server.devices.size();
+  known.has_experts = HasExperts(model.file);
+  if (!known.asks_server()) {
+    options.other = PlacedBeside(known, options.defaults);
+    return {};
+  }
   std::vector<std::string> talkative;
   if (server.Knows("--verbosity")) talkative = {"--verbosity", "4"};
   TRY(const LlamaServer started,
-      StartServer(server, {path, options.defaults}, talkative, kMostStartSeconds));
-  const auto layers = started.OffloadedLayers();
-  if (!layers || layers->first >= layers->second) return {};
-  options.defaults.gpu_layers = layers->first;
-  for (int more = 1; more <= kMoreLayers && layers->first + more <= layers->second; ++more)
-    options.other.placed.push_back({fmt::format("GPU layers {}", layers->first + more),
-                                    layers->first + more, options.defaults.host_tensors});
+      StartServer(server, {model.local.path, options.defaults}, talkative, kMostStartSeconds));
+  known.layers = started.OffloadedLayers();
+  options.other = PlacedBeside(known, options.defaults);
   return {};
 }
 
@@ -65,6 +70,10 @@ TuneOptions SearchOptions(const LlamaServerTuning& wish, const LlamaServerProgra
         "judges it";
   }
   return options;
+}
+
+AnswerCosts CostsOfAnswers(const Speed& speed) {
+  return {speed.load_ms.median / 1000, speed.prefill_tps.median, speed.decode_tps.median};
 }
 
 std::vector<std::string> CommandOf(const LlamaServerProgram& server, const ServerArguments& words,
@@ -99,9 +108,14 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   const Speculations possible = SpeculationsToTry(server, guess.draft);
   TuneOptions options = SearchOptions(wish, server);
   const double budget = options.budget_seconds;
-  if (!possible.tried.empty()) options.budget_seconds = kSettingsShare * budget;
-  if (options.has_gpu && !wish.gpu_layers_set) TRY_STATUS(PlaceOnCards(server, path, options));
+  const auto begun = std::chrono::steady_clock::now();
+  if (options.has_gpu && !wish.gpu_layers_set) TRY_STATUS(PlaceOnCards(server, model, options));
+  options.seconds_before =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  if (!possible.tried.empty()) options.budget_share = kSettingsShare;
+  options.budget_seconds = options.budget_share * std::max(0.0, budget - options.seconds_before);
   TRY(tuned.result, Tune(path, options, progress));
+  tuned.result.seconds += options.seconds_before;
 
   Applied applied;
   applied.model_path = path;
@@ -113,14 +127,18 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   guess.most_tokens = options.answer_tokens;
   guess.budget_seconds = std::max(0.0, budget - tuned.result.seconds);
   guess.most_start_seconds = kMostStartSeconds;
-  tuned.text = fmt::format(
-      "the model's {} to {}", guess.templated ? "answers" : "continuations",
-      wish.prompts.empty()
-          ? fmt::format("{} prompts of ours", guess.prompts.size())
-          : fmt::format("the {} prompts of {}", guess.prompts.size(), SafeText(wish.prompts)));
+  guess.plain = CostsOfAnswers(tuned.result.best_speed);
   TRY(tuned.speculation, TuneSpeculation(server, guess, [&](double share) {
         if (progress) progress("trying speculation", share);
       }));
+  const std::string of_all = fmt::format(
+      "{}", tuned.speculation.prompts == static_cast<int>(guess.prompts.size())
+                ? std::to_string(guess.prompts.size())
+                : fmt::format("{} of {}", tuned.speculation.prompts, guess.prompts.size()));
+  tuned.text = fmt::format("the model's {} to {}", guess.templated ? "answers" : "continuations",
+                           wish.prompts.empty()
+                               ? fmt::format("{} prompts of ours", of_all)
+                               : fmt::format("{} prompts of {}", of_all, SafeText(wish.prompts)));
   tuned.command = CommandOf(server, words, tuned.speculation);
   tuned.result.seconds += tuned.speculation.seconds;
   return tuned;
@@ -159,6 +177,7 @@ std::string DescribeSpeculation(const LlamaServerTuned& tuned) {
   if (!table.rows.empty()) text += RenderTable(table);
   for (const auto& [what, why] : result.not_tried)
     text += fmt::format("not tried: {}, since {}\n", what, why);
+  for (const std::string& note : result.notes) text += fmt::format("note: {}\n", note);
   return text + fmt::format("{}\n\nstart it so: {}\n", result.verdict, InOneLine(tuned.command));
 }
 

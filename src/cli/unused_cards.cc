@@ -12,6 +12,8 @@
 #include "doctor/nvidia_smi.h"
 #include "engine/engine.h"
 #include "hardware/pseudo.h"
+#include "net/url.h"
+#include "ollama/client.h"
 
 namespace trimma {
 namespace {
@@ -48,12 +50,18 @@ std::vector<Gpu> AmdCards(const std::string& sys) {
 
 }  // namespace
 
+bool IsAmds(const std::string& device, const std::string& description) {
+  const auto says = [&](const char* word) { return description.find(word) != std::string::npos; };
+  return says("AMD") || says("Radeon") || device.starts_with("ROCm") || device.starts_with("HIP");
+}
+
 std::vector<Gpu> CardsNotUsed(const std::vector<Gpu>& by_driver,
                               const std::vector<Gpu>& by_engine) {
   std::vector<Gpu> unused;
   for (const Gpu& card : by_driver) {
     const bool used = std::any_of(by_engine.begin(), by_engine.end(), [&](const Gpu& engines) {
-      return card.backend == kAmdBackend || engines.name.find(card.name) != std::string::npos;
+      const bool both_amds = card.backend == kAmdBackend && IsAmds(engines.backend, engines.name);
+      return both_amds || engines.name.find(card.name) != std::string::npos;
     });
     if (!used) unused.push_back(card);
   }
@@ -74,18 +82,40 @@ std::vector<Gpu> DriverCards(const std::string& sys) {
 std::vector<Gpu> UnusedCards() {
   const std::vector<Gpu> cards = DriverCards();
   if (cards.empty()) return {};
-  return CardsNotUsed(cards, HasGpuBackends() ? ScanMachine().machine.gpus : std::vector<Gpu>());
+  return CardsForOthers(cards, HasGpuBackends() ? ScanMachine().machine.gpus : std::vector<Gpu>());
+}
+
+std::vector<Gpu> CardsForOthers(const std::vector<Gpu>& by_driver,
+                                const std::vector<Gpu>& by_engine) {
+  return by_engine.empty() ? by_driver : std::vector<Gpu>();
 }
 
 bool ServerUses(const LlamaServerProgram& server, const Gpu& card) {
   return std::any_of(server.devices.begin(), server.devices.end(), [&](const ServerDevice& device) {
-    return card.backend == kAmdBackend || device.description.find(card.name) != std::string::npos;
+    const bool both_amds = card.backend == kAmdBackend && IsAmds(device.name, device.description);
+    return both_amds || device.description.find(card.name) != std::string::npos;
   });
+}
+
+std::optional<LocalOllama> FindLocalOllama() {
+  constexpr double kPatience = 0.3;
+  const auto found = FindOllama(kPatience);
+  if (!found) return std::nullopt;
+  const auto address = ParseOllamaHost(found->host);
+  if (!address || !IsLoopback(address->host)) return std::nullopt;
+  LocalOllama ollama{found->version, false};
+  auto client = OllamaClient::ConnectTo(*address, kPatience);
+  if (!client.ok()) return ollama;
+  const auto loaded = client->Loaded();
+  ollama.uses_card =
+      loaded.ok() && std::any_of(loaded->begin(), loaded->end(),
+                                 [](const OllamaLoaded& model) { return model.gpu_bytes > 0; });
+  return ollama;
 }
 
 std::vector<UnusedCard> ExplainUnused(const std::vector<Gpu>& cards,
                                       const std::optional<LlamaServerProgram>& server,
-                                      const std::string& ollama) {
+                                      const std::optional<LocalOllama>& ollama) {
   std::vector<UnusedCard> explained;
   for (const Gpu& gpu : cards) {
     UnusedCard card{gpu, "", "", ""};
@@ -96,10 +126,12 @@ std::vector<UnusedCard> ExplainUnused(const std::vector<Gpu>& cards,
       card.said = fmt::format("speeds of files are measured through {}, which uses it",
                               SafeText(server->path));
     }
-    if (!ollama.empty()) {
+    if (ollama) {
       if (card.through.empty()) card.through = "ollama";
-      card.said += fmt::format("{}speeds of Ollama's models are measured through Ollama {}",
-                               card.said.empty() ? "" : ", ", SafeText(ollama));
+      card.said +=
+          fmt::format("{}speeds of Ollama's models are measured through Ollama {}, which {}",
+                      card.said.empty() ? "" : ", ", SafeText(ollama->version),
+                      ollama->uses_card ? "uses a card" : "may use it");
     }
     if (card.through.empty()) {
       card.said =

@@ -8,6 +8,8 @@
 #include <numeric>
 #include <random>
 
+#include "base/interrupt.h"
+#include "base/units.h"
 #include "llama_server/race.h"
 #include "llama_server/visit.h"
 
@@ -15,10 +17,6 @@ namespace trimma {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-bool IsInterrupt(const Error& error) {
-  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
-}
 
 // Candidates that one start serves: the same model under the same settings.
 struct Start {
@@ -66,15 +64,17 @@ class Run {
     const std::vector<int> samples =
         each ? std::vector<int>(static_cast<size_t>(options_.rounds), 1)
              : DividedRounds(options_.rounds, std::max(1, options_.processes));
+    fewest_ = std::min(options_.min_rounds, static_cast<int>(samples.size()));
     int taken = 0;
     for (const int of_start : samples) {
       // What was promised at least is done, however long it takes.
-      if (taken >= options_.min_rounds && Elapsed() >= options_.budget_seconds) break;
+      if (rounds_ >= fewest_ && Elapsed() + RoundSeconds() > options_.budget_seconds) break;
       TRY_STATUS(Round(of_start, progress));
       taken += of_start;
       ++rounds_;
       if (options_.race) race_.EndRound();
-      if (options_.race && (OnlyAnchorRuns() || race_.Decided())) break;
+      if (options_.race && (trials_[0].error || OnlyAnchorRuns() || race_.Decided())) break;
+      if (NothingRuns()) break;
       if (progress) progress(Share(taken));
     }
     return Finish();
@@ -84,13 +84,23 @@ class Run {
   double Elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   double Share(int taken) const {
     const double by_rounds = static_cast<double>(taken) / std::max(1, options_.rounds);
-    const double by_time = taken >= options_.min_rounds ? Elapsed() / options_.budget_seconds : 0;
+    const double by_time = rounds_ >= fewest_ ? Elapsed() / options_.budget_seconds : 0;
     return std::clamp(std::max(by_rounds, by_time), 0.0, 1.0);
   }
+  static bool Failed(const SpeedTrial& trial) { return trial.error.has_value(); }
   bool OnlyAnchorRuns() const {
-    return trials_.size() > 1 &&
-           std::all_of(trials_.begin() + 1, trials_.end(),
-                       [](const SpeedTrial& trial) { return trial.error.has_value(); });
+    return trials_.size() > 1 && std::all_of(trials_.begin() + 1, trials_.end(), Failed);
+  }
+  bool NothingRuns() const { return std::all_of(trials_.begin(), trials_.end(), Failed); }
+  bool IsWanted(const Start& start) const {
+    return std::any_of(start.candidates.begin(), start.candidates.end(),
+                       [&](size_t candidate) { return IsWanted(candidate); });
+  }
+  // Of the next one, as starts took so far.
+  double RoundSeconds() const {
+    const auto wanted = std::count_if(starts_.begin(), starts_.end(),
+                                      [&](const Start& start) { return IsWanted(start); });
+    return visits_ > 0 ? static_cast<double>(wanted) * visit_seconds_ / visits_ : 0;
   }
   bool IsWanted(size_t candidate) const {
     return !trials_[candidate].error && (!options_.race || race_.IsLeft(candidate));
@@ -110,17 +120,16 @@ class Run {
     size_t done = 0;
     for (const size_t at : Order()) {
       const Start& start = starts_[at];
-      const bool wanted = std::any_of(start.candidates.begin(), start.candidates.end(),
-                                      [&](size_t candidate) { return IsWanted(candidate); });
-      if (wanted) {
+      if (IsWanted(start)) {
         auto figures = Visit(start, samples);
         if (figures.ok()) {
           round[at] = *std::move(figures);
-        } else if (at == 0 || IsInterrupt(figures.error())) {
-          // Without the anchor nothing is compared.
+        } else if (IsInterrupt(figures.error())) {
           return figures.error();
         } else {
           for (const size_t candidate : start.candidates) Fail(candidate, figures.error());
+          // Without the anchor nothing is compared.
+          if (at == 0 && options_.race) return {};
         }
       }
       ++done;
@@ -141,6 +150,7 @@ class Run {
 
   Result<StartFigures> Visit(const Start& start, int samples) {
     const double most = std::max(options_.trial_seconds, meter_.most_start_seconds);
+    const double begun = Elapsed();
     TRY(LlamaServer server, StartServer(program_, start.subject, meter_.more_words, most));
     VisitWish wish;
     wish.prompt_tokens = options_.prompt_tokens;
@@ -150,7 +160,10 @@ class Run {
     wish.most_seconds = options_.trial_seconds;
     wish.number = prompt_number_;
     prompt_number_ += samples + 1;
-    return VisitServer(server, wish);
+    auto figures = VisitServer(server, wish);
+    visit_seconds_ += Elapsed() - begun;
+    ++visits_;
+    return figures;
   }
 
   void Fail(size_t candidate, const Error& error) {
@@ -173,7 +186,8 @@ class Run {
       SpeedTrial& trial = trials_[i];
       trial.left = !options_.race || race_.IsLeft(i);
       if (trial.error) continue;
-      if (i > 0 && trial.log_gains.empty()) {
+      const bool compared = i > 0 && !trials_[0].error;
+      if (figures_[i].empty() || (compared && trial.log_gains.empty())) {
         trial.error = Error{Code::kFailure, "not measured within the budget", ""};
         continue;
       }
@@ -192,11 +206,21 @@ class Run {
   std::vector<SpeedTrial> trials_;
   std::mt19937 random_;
   int rounds_ = 0;
+  int fewest_ = 0;  // rounds that are done in any case
+  int visits_ = 0;
+  double visit_seconds_ = 0;
   int prompt_number_ = static_cast<int>(Clock::now().time_since_epoch().count() % 1000000 + 1000);
   const Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace
+
+std::string FewerStarts(const Speed& speed, const SpeedOptions& options) {
+  const size_t asked = DividedRounds(options.rounds, std::max(1, options.processes)).size();
+  if (static_cast<size_t>(speed.load_ms.n) >= asked) return "";
+  return fmt::format("{} of {} starts were made: more would have taken longer than {}",
+                     speed.load_ms.n, asked, FormatSeconds(options.budget_seconds));
+}
 
 Result<LlamaServer> StartServer(const LlamaServerProgram& program, const SpeedSubject& subject,
                                 const std::vector<std::string>& more_words, double most_seconds) {

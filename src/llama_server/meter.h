@@ -25,7 +25,9 @@ struct ServerMeterOptions {
 };
 
 // Fulfils SpeedMeter. Depth and users (SpeedOptions) must be none. Time to first token is by our
-// clock, all else by the server's.
+// clock, all else by the server's. Of the starts that rounds ask for, three at least are made
+// (min_rounds), and no round is begun that would end after the budget. A first candidate that can't
+// run is a result too; the others are then compared with nothing, and nothing is raced.
 class LlamaServerMeter {
  public:
   LlamaServerMeter(LlamaServerProgram program, ServerMeterOptions options)
@@ -39,6 +41,9 @@ class LlamaServerMeter {
   LlamaServerProgram program_;
   ServerMeterOptions options_;
 };
+
+// "3 of 6 starts were made: ..." (pure); "" where all were.
+std::string FewerStarts(const Speed& speed, const SpeedOptions& options);
 
 // A model under settings, started.
 Result<LlamaServer> StartServer(const LlamaServerProgram& program, const SpeedSubject& subject,

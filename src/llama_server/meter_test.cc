@@ -52,11 +52,45 @@ TEST_F(FakeMeterTest, MeasuresAsTheServerSays) {
   EXPECT_NEAR((*trials)[3].log_gains[0], std::log(2), 1e-9);
 }
 
-TEST_F(FakeMeterTest, WithoutTheFirstNothingIsCompared) {
-  const LlamaServerMeter meter(FakeLlamaServer(tree_ / "llama-server", "no-memory"), {});
-  const auto trials = meter(Subjects(), {}, {});
-  ASSERT_FALSE(trials.ok());
-  EXPECT_EQ(trials.error().code, Code::kNoFit);
+TEST_F(FakeMeterTest, WhatCannotStartIsAResultAlsoOfTheFirst) {
+  const LlamaServerMeter nothing(FakeLlamaServer(tree_ / "llama-server", "no-memory"), {});
+  const auto failed = nothing(Subjects(), {}, {});
+  ASSERT_TRUE(failed.ok()) << failed.error().what;
+  for (const SpeedTrial& trial : *failed) {
+    ASSERT_TRUE(trial.error);
+    EXPECT_EQ(trial.error->code, Code::kNoFit);
+  }
+  SpeedOptions options;
+  options.prompt_tokens = 20;
+  options.decode_tokens = 8;
+  options.rounds = options.min_rounds = 1;
+  const LlamaServerMeter meter(FakeLlamaServer(tree_ / "llama-server", "dislikes-64"), {});
+  const auto trials = meter({Subjects()[1], Subjects()[0]}, options, {});
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_TRUE((*trials)[0].error);
+  EXPECT_FALSE((*trials)[1].error);
+  EXPECT_NEAR((*trials)[1].speed.decode_tps.median, 2000, 1e-6);
+  EXPECT_TRUE((*trials)[1].log_gains.empty()) << "there is nothing to compare it with";
+  options.race = true;
+  const auto raced = meter({Subjects()[1], Subjects()[0]}, options, {});
+  ASSERT_TRUE(raced.ok()) << raced.error().what;
+  EXPECT_TRUE((*raced)[0].error);
+}
+
+TEST_F(FakeMeterTest, ThreeStartsAreMadeHoweverShortTheTime) {
+  SpeedOptions options;
+  options.prompt_tokens = 20;
+  options.decode_tokens = 8;
+  options.rounds = 12;
+  options.processes = 4;
+  options.budget_seconds = 0;
+  const LlamaServerMeter meter(FakeLlamaServer(tree_ / "llama-server"), {});
+  const auto trials = meter({Subjects()[0]}, options, {});
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  EXPECT_EQ((*trials)[0].speed.load_ms.n, 3);
+  EXPECT_TRUE(FewerStarts((*trials)[0].speed, options).starts_with("3 of 4 starts were made"));
+  options.processes = 3;
+  EXPECT_EQ(FewerStarts((*trials)[0].speed, options), "");
 }
 
 TEST_F(FakeMeterTest, RoundsAreDividedAmongStarts) {

@@ -25,7 +25,8 @@ namespace {
 
 constexpr size_t kKeptWords = 64 << 10;
 constexpr int kPollMs = 100;
-constexpr auto kGrace = std::chrono::seconds(5);  // between SIGTERM and SIGKILL
+constexpr auto kGrace = std::chrono::seconds(5);      // after SIGTERM, and after SIGKILL
+constexpr auto kLastWords = std::chrono::seconds(1);  // of one that has ended
 constexpr auto kStep = std::chrono::milliseconds(5);
 constexpr int kNotStarted = 127;
 
@@ -138,11 +139,17 @@ struct TiedProcess::State {
   mutable std::mutex mutex;
   std::string words;
 
+  // What it started may have left its group, hold the other end and write on: of one that has ended
+  // what comes within a moment is read.
   void Read() {
+    using Clock = std::chrono::steady_clock;
     pollfd wait = {words_fd, POLLIN, 0};
+    std::optional<Clock::time_point> last;
     while (true) {
+      if (stop && !last) last = Clock::now() + kLastWords;
+      if (last && Clock::now() > *last) return;
       const int ready = poll(&wait, 1, kPollMs);
-      if (ready == 0 && stop) return;  // somebody else holds the other end
+      if (ready == 0 && stop) return;
       if (ready <= 0) continue;
       char chunk[4096];
       const ssize_t n = read(words_fd, chunk, sizeof chunk);
@@ -153,25 +160,34 @@ struct TiedProcess::State {
       if (words.size() > 2 * kKeptWords) words.erase(0, words.size() - kKeptWords);
     }
   }
+  // Until it is reaped its number is nobody else's: what it started is ended before.
   bool Reap() {
     if (status) return true;
+    siginfo_t info{};
+    if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        info.si_pid != pid)
+      return false;
+    kill(-pid, SIGKILL);
     int ended = 0;
     if (waitpid(pid, &ended, WNOHANG) != pid) return false;
     status = ended;
     return true;
   }
+  bool ReapWithin(std::chrono::steady_clock::duration time) {
+    const auto deadline = std::chrono::steady_clock::now() + time;
+    while (!Reap()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(kStep);
+    }
+    return true;
+  }
   void End() {
-    if (!Reap()) {
-      kill(-pid, SIGTERM);
-      const auto deadline = std::chrono::steady_clock::now() + kGrace;
-      while (!Reap() && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(kStep);
-    }
-    kill(-pid, SIGKILL);  // what it may have started
-    while (!status) {
-      int ended = 0;
-      if (waitpid(pid, &ended, 0) == pid || errno != EINTR) status = ended;
-    }
+    if (Reap()) return;
+    kill(-pid, SIGTERM);
+    if (ReapWithin(kGrace)) return;
+    kill(-pid, SIGKILL);
+    // One that a driver holds ends when that lets go of it, with nobody who waits.
+    (void)ReapWithin(kGrace);
   }
   ~State() {
     if (pid > 0) End();

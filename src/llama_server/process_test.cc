@@ -109,6 +109,27 @@ TEST(TiedProcessTest, EndsWithTheObjectAndAllItStarted) {
   EXPECT_TRUE(Within(5, [&] { return !Lives(pid); }));
 }
 
+TEST(TiedProcessTest, WhatItStartedEndsWithItsOwnEnd) {
+  const TempTree tree;
+  const std::string path = tree / "pid";
+  auto process = TiedProcess::Start(
+      {"/bin/sh", "-c", "sleep 600 & echo $! > " + path + ".new; mv " + path + ".new " + path});
+  ASSERT_TRUE(process.ok());
+  ASSERT_TRUE(Within(10, [&] { return !process->IsRunning(); }));
+  const pid_t pid = PidIn(path);
+  ASSERT_GT(pid, 0);
+  EXPECT_TRUE(Within(5, [&] { return !Lives(pid); }));
+}
+
+TEST(TiedProcessTest, WhoeverWritesOnIsNotWaitedFor) {
+  // In a session of its own it is out of the group; the closed pipe ends it.
+  auto process = TiedProcess::Start(
+      {"/bin/sh", "-c", "setsid sh -c 'while echo more; do :; done' & sleep 0.2"});
+  ASSERT_TRUE(process.ok());
+  EXPECT_TRUE(Within(10, [&] { return !process->IsRunning(); }));
+  EXPECT_NE(process->LastWords().find("more"), std::string::npos);
+}
+
 TEST(TiedProcessTest, EndsWhenWeAreKilled) {
   const TempTree tree;
   const std::string path = tree / "pid";

@@ -87,7 +87,7 @@ Status WaitUntilReady(TiedProcess& process, int port, double most_seconds) {
     if (Since(start) > most_seconds) {
       return Error{Code::kFailure,
                    fmt::format("llama-server was not ready within {}", FormatSeconds(most_seconds)),
-                   "it was ended; a larger --budget gives it more time"};
+                   "it was ended; start it by hand with the same options to see what it waits for"};
     }
     std::this_thread::sleep_for(step);
     step = std::min(2 * step, kLongestStep);

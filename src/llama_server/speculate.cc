@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/interrupt.h"
 #include "base/units.h"
 #include "llama_server/meter.h"
 #include "measure/served.h"
@@ -21,10 +22,8 @@ constexpr double kRaceShare = 0.55;
 constexpr int kFewestRounds = 2;
 constexpr int kFewestTurns = 3;  // of a confirmation
 constexpr int kWarmUpTokens = 4;
-
-bool IsInterrupt(const Error& error) {
-  return error.code == Code::kInterrupted || error.code == Code::kTerminated;
-}
+// The least: a race of one beside the plain server, and a confirmation.
+constexpr int kFewestStarts = 2 * kFewestRounds + 2 * kFewestTurns;
 
 // What one start answered.
 struct Answers {
@@ -48,23 +47,21 @@ class Speculating {
  public:
   Speculating(const LlamaServerProgram& program, const SpeculationWish& wish,
               const std::function<void(double)>& progress)
-      : program_(program), wish_(wish), progress_(progress) {}
+      : program_(program), wish_(wish), progress_(progress), asked_(wish.prompts) {}
 
   Result<SpeculationResult> Run() {
     Speculations speculations = SpeculationsToTry(program_, wish_.draft);
     result_.not_tried = std::move(speculations.not_tried);
-    result_.prompts = static_cast<int>(wish_.prompts.size());
+    result_.prompts = static_cast<int>(asked_.size());
     if (speculations.tried.empty()) {
       result_.verdict = "no speculation was tried: this llama-server offers none";
     } else if (Left() <= 0) {
       result_.verdict = "no speculation was tried: no time was left";
-    } else {
-      TRY(const Answers plain, Plain());
-      TakeWhatFits(std::move(speculations.tried));
-      if (!result_.trials.empty()) {
-        TRY(const size_t winner, RaceAll(plain));
-        TRY_STATUS(Conclude(winner));
-      }
+    } else if (TakePromptsThatFit()) {
+      const Status tried = Try(std::move(speculations.tried));
+      if (!tried.ok() && IsInterrupt(tried.error())) return tried.error();
+      if (!tried.ok())
+        result_.verdict = "speculation was broken off, none is chosen: " + tried.error().what;
     }
     result_.seconds = Elapsed();
     return std::move(result_);
@@ -77,6 +74,36 @@ class Speculating {
     if (progress_) progress_(std::clamp(Elapsed() / wish_.budget_seconds, 0.0, 1.0));
   }
 
+  Status Try(std::vector<Speculation> speculations) {
+    TRY(const Answers plain, Plain());
+    TakeWhatFits(std::move(speculations));
+    if (result_.trials.empty()) return {};
+    TRY(const size_t winner, RaceAll(plain));
+    return Conclude(winner);
+  }
+
+  // Before anything is started, by what was measured of the settings.
+  bool TakePromptsThatFit() {
+    const size_t fit = PromptsThatFit(
+        wish_.plain, {wish_.prompts, wish_.most_tokens, kFewestStarts, wish_.budget_seconds});
+    if (fit == 0) {
+      result_.verdict = fmt::format(
+          "no speculation was tried: one start with an answer takes about {}, and there was no "
+          "time for {} of them",
+          FormatSeconds(wish_.plain.start_seconds +
+                        AnswerSeconds(wish_.plain, wish_.prompts[0], wish_.most_tokens)),
+          kFewestStarts);
+      return false;
+    }
+    if (fit < asked_.size()) {
+      result_.notes.push_back(fmt::format("{} of {} prompts were asked: for more no time was left",
+                                          fit, asked_.size()));
+    }
+    asked_.resize(fit);
+    result_.prompts = static_cast<int>(fit);
+    return true;
+  }
+
   // One start of it; nullptr: the plain server.
   Result<Answers> Visit(const Speculation* speculation) {
     const auto begun = Clock::now();
@@ -85,7 +112,7 @@ class Speculating {
     TRY(LlamaServer server, StartServer(program_, wish_.subject, words, wish_.most_start_seconds));
     TRY_STATUS(ReadyPrompts(server));
     ServedRequest request;
-    request.most_seconds = std::max(60.0, wish_.budget_seconds);
+    request.most_seconds = MostAnswerSeconds(wish_.plain, asked_, wish_.most_tokens);
     request.text = "1, 2, 3,";
     request.most_tokens = kWarmUpTokens;
     TRY_STATUS(server.Complete(request));
@@ -116,12 +143,17 @@ class Speculating {
   // The prompts as the model wants them; of the first start.
   Status ReadyPrompts(LlamaServer& server) {
     if (!prompts_.empty()) return {};
-    for (const std::string& prompt : wish_.prompts) {
+    for (const std::string& prompt : asked_) {
       if (!wish_.templated) {
         prompts_.push_back(prompt);
         continue;
       }
       TRY(const auto templated, server.ApplyTemplate(prompt));
+      if (!templated && prompts_.empty()) {
+        result_.notes.emplace_back(
+            "this llama-server applies no chat template by itself: the prompts went in as they "
+            "are");
+      }
       prompts_.push_back(templated.value_or(prompt));
     }
     return {};
@@ -164,7 +196,9 @@ class Speculating {
     std::vector<SpeculationTrial>& trials = result_.trials;
     Race race(trials.size() + 1, {});
     for (int round = 0; round < wish_.most_rounds && !race.Decided(); ++round) {
-      if (round >= kFewestRounds && Elapsed() >= kRaceShare * wish_.budget_seconds) break;
+      // None is begun that would end too late.
+      const double end = Elapsed() + RoundSeconds(race);
+      if (round >= kFewestRounds && end > kRaceShare * wish_.budget_seconds) break;
       TRY_STATUS(Round(round, first, race));
     }
     for (size_t i = 0; i < trials.size(); ++i) trials[i].left = race.IsLeft(i + 1);
@@ -172,6 +206,14 @@ class Speculating {
     if (leader == 0) return trials.size();
     const auto gain = GainOf(trials[leader - 1]);
     return gain && gain->mean > 1 + RaceOptions().felt ? leader - 1 : trials.size();
+  }
+
+  // Of all that are left, with the plain server.
+  double RoundSeconds(const Race& race) const {
+    int starts = 1;
+    for (size_t i = 0; i < result_.trials.size(); ++i)
+      starts += !result_.trials[i].error && race.IsLeft(i + 1) ? 1 : 0;
+    return starts * MeanVisitSeconds();
   }
 
   // The plain server first or last, in turns.
@@ -282,7 +324,8 @@ class Speculating {
   const LlamaServerProgram& program_;
   const SpeculationWish& wish_;
   const std::function<void(double)>& progress_;
-  std::vector<std::string> prompts_;
+  std::vector<std::string> asked_;    // as the user wrote them
+  std::vector<std::string> prompts_;  // as the model gets them
   std::optional<Answers> first_plain_;
   SpeculationResult result_;
   double visit_seconds_ = 0;
@@ -328,6 +371,7 @@ Json ToJson(const SpeculationResult& result) {
           {"same_answers", result.best ? Json(result.same_answers) : Json()},
           {"plain_repeats", result.plain_repeats},
           {"verdict", result.verdict},
+          {"notes", result.notes},
           {"trials", trials},
           {"not_tried", not_tried},
           {"seconds", result.seconds}};

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "llama_server/answer_cost.h"
 #include "llama_server/arguments.h"
 #include "llama_server/server.h"
 #include "measure/speed.h"
@@ -24,6 +25,7 @@ struct SpeculationWish {
   int most_tokens = 128;   // of an answer
   std::string draft;       // path of a small model of the same vocabulary; "": none
   double budget_seconds = 60;
+  AnswerCosts plain;    // of the plain server, as measured before
   int most_rounds = 6;  // of the race; the confirmation decides anyway
   int most_turns = 9;   // of the confirmation
   double most_start_seconds = 600;
@@ -50,14 +52,18 @@ struct SpeculationResult {
   int64_t pairs = 0;                                           // of starts, that it comes from
   double plain_tps = 0;  // answer tokens per second of the whole request
   double best_tps = 0;
-  int prompts = 0;
+  int prompts = 0;            // that were asked; fewer than wished where time is short
   int same_answers = 0;       // of the best, in the confirmation's last turn
   bool plain_repeats = true;  // the plain server said the same in all its starts
-  std::string verdict;        // one sentence
+  std::string verdict;        // one sentence, also of what broke it off
+  // What was done otherwise than wished, a sentence each.
+  std::vector<std::string> notes;
   double seconds = 0;
 };
 Json ToJson(const SpeculationResult& result);
 
+// An interrupt alone is an error: where anything else goes wrong, no speculation is proven faster,
+// and the verdict says why.
 Result<SpeculationResult> TuneSpeculation(const LlamaServerProgram& program,
                                           const SpeculationWish& wish,
                                           const std::function<void(double)>& progress);

@@ -18,8 +18,10 @@ class FakeSpeculationTest : public testing::Test {
     wish.budget_seconds = seconds;
     wish.most_rounds = 2;
     wish.most_turns = 3;
+    wish.plain = plain_;
     return TuneSpeculation(FakeLlamaServer(tree_ / "llama-server", mode), wish, {});
   }
+  AnswerCosts plain_;
   const TempTree tree_;
 };
 
@@ -55,6 +57,33 @@ TEST_F(FakeSpeculationTest, WithoutTimeNothingIsClaimed) {
   EXPECT_TRUE(result->trials.empty());
   EXPECT_EQ(result->not_tried.size(), 3U) << "the draft that wasn't named, and two by n-grams";
   EXPECT_NE(result->verdict.find("no time for a dozen"), std::string::npos) << result->verdict;
+}
+
+TEST_F(FakeSpeculationTest, WhatCannotFitIsNotEvenStarted) {
+  plain_ = {100, 10, 10};
+  const auto result = Tune("dies", 60);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_NE(result->verdict.find("no time for 10 of them"), std::string::npos) << result->verdict;
+  EXPECT_FALSE(result->best);
+}
+
+TEST_F(FakeSpeculationTest, FewerPromptsAreAskedWhereTimeIsShort) {
+  // 20 bytes, then 6, with 16 tokens each: 2 + 1.6 seconds, then 0.6 + 1.6; ten times.
+  plain_ = {0.1, 10, 10};
+  const auto result = Tune("works", 40);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(result->prompts, 1);
+  ASSERT_EQ(result->notes.size(), 1U);
+  EXPECT_NE(result->notes[0].find("1 of 2 prompts"), std::string::npos) << result->notes[0];
+}
+
+TEST_F(FakeSpeculationTest, AServerThatDiesIsAVerdict) {
+  const auto result = Tune("dies", 60);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_FALSE(result->best);
+  EXPECT_NE(result->verdict.find("broken off, none is chosen"), std::string::npos)
+      << result->verdict;
+  EXPECT_NE(result->verdict.find("failed to load model"), std::string::npos) << result->verdict;
 }
 
 }  // namespace

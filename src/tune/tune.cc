@@ -143,11 +143,17 @@ Status Tuning::Probe() {
   }
   if (needed > options_.budget_seconds) {
     journal_.Remove();
-    return Error{Code::kUsage,
-                 fmt::format("a budget of {} is too small for one trial of this model here: it "
-                             "takes {}",
-                             FormatSeconds(options_.budget_seconds), FormatSeconds(needed)),
-                 fmt::format("give --budget {}s or more, or a shorter prompt", std::ceil(needed))};
+    const auto of_users = [&](double seconds) {
+      return options_.seconds_before + seconds / options_.budget_share;
+    };
+    return Error{
+        Code::kUsage,
+        fmt::format("a budget of {} is too small for one trial of this model here: it "
+                    "takes {}{}",
+                    FormatSeconds(of_users(options_.budget_seconds)),
+                    FormatSeconds(of_users(needed)),
+                    options_.budget_share < 1 ? ", with what is kept for later steps" : ""),
+        fmt::format("give --budget {}s or more, or a shorter prompt", std::ceil(of_users(needed)))};
   }
   return {};
 }

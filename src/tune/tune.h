@@ -29,7 +29,10 @@ struct TuneOptions {
   int decode_tokens = 48;
   int answer_tokens = 128;      // what the objective weighs: a prompt and such an answer
   double budget_seconds = 180;  // all steps together
-  int cores = 1;                // of the machine
+  // Of the user's budget, where that is for more than this: what a refusal speaks of.
+  double budget_share = 1;    // budget_seconds' of it, after
+  double seconds_before = 0;  // what was spent already
+  int cores = 1;              // of the machine
   int threads = 1;
   uint64_t available_bytes = 0;  // of memory; 0: unknown
   bool has_gpu = false;
