@@ -6,6 +6,7 @@ regret      tune with N seeds against an exhaustive grid (threads x ubatch x fla
             every chosen setting are measured again, interleaved
 coverage    how many short runs' 95 % intervals hold the median of all runs
 false_gain  tune again on what it chose before: every claim is measured again, interleaved
+            (true: faster for sure; false: less than a percent for sure; a tuning is its worst claim)
 peers       the gain of the chosen settings by llama-bench's measure; FiTuna end to end: the time of
             both, and both answers measured again in turns. Without a network: --fituna with its
             wheel, a folder of packages or a virtual environment, --peers with llama.cpp's programs
