@@ -25,22 +25,6 @@ std::string NeedsOwn(const std::string& option) {
   return option.empty() ? "" : option + " needs it";
 }
 
-std::string WhyNotOllama(const ThroughQuestion& question) {
-  if (!question.not_of_ollama.empty()) return NeedsOwn(question.not_of_ollama);
-  const auto options = OllamaOptions(question.runtime);
-  return options.ok() ? "" : options.error().what;
-}
-
-std::string WhyNotServer(const ThroughQuestion& question, const LlamaServerProgram& server) {
-  if (!question.not_of_server.empty()) return NeedsOwn(question.not_of_server);
-  const auto settings = ToSettings(question.runtime);
-  if (!settings.ok()) return settings.error().what;
-  Applied applied;
-  applied.settings = *settings;
-  const auto words = FitArguments(server, applied);
-  return words.ok() ? "" : words.error().what;
-}
-
 // Looks for a card that only another program uses. What that would refuse stays with our own
 // engine.
 DecidedThrough FindOut(const ThroughQuestion& question) {
@@ -72,6 +56,22 @@ DecidedThrough FindOut(const ThroughQuestion& question) {
 }
 
 }  // namespace
+
+std::string WhyNotOllama(const ThroughQuestion& question) {
+  if (!question.not_of_ollama.empty()) return NeedsOwn(question.not_of_ollama);
+  const auto options = OllamaOptions(question.runtime);
+  return options.ok() ? "" : options.error().what;
+}
+
+std::string WhyNotServer(const ThroughQuestion& question, const LlamaServerProgram& server) {
+  if (!question.not_of_server.empty()) return NeedsOwn(question.not_of_server);
+  const auto settings = ToSettings(question.runtime);
+  if (!settings.ok()) return settings.error().what;
+  Applied applied;
+  applied.settings = *settings;
+  const auto words = FitArguments(server, applied);
+  return words.ok() ? "" : words.error().what;
+}
 
 void AddThroughOptions(CLI::App& app, ThroughOptions& options) {
   app.add_option("--through", options.name,

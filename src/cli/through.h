@@ -67,6 +67,11 @@ struct ThroughQuestion {
   std::string not_of_ollama;
   std::string not_of_server;
 };
+// Why the other program has no answer to what is asked, by its options or by how the model is to be
+// run; "": it has (pure).
+std::string WhyNotOllama(const ThroughQuestion& question);
+std::string WhyNotServer(const ThroughQuestion& question, const LlamaServerProgram& server);
+
 // kUsage where the user named one and an option that means nothing to it.
 Result<DecidedThrough> DecideThrough(const ThroughQuestion& question, bool quiet);
 

@@ -88,6 +88,29 @@ TEST(UnusedCardsTest, AreThoseTheEngineDoesNotName) {
   EXPECT_EQ(nvidia[0].name, "NVIDIA GeForce RTX 2060") << "AMD's has a name for each backend";
 }
 
+TEST(UnusedCardsTest, OneThatIsHiddenHasABackend) {
+  const std::vector<Gpu> two = {Card("NVIDIA H100"), Card("NVIDIA RTX A400")};
+  EXPECT_TRUE(CardsNotUsed(two, {Card("NVIDIA H100")}).empty());
+  EXPECT_EQ(CardsNotUsed(two, {Card("NVIDIA H100", "Vulkan")}).size(), 1U);
+}
+
+TEST(WhyNotTest, WhatTheOtherWouldRefuseStaysWithOurs) {
+  ThroughQuestion question;
+  LlamaServerProgram server;
+  for (const char* option : {"--model", "--ctx-size", "--batch-size", "--ubatch-size", "--threads",
+                             "--cache-type-k", "--cache-type-v", "--flash-attn"})
+    server.options[option] = {"N"};
+  EXPECT_EQ(WhyNotOllama(question), "");
+  EXPECT_EQ(WhyNotServer(question, server), "");
+  question.runtime.no_repack = true;
+  EXPECT_NE(WhyNotOllama(question).find("repacks"), std::string::npos);
+  EXPECT_NE(WhyNotServer(question, server).find("knows no --no-repack"), std::string::npos)
+      << WhyNotServer(question, server);
+  question.not_of_ollama = question.not_of_server = "--depth";
+  EXPECT_EQ(WhyNotOllama(question), "--depth needs it");
+  EXPECT_EQ(WhyNotServer(question, server), "--depth needs it");
+}
+
 TEST(UnusedCardsTest, AnEngineWithACardKeepsTheWork) {
   const std::vector<Gpu> two = {Card("NVIDIA H100"), Card("NVIDIA H100 PCIe")};
   EXPECT_EQ(CardsForOthers(two, {}).size(), 2U);

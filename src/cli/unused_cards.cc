@@ -61,7 +61,8 @@ std::vector<Gpu> CardsNotUsed(const std::vector<Gpu>& by_driver,
   for (const Gpu& card : by_driver) {
     const bool used = std::any_of(by_engine.begin(), by_engine.end(), [&](const Gpu& engines) {
       const bool both_amds = card.backend == kAmdBackend && IsAmds(engines.backend, engines.name);
-      return both_amds || engines.name.find(card.name) != std::string::npos;
+      return both_amds || card.backend == engines.backend ||
+             engines.name.find(card.name) != std::string::npos;
     });
     if (!used) unused.push_back(card);
   }

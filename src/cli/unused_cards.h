@@ -14,8 +14,10 @@ namespace trimma {
 // device's name: "ROCm0".
 bool IsAmds(const std::string& device, const std::string& description);
 
-// Of `by_driver` those that are not among the engine's (pure). By name; a card of AMD's, which
-// drivers and backends call differently, counts as used as soon as the engine has one of AMD's.
+// Of `by_driver` those that the engine has no backend for (pure): it lists neither the card by its
+// name nor another of that backend, beside which this one is hidden (CUDA_VISIBLE_DEVICES). A card
+// of AMD's, which drivers and backends call differently, counts as used as soon as the engine has
+// one of AMD's.
 std::vector<Gpu> CardsNotUsed(const std::vector<Gpu>& by_driver, const std::vector<Gpu>& by_engine);
 
 // By the drivers: NVIDIA's are asked of nvidia-smi, AMD's stand in /sys with their memory (2 GiB
