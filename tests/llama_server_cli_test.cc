@@ -47,6 +47,8 @@ TEST_F(LlamaServerCli, MeasureSaysWhatTheServerSays) {
 
 TEST_F(LlamaServerCli, WhatMeansNothingToItIsRefused) {
   ExpectRefused(box_, Through({"measure", "tiny.gguf", "--depth", "64"}), Code::kUsage, "--depth");
+  ExpectRefused(box_, Through({"measure", "tiny.gguf", "--loads", "3"}), Code::kUsage, "--loads");
+  ExpectRefused(box_, Through({"tune", "tiny.gguf", "--text", "text.txt"}), Code::kUsage, "--text");
   ExpectRefused(box_, Through({"tune", "tiny.gguf", "--users", "2", "--for", "batch"}),
                 Code::kUsage, "--users");
   ExpectRefused(box_, {"tune", "tiny.gguf", "--draft", "tiny.gguf", "--through", "own"},
@@ -66,6 +68,25 @@ TEST_F(LlamaServerCli, AServerThatCannotStartIsSaid) {
   ExpectRefused(box_, Through({"measure", "tiny.gguf"}), Code::kNoFit, "ran out of memory");
 }
 
+TEST_F(LlamaServerCli, AFirstModelThatCannotStartLeavesTheOthersFigures) {
+  WriteTinyModel(box_ / "bad.gguf");
+  WriteFakeLlamaServer(server_, "dislikes-bad");
+  const ProgramEnd end =
+      box_.Run(Through({"measure", "bad.gguf", "tiny.gguf", "--rounds", "2", "--prompt-tokens",
+                        "20", "--decode-tokens", "5", "--threads", "3", "--json"}));
+  EXPECT_EQ(end.exit_code, static_cast<int>(Code::kFailure)) << end.err;
+  const Json document = end.document();
+  ASSERT_TRUE(document.is_object()) << end.out;
+  EXPECT_TRUE(document["speed"].is_null());
+  EXPECT_TRUE(document["models"][0].contains("error"));
+  EXPECT_NEAR(document["models"][1]["speed"]["decode_tps"]["median"].get<double>(), 3000, 1e-6);
+}
+
+TEST_F(LlamaServerCli, ABudgetThatIsTooSmallIsSpokenOfAsTheUserGaveIt) {
+  ExpectRefused(box_, Through({"tune", "tiny.gguf", "--budget", "1s", "--prompt-tokens", "20"}),
+                Code::kUsage, "with what is kept for later steps");
+}
+
 TEST_F(LlamaServerCli, ADraftOfAnotherVocabularyIsRefusedBeforeAnythingStarts) {
   TinyModelOptions other;
   other.vocab = 500;
@@ -76,6 +97,7 @@ TEST_F(LlamaServerCli, ADraftOfAnotherVocabularyIsRefusedBeforeAnythingStarts) {
 }
 
 TEST_F(LlamaServerCli, TuneFindsTheSettingsAndTheSpeculation) {
+  WriteFakeLlamaServer(server_, "card");
   const Json document = ExpectDocument(
       box_, Through({"tune", "tiny.gguf", "--threads", "1", "--threads-batch", "1", "--ubatch",
                      "64", "--prompt-tokens", "64", "--answer-tokens", "16", "--context", "256",
@@ -85,11 +107,11 @@ TEST_F(LlamaServerCli, TuneFindsTheSettingsAndTheSpeculation) {
   EXPECT_EQ(document["through"]["name"], "llama-server");
   // The made-up server's prompts are as fast as the batch is large, answers as threads are many.
   ASSERT_FALSE(document["trials"].empty());
-  bool kv_skipped = false;
-  for (const Json& item : document["not_tried"])
-    kv_skipped =
-        kv_skipped || item["why"].get<std::string>().find("--max-kld") != std::string::npos;
-  EXPECT_TRUE(kv_skipped) << document["not_tried"];
+  std::string why;
+  for (const Json& item : document["not_tried"]) why += item["why"].get<std::string>() + "\n";
+  EXPECT_NE(why.find("--max-kld"), std::string::npos) << why;
+  EXPECT_NE(why.find("log doesn't say how many"), std::string::npos) << why;
+  for (const Json& word : document["command"]) EXPECT_NE(word, "--n-gpu-layers");
   const Json& speculation = document["speculation"];
   EXPECT_EQ(speculation["text"], "the model's continuations to 4 prompts of ours");
   EXPECT_EQ(speculation["trials"].size(), 5U) << "three lengths of drafts, two n-grams";
@@ -106,6 +128,7 @@ TEST_F(LlamaServerCli, CompareAnswersSideBySide) {
                      "--answer-tokens", "4", "--prompt-tokens", "10", "--decode-tokens", "4"}));
   ASSERT_FALSE(HasFailure());
   EXPECT_EQ(document["through"]["name"], "llama-server");
+  EXPECT_FALSE(document["through"]["options"].empty());
   ASSERT_EQ(document["models"].size(), 2U);
   EXPECT_NEAR(document["models"][1]["speed"]["decode_tps"]["median"].get<double>(), 1000, 1e-6);
   ASSERT_EQ(document["answers"].size(), 4U);

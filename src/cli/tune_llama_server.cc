@@ -131,10 +131,10 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   TRY(tuned.speculation, TuneSpeculation(server, guess, [&](double share) {
         if (progress) progress("trying speculation", share);
       }));
-  const std::string of_all = fmt::format(
-      "{}", tuned.speculation.prompts == static_cast<int>(guess.prompts.size())
-                ? std::to_string(guess.prompts.size())
-                : fmt::format("{} of {}", tuned.speculation.prompts, guess.prompts.size()));
+  const auto asked = static_cast<size_t>(tuned.speculation.prompts);
+  const size_t all = guess.prompts.size();
+  const std::string of_all =
+      asked == all ? std::to_string(all) : fmt::format("{} of {}", asked, all);
   tuned.text = fmt::format("the model's {} to {}", guess.templated ? "answers" : "continuations",
                            wish.prompts.empty()
                                ? fmt::format("{} prompts of ours", of_all)

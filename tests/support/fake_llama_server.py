@@ -163,7 +163,8 @@ def main():
         print("Available devices:")
         print("  CUDA0: NVIDIA GeForce RTX 2060 (5926 MiB, 5800 MiB free)" if MODE == "card"
               else "  (none)")
-    elif MODE == "dies" or (MODE == "dislikes-64" and UBATCH == 64):
+    elif (MODE == "dies" or (MODE == "dislikes-64" and UBATCH == 64)
+          or (MODE == "dislikes-bad" and option("--model", "").endswith("bad.gguf"))):
         sys.stderr.write("I loading\nE load_model: failed to load model, 'x.gguf'\nI cleaning up\n")
         return 1
     elif MODE == "no-memory":
