@@ -258,7 +258,8 @@ Status RunCompare(const Options& options, const DecidedThrough& through, const S
     Applied applied;
     applied.model_path = comparison.models[0].path;
     applied.settings = settings;
-    TRY(arguments, FitArguments(*server, applied));
+    // Where it can't be told the settings, each model's errors say so.
+    if (auto fitted = FitArguments(*server, applied); fitted.ok()) arguments = *std::move(fitted);
     comparison.notes.insert(comparison.notes.end(), arguments.notes.begin(), arguments.notes.end());
     comparison.notes.push_back(
         fmt::format("speeds and answers through llama-server {} at {}{}", SafeText(server->version),

@@ -321,7 +321,7 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
                                : LlamaServerMeter(*server, {})(subjects, speed_options, tell));
     const bool none = std::all_of(trials.begin(), trials.end(),
                                   [](const SpeedTrial& trial) { return trial.error.has_value(); });
-    if (none && !quality) return *trials[0].error;
+    if (server != nullptr && none && !quality) return *trials[0].error;
     for (size_t i = 0; i < trials.size(); ++i) {
       // The quality that was measured is not lost for it.
       if (trials[i].error) {
