@@ -75,11 +75,11 @@ def build_ollama():
     return program
 
 
-def find_ollama(named):
+def find_ollama(named, may_build=True):
     for candidate in (named, os.environ.get("TRIMMA_TEST_OLLAMA"), shutil.which("ollama")):
         if candidate:
             return Path(candidate)
-    return build_ollama()
+    return build_ollama() if may_build else None
 
 
 def free_port():
@@ -104,6 +104,7 @@ class Server:
     """`ollama serve` on a free port, with a store and a home of its own."""
 
     def __init__(self, program, directory):
+        directory.mkdir(exist_ok=True)
         self.host = f"127.0.0.1:{free_port()}"
         self.environment = dict(os.environ, HOME=str(directory), OLLAMA_HOST=self.host,
                                 OLLAMA_MODELS=str(directory / "models"))

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Figures of `trimma pull`: ./dev bench pull [--only rate,interruptions,hostile] [--rounds N]
+"""Figures of `trimma pull`: ./dev bench pull [--only rate,interruptions,hostile,registry] [--rounds N]
 
 rate: from loopback, beside `curl -o f && openssl sha256 f` in the same rounds. trimma's time ends with
 the file flushed to the disk; curl's is given without that, and with `sync f`.
 interruptions: a pull that is killed (SIGKILL) 50 times at random points, then ends: are the bytes
 the same, and how many did the server send twice? What lay in a killed process's socket counts too.
 hostile: the table of src/models/pull_hostile_test.cc, where a test program is built.
+registry: Debian's docker-registry, filled by `ollama push --insecure` of a real Ollama (TRIMMA_TEST_OLLAMA or
+PATH): is what is pulled, and the header that is read through ranges, what Ollama was given?
 """
 
 import argparse
@@ -25,6 +27,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 from lib.figures import MISSED, OK, ROOT, SKIPPED, BenchError, Figures, chosen_of, met, run, say  # noqa: E402
 from lib.model_server import ModelServer, sha256_of  # noqa: E402
+from ollama import Server, find_ollama, free_port  # noqa: E402
 
 RATE_GOAL, TWICE_GOAL, HOSTILE_GOAL = 0.9, 0.01, 25
 MIB = 1 << 20
@@ -143,8 +146,50 @@ class Bench(Figures):
                  verdict=OK if safe == tried >= HOSTILE_GOAL else MISSED)
 
 
+    def registry(self):
+        program = find_ollama(None, may_build=False)
+        if not shutil.which("docker-registry") or program is None:
+            self.add(figure="a real registry", verdict=f"{SKIPPED}: docker-registry or ollama is not here")
+            return
+        host = f"127.0.0.1:{free_port()}"
+        config = self.directory / "registry.yml"
+        config.write_text(f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{host}'}}\n"
+                          f"storage: {{filesystem: {{rootdirectory: '{self.directory}/registry'}}}}\n")
+        # A shape with random weights: a real header, and bytes that nothing compresses.
+        model = self.directory / "pushed.gguf"
+        run([sys.executable, ROOT / "tools/shapes.py", "llama3.2-3b", model, "--small", "--random", "1",
+             "--vocabulary"])
+        registry = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL)
+        server, store = None, self.directory / "pulled"
+        try:
+            server = Server(program, self.directory / "ollama")
+            name = f"{host}/library/pushed:1b"
+            digest = server.add(name, model)
+            answer = server.ask("POST", "push", {"model": name, "insecure": True, "stream": False})
+            if answer.get("status") != "success":
+                raise BenchError(f"ollama push: {answer}")
+            store.mkdir()
+            words = [f"ollama:{name}", "--insecure", "--json", "--quiet"]
+            header = json.loads(run([self.wishes.trimma, "inspect", *words], env=self.environment(store)))
+            local = json.loads(run([self.wishes.trimma, "inspect", model, "--json", "--quiet"]))
+            same = all(header[key] == local[key] for key in ("tensors", "file_bytes", "architecture"))
+            self.add(figure=f"header from the registry ({len(local['tensors'])} tensors)",
+                     ours="as in the file" if same else "OTHERWISE", goal="as in the file",
+                     verdict=met(same and not any(store.rglob("sha256-*"))))
+            said = json.loads(run([self.wishes.trimma, "pull", *words], env=self.environment(store)))
+            right = f"sha256:{sha256_of(said['path'])}" == digest == f"sha256:{sha256_of(model)}"
+            self.add(figure=f"pulled from the registry ({model.stat().st_size / 1e6:.1f} MB)",
+                     ours="same bytes" if right else "OTHER BYTES", goal="same bytes", verdict=met(right))
+        finally:
+            if server is not None:
+                server.close()
+            registry.kill()
+            registry.wait()
+
+
 def main():
-    known = ["rate", "interruptions", "hostile"]
+    known = ["rate", "interruptions", "hostile", "registry"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(known))
     parser.add_argument("--rounds", type=int, default=5)

@@ -67,8 +67,8 @@ def whole_grid(cores):
                 caches, ubatches, counts, counts):
             yield [*cache, "--no-repack", "--ubatch", str(ubatch), "--threads", str(threads),
                    "--threads-batch", str(batch_threads)]
-        for cache, ubatch, threads in itertools.product(caches, (1024, 2048), counts):
-            yield [*cache, "--ubatch", str(ubatch), "--threads", str(threads)]
+        for load, cache, ubatch, threads in itertools.product(loads, caches, (32, 1024, 2048), counts):
+            yield [*cache, "--load-mode", load, "--ubatch", str(ubatch), "--threads", str(threads)]
 
 
 class Bench(PeerFigures, CardFigures):

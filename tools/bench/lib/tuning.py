@@ -116,8 +116,9 @@ class Tuning(Figures):
     def tune(self, model, seed, budget, *options):
         """What it says within `budget` seconds, and the seconds that it took."""
         started = time.perf_counter()
+        cards = [] if "--gpu" in options else self.cards
         words = ["tune", model, "--seed", str(seed), "--prompt-tokens", self.wishes.prompt,
-                 "--answer-tokens", ANSWER, "--budget", f"{budget:.0f}s", *self.cards, *options]
+                 "--answer-tokens", ANSWER, "--budget", f"{budget:.0f}s", *cards, *options]
         if "--max-kld" not in options:
             words += ["--max-kld", "100"]
         if self.wishes.text:
