@@ -70,7 +70,10 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
 
   Candidates candidates;
   std::vector<Judged> judged;
-  std::vector<SpeedSubject> timed = {{options.source, options.settings}};
+  TRY(const GgufFile source, ReadGguf(options.source));
+  const CardPlacing placing = PlacedForMeasuring(source, options.site, options.settings);
+  candidates.source_note = placing.note;
+  std::vector<SpeedSubject> timed = {{options.source, placing.settings}};
   for (const FileType* recipe : options.recipes) {
     quantize.recipe = recipe;
     quantize.output = fmt::format("{}/{}.gguf", options.directory, ToLower(recipe->name));
@@ -82,8 +85,11 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
         {recipe, report.output, report.file_bytes, report.bits_per_weight, {}, {}, report.notes});
     candidates.made.back().notes.push_back(
         fmt::format("rounding errors weighed by importance data (text: {})", dataset));
-    judged.push_back({report.output, options.settings});
-    timed.push_back({report.output, options.settings});
+    TRY(const GgufFile made, ReadGguf(report.output));
+    const CardPlacing its = PlacedForMeasuring(made, options.site, options.settings);
+    if (!its.note.empty()) candidates.made.back().notes.push_back(its.note);
+    timed.push_back({report.output, its.settings});
+    judged.push_back({report.output, timed.back().settings});
   }
   QualityOptions quality;
   quality.text_file = options.text;
@@ -93,12 +99,13 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   quality.generate_seconds = options.seconds * 0.15;
   quality.budget_seconds = options.seconds * 0.35;
   TRY(const auto qualities,
-      MeasureQuality({options.source, ReferenceSettings(options.settings)}, judged, quality,
+      MeasureQuality({options.source, ReferenceSettings(timed[0].settings)}, judged, quality,
                      [&](double share) { progress.Update("measuring quality", share); }));
   SpeedOptions speed;
   speed.budget_seconds = options.seconds * 0.3;
   speed.rounds = kSpeedProcesses;
   speed.processes = kSpeedProcesses;
+  speed.resident = ResidentModels(timed, options.site);
   TRY(const auto trials,
       MeasureSpeed(timed, speed, [&](double share) { progress.Update("measuring speed", share); }));
   for (const SpeedTrial& trial : trials) {

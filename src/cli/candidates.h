@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "cli/card_placing.h"
 #include "cli/planning.h"
 #include "measure/quality.h"
 #include "measure/speed.h"
@@ -26,7 +27,8 @@ struct CandidateOptions {
   std::string source;     // unquantised GGUF
   std::string directory;  // for the files
   std::vector<const FileType*> recipes;
-  RuntimeSettings settings;                // for measuring
+  RuntimeSettings settings;  // for measuring, but for where layers go
+  Site site;
   std::optional<std::string> text;         // to judge on
   std::optional<std::string> calibration;  // to calibrate with
   uint32_t trained_context = 0;            // of the source; 0: unknown
@@ -35,7 +37,8 @@ struct CandidateOptions {
 
 struct Candidates {
   std::vector<Candidate> made;
-  Speed source_speed;  // measured side by side with theirs
+  Speed source_speed;       // measured side by side with theirs
+  std::string source_note;  // where the cards don't hold it whole
 };
 
 // Which types to try: those that fit, and fewer of them the larger the model, since each is made

@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "cli/card_placing.h"
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/keep_quality.h"
@@ -52,6 +53,7 @@ class Comparing {
 
   Result<Comparison> Run() {
     TRY_STATUS(OpenAll());
+    TRY_STATUS(PlaceAll());
     TRY_STATUS(ReadQuestions());
     // Quality first: what is wrong with the text is found before anyone waits for the rest.
     if (!options_.Skips("quality")) TRY_STATUS(MeasurePairs());
@@ -88,8 +90,23 @@ class Comparing {
     return {};
   }
 
-  Judged AsJudged(size_t model, const RuntimeSettings& settings) const {
-    return {comparison_.models[model].path, settings};
+  // Each model where the planner puts it; a llama-server places them itself.
+  Status PlaceAll() {
+    settings_of_.assign(opened_.size(), settings_);
+    if (server_ != nullptr || !settings_.use_gpu) return {};
+    TRY(site_, SiteOf(ScanMachine()));
+    if (site_.target.machine.gpus.empty() || settings_.gpu_layers) return {};
+    for (size_t m = 0; m < opened_.size(); ++m) {
+      const CardPlacing placing = PlacedForMeasuring(opened_[m].file, site_, settings_);
+      if (placing.whole) continue;
+      settings_of_[m] = placing.settings;
+      comparison_.notes.push_back(fmt::format("{}: {}", comparison_.models[m].name, placing.note));
+    }
+    return {};
+  }
+
+  Judged AsJudged(size_t model) const {
+    return {comparison_.models[model].path, settings_of_[model]};
   }
 
   Status MeasurePairs() {
@@ -127,10 +144,12 @@ class Comparing {
     }
     quality.chunk = JudgingChunk(context);
     std::vector<Judged> candidates;
-    for (size_t i = 1; i < group.size(); ++i) candidates.push_back(AsJudged(group[i], settings_));
-    TRY(const Judgement judgement,
-        JudgeQuality(AsJudged(group[0], ReferenceSettings(settings_)), candidates, quality,
-                     [&](double share) { progress_.Update("measuring quality", share); }));
+    for (size_t i = 1; i < group.size(); ++i) candidates.push_back(AsJudged(group[i]));
+    Judged reference = AsJudged(group[0]);
+    reference.settings = ReferenceSettings(reference.settings);
+    TRY(const Judgement judgement, JudgeQuality(reference, candidates, quality, [&](double share) {
+          progress_.Update("measuring quality", share);
+        }));
     for (size_t i = 1; i < group.size(); ++i) {
       comparison_.pairs.push_back({group[0], group[i], judgement.qualities[i - 1]});
       const auto reason = CalibratedOn(opened_[group[i]].file.metadata, judgement.text);
@@ -168,12 +187,12 @@ class Comparing {
   Result<std::vector<ModelAnswer>> AnswersOf(size_t m,
                                              const std::function<void(double)>& progress) {
     if (server_ == nullptr)
-      return AnswerPrompts(AsJudged(m, settings_), prompts_, options_.answer_tokens, progress);
+      return AnswerPrompts(AsJudged(m), prompts_, options_.answer_tokens, progress);
     ServedQuestions questions;
     questions.prompts = prompts_;
     questions.templated = HasChatTemplate(opened_[m].file);
     questions.most_tokens = options_.answer_tokens;
-    return AnswersThroughServer(*server_, {comparison_.models[m].path, settings_}, questions,
+    return AnswersThroughServer(*server_, {comparison_.models[m].path, settings_of_[m]}, questions,
                                 progress);
   }
 
@@ -194,9 +213,10 @@ class Comparing {
 
   Status Time() {
     std::vector<SpeedSubject> subjects;
-    for (const ComparedModel& model : comparison_.models)
-      subjects.push_back({model.path, settings_});
+    for (size_t m = 0; m < opened_.size(); ++m)
+      subjects.push_back({comparison_.models[m].path, settings_of_[m]});
     SpeedOptions speed = options_.speed_options;
+    if (server_ == nullptr) speed.resident = ResidentModels(subjects, site_);
     speed.processes = std::min(speed.rounds, kSpeedProcesses);
     const auto tell = [&](double share) { progress_.Update("measuring speed", share); };
     const auto trials = server_ == nullptr ? MeasureSpeed(subjects, speed, tell)
@@ -219,6 +239,8 @@ class Comparing {
   const Options& options_;
   RuntimeSettings settings_;
   const LlamaServerProgram* server_;
+  Site site_;
+  std::vector<RuntimeSettings> settings_of_;  // the models
   Progress progress_;
   std::vector<OpenedModel> opened_;
   std::vector<std::vector<size_t>> groups_;

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/card_placing.h"
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/keep_quality.h"
@@ -309,6 +310,10 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
     std::vector<SpeedSubject> subjects;
     for (const OpenedModel& model : models) subjects.push_back({model.local.path, settings});
     const auto tell = [&](double share) { progress.Update("measuring speed", share); };
+    if (server == nullptr && subjects.size() > 1) {
+      TRY(const Site site, SiteOf(ScanMachine()));
+      speed_options.resident = ResidentModels(subjects, site);
+    }
     if (server != nullptr) {
       TRY(const ServerArguments words, ServerArgumentsFor(*server, subjects[0].path, settings));
       document["through"] = ServerThroughJson(through, words.words, words.notes);

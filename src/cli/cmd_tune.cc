@@ -2,21 +2,23 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/card_placing.h"
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/machine.h"
-#include "cli/planning.h"
 #include "cli/remember.h"
 #include "cli/runtime_options.h"
 #include "cli/through.h"
 #include "cli/through_ollama.h"
 #include "cli/tune_llama_server.h"
+#include "plan/plan.h"
 #include "report/table.h"
 #include "tune/recheck.h"
 #include "tune/tune.h"
@@ -93,24 +95,14 @@ std::string Describe(const TuneResult& result) {
 
 // On a card the defaults are what the planner says fits with the margin learned here; where not
 // all does, other placements are tried.
-Status PlaceAsPlanned(Options& options, const OpenedModel& model, const MachineScan& scan) {
-  RuntimeSettings& defaults = options.tune.defaults;
-  if (scan.machine.gpus.empty() || !defaults.use_gpu || defaults.gpu_layers) return {};
-  PlanOptions plan;
-  plan.contexts = {defaults.context};
-  plan.types = {"as-is"};
-  plan.kv = {options.runtime.kv};
-  plan.base = defaults;
-  TRY(const PlanTarget target, ChooseTarget(scan.machine, {}));
-  TRY(const Planned planned, MakePlanFor(model.file, scan, target, plan));
-  if (planned.plan.refusal) return *planned.plan.refusal;
-  const PlanCell& cell = planned.plan.cells[*planned.plan.recommended];
-  defaults.use_gpu = cell.settings.use_gpu;
-  defaults.host_tensors = cell.settings.host_tensors;
-  if (!cell.settings.use_gpu) return {};
-  if (!cell.whole) defaults.gpu_layers = cell.settings.gpu_layers;
-  TRY(options.tune.other,
-      PlacementsBeside(model.file, defaults, planned.pricing.layers, target.pricing));
+Status PlaceAsPlanned(TuneOptions& tune, const OpenedModel& model, const MachineScan& scan) {
+  TRY(const Site site, SiteOf(scan));
+  TRY(const CardPlacing placing, PlaceOnCards(model.file, site, tune.defaults));
+  const bool planned = !tune.defaults.gpu_layers;
+  tune.defaults = placing.settings;
+  tune.other = placing.other;
+  // All, as without a number.
+  if (planned && placing.whole) tune.defaults.gpu_layers.reset();
   return {};
 }
 
@@ -169,9 +161,13 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
                          : "its settings can't be checked by themselves");
     }
   }
-  // The budget is of both together.
+  // The budget is of both together, but half of it is for the search.
   TuneOptions search = options;
-  if (recheck) search.budget_seconds -= std::min(recheck->seconds, options.budget_seconds / 2);
+  if (recheck) {
+    const auto half = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+        std::chrono::duration<double>(options.budget_seconds / 2));
+    search.begun = std::max(*search.begun, std::chrono::steady_clock::now() - half);
+  }
   auto result = Tune(
       path, search, [&](const std::string& stage, double share) { progress.Update(stage, share); });
   progress.Done();
@@ -262,7 +258,7 @@ Status RunTune(Options options, const DecidedThrough& through, const Shared& sha
   tune.has_gpu = !scan.machine.gpus.empty();
   tune.machine = scan.machine.cpu.name;
   for (const Gpu& gpu : scan.machine.gpus) tune.machine += ", " + gpu.name;
-  TRY_STATUS(PlaceAsPlanned(options, model, scan));
+  TRY_STATUS(PlaceAsPlanned(tune, model, scan));
   if (!StateDirectory().empty()) tune.journal_directory = StateDirectory() + "/tune";
   TRY(TuneResult result, TuneOrRecheck(model, tune, options.fresh, shared.quiet));
   if (!through.choice.why.empty()) result.notes.push_back(through.choice.why);
@@ -274,6 +270,7 @@ Status RunTune(Options options, const DecidedThrough& through, const Shared& sha
 
 Action DefineTune(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
+  o->tune.begun = std::chrono::steady_clock::now();  // of the program
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("--for", o->purpose,
                  "chat: a prompt and its answer; documents: the prompt; batch: all users' together")

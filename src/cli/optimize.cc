@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "cli/applying.h"
 #include "cli/candidates.h"
+#include "cli/card_placing.h"
 #include "cli/keep_quality.h"
 #include "cli/machine.h"
 #include "cli/output_folder.h"
@@ -38,11 +39,12 @@ struct Run {
   const OptimizeOptions& options;
   Progress& progress;
   OptimizeRecord record;
-  OpenedModel model;                  // as the user named it
-  OpenedModel source;                 // to quantise from: the model itself, or --source
+  OpenedModel model;   // as the user named it
+  OpenedModel source;  // to quantise from: the model itself, or --source
+  Site site;
   Planned planned;                    // of the source
   std::optional<GgufFile> projector;  // that stays beside the model
-  RuntimeSettings defaults;
+  RuntimeSettings defaults;           // where each file's layers go is its own
   OutputFolder folder;
   Json raw = Json::object();
 };
@@ -80,28 +82,21 @@ Status Open(Run& run) {
   return {};
 }
 
-// What the cards take besides buffers, learned once per card and driver: a plan that knows it
-// leaves less of the card unused.
-void LearnCards(Run& run, const Machine& machine) {
-  const std::vector<Overhead> known = KnownOverheads(machine.gpus);
-  const bool all_learned =
-      std::all_of(known.begin(), known.end(), [](const Overhead& o) { return o.learned; });
-  if (all_learned) return;
-  const auto learned = LearnAndKeepOverheads(run.source.file, machine.gpus, [&](double share) {
-    run.progress.Update("learning what the card's driver takes", share);
-  });
-  if (!learned.ok()) {
-    run.record.notes.push_back(
-        fmt::format("what the card's driver takes could not be learned: {}", learned.error().what));
-  }
-}
-
 Status MakeThePlan(Run& run) {
-  MachineScan scan = ScanMachine();
+  MachineScan& scan = run.site.scan;
+  scan = ScanMachine();
   if (!scan.machine.memory.bandwidth_bytes_per_s) BenchMachine(scan);
-  if (run.options.gpu.empty()) LearnCards(run, scan.machine);
   run.record.machine = scan.machine;
   run.record.notes = scan.notes;
+  if (run.options.gpu.empty()) {
+    const Status learned = LearnNewCards(run.source.file, scan.machine.gpus, [&](double share) {
+      run.progress.Update("learning what the card's driver takes", share);
+    });
+    if (!learned.ok()) {
+      run.record.notes.push_back(fmt::format(
+          "what the card's driver takes could not be learned: {}", learned.error().what));
+    }
+  }
   PlanOptions options;
   if (run.options.context) {
     options.contexts = UsualContexts(TrainedContext(run.source.file));
@@ -112,18 +107,14 @@ Status MakeThePlan(Run& run) {
   }
   TargetOptions where;
   if (!run.options.gpu.empty()) where.gpus = {run.options.gpu};
-  TRY(PlanTarget target, ChooseTarget(scan.machine, where));
-  target.pricing.projector = run.projector;
-  TRY(run.planned, MakePlanFor(run.source.file, scan, target, options));
+  TRY(run.site.target, ChooseTarget(scan.machine, where));
+  run.site.target.pricing.projector = run.projector;
+  TRY(run.planned, MakePlanFor(run.source.file, scan, run.site.target, options));
   const Plan& plan = run.planned.plan;
   if (plan.refusal) return *plan.refusal;
   const PlanCell& cell = plan.cells[*plan.recommended];
   run.defaults.context = run.options.context.value_or(cell.settings.context);
-  if (!run.record.machine.gpus.empty()) {
-    run.defaults.gpu_layers = cell.settings.gpu_layers;
-    run.defaults.use_gpu = cell.settings.use_gpu;
-    run.defaults.host_tensors = cell.settings.host_tensors;
-  }
+  if (!scan.machine.gpus.empty()) run.defaults.use_gpu = cell.settings.use_gpu;
   return {};
 }
 
@@ -160,6 +151,7 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
   options.source = run.source.local.path;
   options.directory = run.folder.work;
   options.settings = run.defaults;
+  options.site = run.site;
   options.text = run.options.text;
   options.calibration = run.options.calibration;
   options.recipes = RecipesToTry(run.source.file, run.planned, run.defaults.context);
@@ -172,6 +164,8 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
   options.seconds = run.options.seconds / 2;
   TRY(const Candidates measured, MakeCandidates(options, run.progress));
   const std::vector<Candidate>& candidates = measured.made;
+  if (!measured.source_note.empty())
+    run.record.notes.push_back(fmt::format("the source: {}", measured.source_note));
   steps.End("quantise and judge");
   FillReferencePoint(run, measured.source_speed);
   const auto chosen = ChooseCandidate(candidates, run.options.max_kld);
@@ -265,8 +259,13 @@ TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
 Status MeasureAndTune(Run& run, Steps& steps) {
   const bool same_weights = run.record.weights_kept();
   TRY(const GgufFile after_file, ReadGguf(run.record.files.model));
+  TRY(const CardPlacing placing, PlaceOnCards(after_file, run.site, run.defaults));
+  const RuntimeSettings settings_before =
+      same_weights ? placing.settings
+                   : PlacedForMeasuring(run.model.file, run.site, run.defaults).settings;
   TuneOptions tune;
-  tune.defaults = run.defaults;
+  tune.defaults = placing.settings;
+  tune.other = placing.other;
   tune.budget_seconds = run.options.seconds / 3;
   tune.cores = run.record.machine.cpu.cores;
   tune.threads = run.record.machine.cpu.threads;
@@ -283,7 +282,7 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 
-  TRY(Outcome before, Describe(run, run.model.file, run.defaults,
+  TRY(Outcome before, Describe(run, run.model.file, settings_before,
                                fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));
   TRY(Outcome after, Describe(run, after_file, tuned.best_settings,
                               fmt::format("{}, tuned", TypeLabel(after_file))));
@@ -299,11 +298,12 @@ Status MeasureAndTune(Run& run, Steps& steps) {
     speed.budget_seconds = run.options.seconds / 6;
     speed.rounds = 2 * kSpeedProcesses;
     speed.processes = kSpeedProcesses;
-    TRY(const auto trials, MeasureSpeed({{run.model.local.path, run.defaults},
-                                         {run.record.files.model, tuned.best_settings}},
-                                        speed, [&](double share) {
-                                          run.progress.Update("measuring before and after", share);
-                                        }));
+    const std::vector<SpeedSubject> subjects = {{run.model.local.path, settings_before},
+                                                {run.record.files.model, tuned.best_settings}};
+    speed.resident = ResidentModels(subjects, run.site);
+    TRY(const auto trials, MeasureSpeed(subjects, speed, [&](double share) {
+          run.progress.Update("measuring before and after", share);
+        }));
     for (const SpeedTrial& trial : trials) {
       if (trial.error) return *trial.error;
     }
@@ -328,7 +328,7 @@ Status JudgeSettings(Run& run, Steps& steps) {
   quality.generate_seconds = run.options.seconds / 6;
   quality.budget_seconds = run.options.seconds / 3;
   TRY(const auto measured,
-      MeasureQuality({run.model.local.path, ReferenceSettings(run.defaults)},
+      MeasureQuality({run.model.local.path, ReferenceSettings(run.record.before.settings)},
                      {{run.record.files.model, run.record.after.settings}}, quality,
                      [&](double share) { run.progress.Update("measuring quality", share); }));
   run.record.after.quality = measured[0];

@@ -132,4 +132,13 @@ Result<std::vector<Overhead>> LearnAndKeepOverheads(const GgufFile& file,
   return overheads;
 }
 
+Status LearnNewCards(const GgufFile& file, const std::vector<Gpu>& gpus,
+                     const std::function<void(double)>& progress) {
+  const std::vector<Overhead> known = KnownOverheads(gpus);
+  if (std::all_of(known.begin(), known.end(), [](const Overhead& o) { return o.learned; }))
+    return {};
+  TRY_STATUS(LearnAndKeepOverheads(file, gpus, progress));
+  return {};
+}
+
 }  // namespace trimma

@@ -23,6 +23,10 @@ Result<std::vector<Overhead>> LearnAndKeepOverheads(const GgufFile& file,
                                                     const std::vector<Gpu>& gpus,
                                                     const std::function<void(double)>& progress);
 
+// The same where one of them isn't known yet: a plan that knows it leaves less of the card unused.
+Status LearnNewCards(const GgufFile& file, const std::vector<Gpu>& gpus,
+                     const std::function<void(double)>& progress);
+
 // One sentence where a GPU has clearly less free memory than before (more than a load's wobble),
 // or the host less than half of what it had: a plan made then may no longer fit.
 std::optional<std::string> MemoryGone(const Machine& before, const Machine& now);

@@ -108,10 +108,10 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   const Speculations possible = SpeculationsToTry(server, guess.draft);
   TuneOptions options = SearchOptions(wish, server);
   const double budget = options.budget_seconds;
-  const auto begun = std::chrono::steady_clock::now();
   if (options.has_gpu && !wish.gpu_layers_set) TRY_STATUS(PlaceOnCards(server, model, options));
-  options.seconds_before =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  const auto now = std::chrono::steady_clock::now();
+  options.seconds_before = std::chrono::duration<double>(now - options.begun.value_or(now)).count();
+  options.begun = now;
   if (!possible.tried.empty()) options.budget_share = kSettingsShare;
   options.budget_seconds = options.budget_share * std::max(0.0, budget - options.seconds_before);
   TRY(tuned.result, Tune(path, options, progress));

@@ -21,6 +21,19 @@ std::string EngineSays() {
   return words.empty() ? "" : fmt::format(" (the engine says: {})", words);
 }
 
+// The engine's API gives no reason for a failure. These are the words of its loader where a device
+// has no room, and no other failure has them.
+Error CannotLoad(const std::string& path) {
+  const std::string words = TakeEngineWords();
+  const std::string said = words.empty() ? "" : fmt::format(" (the engine says: {})", words);
+  if (words.find("unable to allocate") != std::string::npos) {
+    return {Code::kNoFit, fmt::format("{}: its weights don't fit in memory{}", path, said),
+            "put fewer layers on the graphics card (--gpu-layers), or choose a smaller type"};
+  }
+  return {Code::kInvalid, fmt::format("{}: the engine can't load this model{}", path, said),
+          "its architecture may be newer than this engine; see `trimma inspect`"};
+}
+
 llama_load_mode ToEngine(LoadMode mode) {
   switch (mode) {
     case LoadMode::kAuto:
@@ -118,11 +131,7 @@ Result<Model> Model::Load(const GgufFile& file, const Options& options) {
                            ? llama_model_load_from_file(paths[0], params)
                            : llama_model_load_from_splits(paths.data(), paths.size(), params);
   TRY_STATUS(CheckInterrupted());
-  if (model == nullptr) {
-    return Error{Code::kInvalid,
-                 fmt::format("{}: the engine can't load this model{}", file.paths[0], EngineSays()),
-                 "its architecture may be newer than this engine; see `trimma inspect`"};
-  }
+  if (model == nullptr) return CannotLoad(file.paths[0]);
   return Model(model);
 }
 

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "llama_server/race.h"
 #include "llama_server/visit.h"
+#include "measure/speed_background.h"
 
 namespace trimma {
 namespace {
@@ -181,7 +182,15 @@ class Run {
     if (options_.race) race_.Record(candidate, *gain);
   }
 
+  // A server's own time is ours once it has ended.
+  std::optional<double> ShareOfOthers() const {
+    const auto now = ReadProcessorTimes();
+    if (!before_ || !now) return std::nullopt;
+    return OthersShare(*before_, *now);
+  }
+
   std::vector<SpeedTrial> Finish() {
+    const std::optional<double> others = ShareOfOthers();
     for (size_t i = 0; i < trials_.size(); ++i) {
       SpeedTrial& trial = trials_[i];
       trial.left = !options_.race || race_.IsLeft(i);
@@ -192,6 +201,7 @@ class Run {
         continue;
       }
       trial.speed = SpeedOf(figures_[i], options_);
+      trial.speed.conditions.others_share = others;
       trial.speed.conditions.seconds = Elapsed() / static_cast<double>(starts_.size());
     }
     return std::move(trials_);
@@ -211,6 +221,7 @@ class Run {
   double visit_seconds_ = 0;
   int prompt_number_ = static_cast<int>(Clock::now().time_since_epoch().count() % 1000000 + 1000);
   const Clock::time_point start_ = Clock::now();
+  const std::optional<ProcessorTimes> before_ = ReadProcessorTimes();
 };
 
 }  // namespace

@@ -18,6 +18,28 @@ double OrInfinity(const Json& json) {
   return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
 }
 
+LeftCards LeftCardsNamed(const std::string& name) {
+  if (name == NameOf(LeftCards::kReference)) return LeftCards::kReference;
+  return name == NameOf(LeftCards::kAll) ? LeftCards::kAll : LeftCards::kNone;
+}
+
+Judged OnHost(Judged judged) {
+  judged.settings.use_gpu = false;
+  return judged;
+}
+
+// What leaves the cards next, where they have no room; nullopt: nothing more can.
+std::optional<LeftCards> Next(LeftCards left, const Judged& reference,
+                              const std::vector<Judged>& candidates) {
+  const auto on_card = [](const Judged& judged) {
+    return judged.settings.use_gpu && judged.settings.gpu_layers != 0;
+  };
+  if (left == LeftCards::kNone && on_card(reference)) return LeftCards::kReference;
+  if (left != LeftCards::kAll && std::any_of(candidates.begin(), candidates.end(), on_card))
+    return LeftCards::kAll;
+  return std::nullopt;
+}
+
 Result<Judgement> JudgementFromJson(const Json& json) {
   Judgement judgement;
   for (const Json& item : json.at("qualities")) {
@@ -34,6 +56,19 @@ Result<Judgement> JudgementFromJson(const Json& json) {
 }
 
 }  // namespace
+
+const char* NameOf(LeftCards left) {
+  switch (left) {
+    case LeftCards::kNone:
+      return "none";
+    case LeftCards::kReference:
+      return "reference";
+    case LeftCards::kAll:
+      return "all";
+  }
+  CHECK(false);
+  return "";
+}
 
 int JudgingChunk(uint32_t trained_context) {
   constexpr uint32_t kUsual = 512;
@@ -56,6 +91,7 @@ Json ToJson(const Quality& q) {
           {"chunks", q.chunks},
           {"score", q.score},
           {"text", q.text},
+          {"on_host", NameOf(q.left_cards)},
           {"samples", {{"mean_kld", q.chunk_klds}}}};
 }
 
@@ -83,6 +119,7 @@ Result<Quality> QualityFromJson(const Json& json) {
           json.at("ppl_ratio_ci95").at(0).is_null() ? 0 : json["ppl_ratio_ci95"][0].get<double>();
       q.ppl_ratio.high = OrInfinity(json["ppl_ratio_ci95"].at(1));
     }
+    q.left_cards = LeftCardsNamed(json.value("on_host", "none"));
     if (json.contains("samples"))
       q.chunk_klds = json["samples"].at("mean_kld").get<std::vector<double>>();
     return q;
@@ -94,20 +131,34 @@ Result<Quality> QualityFromJson(const Json& json) {
 Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged>& candidates,
                                const QualityOptions& options,
                                const std::function<void(double)>& progress) {
-  Json judged = Json::array();
-  for (const Judged& candidate : candidates) judged.push_back(JudgedToJson(candidate));
   Json request = ToJson(options);
-  request["reference"] = JudgedToJson(reference);
-  request["candidates"] = judged;
   const std::optional<std::string> language = UserLanguage();
   request["language"] = language ? Json(*language) : Json();
-  TRY(const Json result, RunChild("quality", request, [&](const Json& event) {
-        if (progress) progress(event.value("progress", 0.0));
-      }));
-  try {
-    return JudgementFromJson(result);
-  } catch (const nlohmann::json::exception& e) {
-    return Error{Code::kInternal, std::string("a judgement is malformed: ") + e.what(), ""};
+  LeftCards left = LeftCards::kNone;
+  while (true) {
+    request["reference"] = JudgedToJson(left == LeftCards::kNone ? reference : OnHost(reference));
+    request["candidates"] = Json::array();
+    for (const Judged& candidate : candidates) {
+      request["candidates"].push_back(
+          JudgedToJson(left == LeftCards::kAll ? OnHost(candidate) : candidate));
+    }
+    const auto result = RunChild("quality", request, [&](const Json& event) {
+      if (progress) progress(event.value("progress", 0.0));
+    });
+    if (!result.ok()) {
+      const auto next = Next(left, reference, candidates);
+      if (result.error().code != Code::kNoFit || !next) return result.error();
+      left = *next;
+      continue;
+    }
+    try {
+      auto judgement = JudgementFromJson(*result);
+      if (!judgement.ok()) return judgement;
+      for (Quality& quality : judgement->qualities) quality.left_cards = left;
+      return judgement;
+    } catch (const nlohmann::json::exception& e) {
+      return Error{Code::kInternal, std::string("a judgement is malformed: ") + e.what(), ""};
+    }
   }
 }
 

@@ -22,6 +22,9 @@
 
 namespace trimma {
 
+enum class LeftCards { kNone, kReference, kAll };
+const char* NameOf(LeftCards left);  // "none", "reference", "all"
+
 struct Quality {
   int64_t tokens = 0;       // scored positions
   double mean_kld = 0;      // KL(reference || model), nats
@@ -39,6 +42,8 @@ struct Quality {
   std::string score = "half";  // "half" (second half of each chunk), "all", or "last" of deep ones
   std::string text;            // what was judged on: a file name, or kGeneratedText
   std::vector<double> chunk_klds;  // raw: the mean of each chunk, in the order of the text
+  // What was evaluated on the host, the cards having no room for all at once.
+  LeftCards left_cards = LeftCards::kNone;
 };
 
 Json ToJson(const Quality& quality);
@@ -87,7 +92,9 @@ struct Judgement {
 };
 
 // Judges every candidate against the reference on the same tokens, in one child process; files that
-// several share are loaded once. kInvalid: vocabularies differ, or the text is too short.
+// several share are loaded once. Where the cards don't hold them beside each other, the reference
+// is evaluated on the host, or else all are, and the qualities say so. kInvalid: vocabularies
+// differ, or the text is too short.
 Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged>& candidates,
                                const QualityOptions& options,
                                const std::function<void(double)>& progress = {});

@@ -280,11 +280,13 @@ TEST(QualityValueTest, JsonRoundTrip) {
   q.chunks = 96;
   q.score = "all";
   q.text = "räksmörgås.txt";
+  q.left_cards = LeftCards::kReference;
   const auto back = QualityFromJson(Json::parse(ToJson(q).dump()));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(ToJson(*back), ToJson(q));
   EXPECT_EQ(back->mean_kld, q.mean_kld);
   EXPECT_EQ(back->mean_kld_high, 0.02);
+  EXPECT_EQ(back->left_cards, LeftCards::kReference);
 }
 
 TEST(QualityValueTest, AMalformedRecordIsInvalid) {

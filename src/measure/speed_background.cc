@@ -18,18 +18,21 @@ double TicksPerSecond() {
   return ticks > 0 ? ticks : 100;
 }
 
-// utime and stime are the fields 14 and 15 of /proc/self/stat; the name before them is in
-// parentheses and may hold blanks.
+// utime, stime, and those of children that were waited for are the fields 14 to 17 of
+// /proc/self/stat; the name before them is in parentheses and may hold blanks.
 std::optional<double> OwnSeconds(const std::string& stat) {
   const size_t name_end = stat.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(stat.substr(name_end + 1));
   std::string skipped;
   for (int i = 3; i <= 13; ++i) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  if (!(fields >> user >> system)) return std::nullopt;
-  return (user + system) / TicksPerSecond();
+  double ticks = 0;
+  for (int i = 14; i <= 17; ++i) {
+    double value = 0;
+    if (!(fields >> value)) return std::nullopt;
+    ticks += value;
+  }
+  return ticks / TicksPerSecond();
 }
 
 // "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345" in microseconds.

@@ -12,7 +12,7 @@ struct ProcessorTimes {
   double all = 0;                 // seconds of these processors, busy and idle
   double busy = 0;                // of which not idle, this process included
   double stolen = 0;              // of which another guest of this host had them
-  double own = 0;                 // of this process and its threads
+  double own = 0;                 // of this process, its threads, and children that have ended
   std::optional<double> stalled;  // somebody waited for a processor (/proc/pressure/cpu)
 };
 

@@ -22,9 +22,10 @@ class BackgroundTest : public testing::Test {
   TempTree tree_;
 };
 
+// Time of children that have ended is ours.
 TEST_F(BackgroundTest, OthersAreWhatIsBusyAndNotOurs) {
   Write("cpu  1000 0 0 1000 0 0 0 0 0 0\ncpu0 1 2 3\n",
-        "7 (a name) x) R 1 2 3 4 5 6 7 8 9 10 900 50 0 0\n",
+        "7 (a name) x) R 1 2 3 4 5 6 7 8 9 10 900 40 7 3\n",
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\nfull total=9\n");
   const auto before = ReadProcessorTimes(Root());
   ASSERT_TRUE(before.has_value());
@@ -33,7 +34,7 @@ TEST_F(BackgroundTest, OthersAreWhatIsBusyAndNotOurs) {
   EXPECT_DOUBLE_EQ(before->all, 20);
   EXPECT_DOUBLE_EQ(*before->stalled, 2.5);
   // 400 ticks later: 300 busy, of which 200 ours; 20 of the other 100 stolen.
-  Write("cpu  1280 0 0 1100 0 0 0 20 0 0\n", "7 (n) R 1 2 3 4 5 6 7 8 9 10 1050 100 0 0\n");
+  Write("cpu  1280 0 0 1100 0 0 0 20 0 0\n", "7 (n) R 1 2 3 4 5 6 7 8 9 10 1050 90 7 3\n");
   const auto after = ReadProcessorTimes(Root());
   ASSERT_TRUE(after.has_value());
   EXPECT_DOUBLE_EQ(OthersShare(*before, *after), 0.25);

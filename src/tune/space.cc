@@ -70,7 +70,8 @@ class Maker {
   int PromptThreads() const { return base_.threads_batch.value_or(DecodeThreads()); }
   // Whether the host's processors have anything to do.
   bool AllOnGpu() const {
-    return o_.machine.has_gpu && base_.use_gpu && !base_.gpu_layers && base_.host_tensors.empty();
+    const bool all = !base_.gpu_layers || (model_.layers > 0 && *base_.gpu_layers >= model_.layers);
+    return o_.machine.has_gpu && base_.use_gpu && all && base_.host_tensors.empty();
   }
 
   void PrefillThreads() {
@@ -238,6 +239,10 @@ ActiveWeights ActiveOf(const GgufFile& file) {
 ModelFacts FactsOf(const GgufFile& file, int prompt_tokens, int depth) {
   ModelFacts facts;
   facts.file_bytes = file.file_bytes;
+  // The output counts as one.
+  const auto blocks = file.metadata.Integer(file.architecture() + ".block_count");
+  facts.layers =
+      blocks && *blocks > 0 ? static_cast<int>(std::min<int64_t>(*blocks, 1 << 20)) + 1 : 0;
   // Of f16, f32 and bf16 nothing is saved: 16 bits or more.
   facts.is_quantised = file.bits_per_weight() < 15;
   const ActiveWeights active = ActiveOf(file);

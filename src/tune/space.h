@@ -21,6 +21,7 @@ const char* NameOf(TuneFor purpose);  // "chat", "documents", "batch"
 // What first principles need to know of a model.
 struct ModelFacts {
   uint64_t file_bytes = 0;
+  int layers = 0;             // as -ngl counts; 0: unknown
   bool is_quantised = false;  // of its matrices at least one
   // Of what decoding a token reads, the share of the KV cache in f16, at the depth asked about.
   double kv_share = 1;

@@ -159,6 +159,13 @@ TEST(SpaceTest, OnACardTheHostsSettingsDoNotMatter) {
   options.machine.has_gpu = true;
   for (const std::string& name : Names(MakeSpace(options, Quantised())))
     EXPECT_EQ(name.find("threads"), std::string::npos) << name;
+  // A number that is all of them says the same.
+  ModelFacts facts = Quantised();
+  facts.layers = 25;
+  options.defaults.gpu_layers = 25;
+  EXPECT_EQ(WhyNot(MakeSpace(options, facts), "decode threads"), "all layers are on the GPU");
+  options.defaults.gpu_layers = 24;
+  EXPECT_EQ(WhyNot(MakeSpace(options, facts), "decode threads"), "");
   options.defaults.gpu_layers = 10;
   options.machine.placements = {{"GPU layers 11", 11, {}}, {"GPU layers 12", 12, {}}};
   const std::set<std::string> names = Names(MakeSpace(options, Quantised()));

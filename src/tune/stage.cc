@@ -72,7 +72,7 @@ QualityOptions KvJudging(const TuneOptions& options, double seconds_left) {
   quality.chunks = 8;
   quality.last = kJudgedTokens;
   quality.chunk = JudgingDepth(options) + kJudgedTokens + 1;
-  quality.budget_seconds = std::max(10.0, seconds_left / 2);
+  quality.budget_seconds = seconds_left / 2;
   quality.generate_seconds = std::clamp(seconds_left / 8, 2.0, 20.0);
   return quality;
 }

@@ -27,8 +27,7 @@ constexpr double kAloneShare = 0.55;
 constexpr double kTogetherShare = 0.25;
 constexpr int kRaces = 3;  // of the first step, each in a process of its own
 constexpr int kFewestDecoded = 12;
-constexpr double kNoticedShare = 0.05;
-constexpr double kLeastJudging = 10;  // seconds
+constexpr double kLeastJudging = 5;  // seconds
 
 class Tuning {
  public:
@@ -74,7 +73,7 @@ class Tuning {
   TuneOptions options_;
   const std::function<void(const std::string&, double)>& progress_;
   TuneJournal journal_;
-  Clock::time_point start_ = Clock::now();
+  Clock::time_point start_ = options_.begun.value_or(Clock::now());
   double resumed_seconds_ = 0;  // that the steps which were found had taken
   TuneResult result_;
   TrialCosts costs_;
@@ -130,7 +129,7 @@ Status Tuning::Probe() {
         std::max(0.0, spent - defaults.conditions.seconds - costs_.load_seconds);
     // One candidate beside the defaults: raced, then confirmed; loaded and warmed up each time.
     const double visit = VisitSeconds(costs_, Phases::kBoth);
-    return spent + (kFewestRounds + kConfirmRounds) * 2 * visit +
+    return Elapsed() + (kFewestRounds + kConfirmRounds) * 2 * visit +
            2 * (costs_.load_seconds + costs_.fill_seconds +
                 2 * PrepareSeconds(costs_, itself, itself));
   };
@@ -288,7 +287,7 @@ Status Tuning::JudgeKv(std::vector<TuneTrialResult>& alone) {
     if (SameCache(shared, options_.defaults)) return {};
     const std::string what =
         fmt::format("KV cache {}/{} beyond the first step", shared.kv_k, shared.kv_v);
-    if (result_.kv_quality && Left() < kLeastJudging) {
+    if (Left() < kLeastJudging) {
       result_.not_tried.push_back({what, "no time was left to judge what it loses"});
       LeaveOutCache(shared, alone);
       continue;
@@ -321,7 +320,11 @@ Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   // Fixed beforehand: looking at the figures to choose their number would break their certainty.
   const ConfirmPlan plan = PlanConfirmation(costs_, candidates, Left());
   speed.processes = plan.processes;
-  speed.rounds = speed.min_rounds = plan.rounds;
+  speed.rounds = plan.rounds;
+  // Where the machine got slower since its costs were measured, the last ones are left out: the
+  // clock decides, not the figures.
+  speed.min_rounds = std::min(plan.rounds, kConfirmRounds);
+  speed.budget_seconds = std::max(0.0, Left());
   if (plan.processes == 1 && !options_.starts_for_each_visit) {
     result_.notes.emplace_back(
         "confirmed in one process: a larger --budget would show how much processes differ");
@@ -419,17 +422,7 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   result_.prefill_gain = decision.prefill;
   result_.decode_gain = decision.decode;
   result_.verdict = VerdictOf(decision, options_, SecondsOf(options_, result_.default_speed));
-  if (disturbance_.others_share >= kNoticedShare) {
-    result_.notes.push_back(
-        fmt::format("other processes had {:.0f} % of this machine's processors while it measured",
-                    100 * disturbance_.others_share));
-  }
-  if (disturbance_.discarded > 0) {
-    result_.notes.push_back(
-        fmt::format("{} of {} stretches of the measurement were discarded, since the machine's own "
-                    "speed drifted",
-                    disturbance_.discarded, disturbance_.segments));
-  }
+  for (std::string& note : NotesOn(disturbance_)) result_.notes.push_back(std::move(note));
   journal_.Remove();
   result_.seconds = Elapsed();
   return result_;

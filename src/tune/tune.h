@@ -6,6 +6,7 @@
 // inside the noise is "no difference", and the default stays.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -28,7 +29,8 @@ struct TuneOptions {
   int depth = 0;  // tokens in the cache before the prompt
   int decode_tokens = 48;
   int answer_tokens = 128;      // what the objective weighs: a prompt and such an answer
-  double budget_seconds = 180;  // all steps together
+  double budget_seconds = 180;  // all steps together, since
+  std::optional<std::chrono::steady_clock::time_point> begun;  // nullopt: Tune() is called
   // Of the user's budget, where that is for more than this: what a refusal speaks of.
   double budget_share = 1;    // budget_seconds' of it, after
   double seconds_before = 0;  // what was spent already

@@ -15,6 +15,7 @@ namespace {
 const double kNothingTold = std::log(1.5);
 // A quarter of the processors busy with something else.
 constexpr double kBusyShare = 0.25;
+constexpr double kNoticedShare = 0.05;
 constexpr double kAlmostAll = 0.9;  // of the time: nothing was excluded
 
 std::string GainText(const Choice& choice, const TuneOptions& options) {
@@ -47,6 +48,22 @@ Status CheckNotBusy(const Hidden& hidden, const Disturbance& disturbance) {
                            100 * disturbance.others_share, disturbance.discarded,
                            disturbance.segments, size),
                "end what else runs, or give a larger --budget"};
+}
+
+std::vector<std::string> NotesOn(const Disturbance& disturbance) {
+  std::vector<std::string> notes;
+  if (disturbance.others_share >= kNoticedShare) {
+    notes.push_back(
+        fmt::format("other processes had {:.0f} % of this machine's processors while it measured",
+                    100 * disturbance.others_share));
+  }
+  if (disturbance.discarded > 0) {
+    notes.push_back(fmt::format(
+        "{} of {} stretches of the measurement were discarded, since the machine's own speed "
+        "drifted",
+        disturbance.discarded, disturbance.segments));
+  }
+  return notes;
 }
 
 std::string VerdictOf(const Choice& choice, const TuneOptions& options,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tune/combine.h"
 #include "tune/tune.h"
@@ -17,6 +18,9 @@ struct Disturbance {
 
 // kBusy where so much went on, and so much may be hidden, that nothing was told at all.
 Status CheckNotBusy(const Hidden& hidden, const Disturbance& disturbance);
+
+// What of it the reader should know, one sentence each.
+std::vector<std::string> NotesOn(const Disturbance& disturbance);
 
 // `seconds`: of the defaults' phases.
 std::string VerdictOf(const Choice& choice, const TuneOptions& options,
