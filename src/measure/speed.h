@@ -92,7 +92,7 @@ struct SpeedOptions {
   int processes = 1;
   double budget_seconds = 30;  // no new round is begun after it
   double trial_seconds = 300;  // a candidate that is silent for so long hangs, and has failed
-  int load_repeats = 2;        // loads that are timed, of each placement
+  int load_repeats = 2;        // loads that are timed, of each placement; 0: those between visits
   // Candidates that can't be the fastest are measured no further (speed_race.h): those of each
   // kind of phases among themselves and with the anchor, both phases by the exchange's time.
   // Ends where all is decided.

@@ -348,7 +348,8 @@ Speed SpeedRun::Summarise(const Candidate& candidate) const {
   speed.prefill_tps = MedianSpread(speed.prefill_samples);
   speed.decode_tps = MedianSpread(speed.decode_samples);
   speed.ttft_ms = MedianSpread(ttft);
-  speed.load_ms = MedianSpread(candidate.load_ms);
+  speed.load_ms = MedianSpread(candidate.load_ms.empty() ? pool_.LoadsBetween(candidate.subject)
+                                                         : candidate.load_ms);
   return speed;
 }
 

@@ -6,6 +6,15 @@
 #include "engine/engine.h"
 
 namespace trimma {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Milliseconds(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+}  // namespace
 
 // The context that a measurement needs: enough cells, no more, so that candidates with a long
 // context don't hold gigabytes while others are measured. Only filled cells cost time. Logits of
@@ -62,16 +71,30 @@ Status SpeedPool::ProveItFits(const Model& model, const SpeedSubject& subject, u
   return {};
 }
 
+std::vector<double> SpeedPool::LoadsBetween(const SpeedSubject& subject) const {
+  std::vector<double> milliseconds;
+  for (const Load& load : loads_)
+    if (SamePlacement(load.subject, subject)) milliseconds.push_back(load.milliseconds);
+  return milliseconds;
+}
+
 Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
   for (Resident& resident : contexts_) {
     if (SameContext(resident.subject, subject)) return &resident;
   }
+  const auto start = Clock::now();
+  const bool loads = std::none_of(models_.begin(), models_.end(), [&](const Loaded& loaded) {
+    return SamePlacement(loaded.subject, subject);
+  });
   TRY(const Model* model, ModelFor(subject));
   if (options_.resident && contexts_.size() >= static_cast<size_t>(*options_.resident))
     contexts_.pop_front();
   const Context::Options shortened = Shortened(subject.settings);
+  const size_t proven = proven_.size();
   TRY_STATUS(ProveItFits(*model, subject, shortened.settings.context));
   TRY(Context context, Context::Create(*model, shortened));
+  if (loads && !read_.insert(subject.path).second && proven_.size() == proven)
+    loads_.push_back({subject, Milliseconds(start)});
   Resident resident;
   resident.subject = subject;
   resident.model = model;
@@ -81,8 +104,7 @@ Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
 }
 
 Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) {
-  using Clock = std::chrono::steady_clock;
-  if (options_.resident) {
+  if (options_.resident && options_.load_repeats > 0) {
     contexts_.clear();
     models_.clear();
   }
@@ -97,7 +119,7 @@ Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) {
     TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
     const auto slots = static_cast<uint32_t>(subject.settings.parallel);
     TRY(const Context context, Context::Create(model, {subject.settings, 1, slots, {}}));
-    milliseconds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    milliseconds.push_back(Milliseconds(start));
   }
   return milliseconds;
 }

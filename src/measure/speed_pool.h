@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ class SpeedPool {
   // From the file to a ready context, in milliseconds. Where only so many may be resident, the pool
   // is emptied for it.
   Result<std::vector<double>> TimeLoads(const SpeedSubject& subject);
+  // Of those that it took to have subjects of this placement back, each from the page cache.
+  std::vector<double> LoadsBetween(const SpeedSubject& subject) const;
 
  private:
   struct Loaded {
@@ -51,6 +54,12 @@ class SpeedPool {
   std::list<Loaded> models_;
   std::list<Resident> contexts_;  // destroyed before the models
   std::vector<SpeedSubject> proven_;
+  std::set<std::string> read_;  // files, which are in the page cache
+  struct Load {
+    SpeedSubject subject;
+    double milliseconds;
+  };
+  std::vector<Load> loads_;
 };
 
 }  // namespace trimma

@@ -9,10 +9,10 @@ namespace {
 constexpr double kAnchorShare = 0.25;
 // Warming up takes two short evaluations, about one visit together.
 constexpr double kWarmUpVisits = 1;
-// A load is timed once, then the model is loaded to stay; where the card holds one only, the file
-// is read into the page cache first.
+// A load is timed once, then the model is loaded to stay; where the card holds one only, none is
+// timed by itself.
 constexpr double kLoads = 2;
-constexpr double kLoadsOfOneResident = 3;
+constexpr double kLoadsOfOneResident = 1;
 
 // What a change of settings costs where only one context may be there.
 double SwitchSeconds(const TrialCosts& costs, const SpeedSubject& defaults,

@@ -36,6 +36,31 @@ void AddTighter(const GgufFile& file, const RuntimeSettings& planned, int layers
   }
 }
 
+// What leaves least on the host comes first: where it is too much for the card, that is soon known.
+Status AddFeedForward(const GgufFile& file, const RuntimeSettings& planned, int layers,
+                      const PricingTarget& target, OtherPlacements& others) {
+  const auto skip = [&](const char* why) { others.not_tried.push_back({kFeedForward, why}); };
+  const int most = FeedForwardLayers(file);
+  if (most == 0) {
+    skip("the model has none but experts");
+    return {};
+  }
+  TRY(const auto fewest, FewestOnHost(most, [&](int hosted) -> Result<bool> {
+        TRY(const auto devices,
+            PriceSettings(file, WithFeedForwardOnHost(planned, layers, hosted), target));
+        return FitOnGpus(devices);
+      }));
+  if (!fewest) {
+    skip("the GPU doesn't hold the rest of all layers");
+    return {};
+  }
+  for (int hosted = std::max(1, *fewest - 1); hosted <= *fewest; ++hosted) {
+    others.placed.push_back(PlacedAs(fmt::format("feed-forward of {} layers on the host", hosted),
+                                     WithFeedForwardOnHost(planned, layers, hosted)));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<OtherPlacements> PlacementsBeside(const GgufFile& file, const RuntimeSettings& planned,
@@ -47,29 +72,13 @@ Result<OtherPlacements> PlacementsBeside(const GgufFile& file, const RuntimeSett
     skip("all layers fit on the GPU");
     return others;
   }
-  AddTighter(file, planned, layers, others.placed);
   if (!planned.host_tensors.empty()) {
     skip("matrices of layers are on the host already");
+    AddTighter(file, planned, layers, others.placed);
     return others;
   }
-  const int most = FeedForwardLayers(file);
-  if (most == 0) {
-    skip("the model has none but experts");
-    return others;
-  }
-  TRY(const auto fewest, FewestOnHost(most, [&](int hosted) -> Result<bool> {
-        TRY(const auto devices,
-            PriceSettings(file, WithFeedForwardOnHost(planned, layers, hosted), target));
-        return FitOnGpus(devices);
-      }));
-  if (!fewest) {
-    skip("the GPU doesn't hold the rest of all layers");
-    return others;
-  }
-  for (int hosted = *fewest; hosted >= std::max(1, *fewest - 1); --hosted) {
-    others.placed.push_back(PlacedAs(fmt::format("feed-forward of {} layers on the host", hosted),
-                                     WithFeedForwardOnHost(planned, layers, hosted)));
-  }
+  TRY_STATUS(AddFeedForward(file, planned, layers, target, others));
+  AddTighter(file, planned, layers, others.placed);
   return others;
 }
 

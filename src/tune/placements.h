@@ -15,10 +15,10 @@ struct OtherPlacements {
 
 // `planned`: as the planner placed it, of `layers` as -ngl counts.
 //
-// A layer (or a layer's experts) or two more on the GPUs than it allows: a trial that runs out of
-// memory is a result. And all layers there, but for the feed-forward matrices of as few as the
-// engine's own count of bytes asks for, what the card keeps for itself and the margin left free as
-// in a plan; or of one fewer.
+// All layers on the GPUs, but for the feed-forward matrices of as few as the engine's own count of
+// bytes asks for, what the card keeps for itself and the margin left free as in a plan; of one
+// fewer before that: a trial that runs out of memory is a result. Then a layer (or a layer's
+// experts) or two more on the GPUs than the plan allows.
 Result<OtherPlacements> PlacementsBeside(const GgufFile& file, const RuntimeSettings& planned,
                                          int layers, const PricingTarget& target);
 

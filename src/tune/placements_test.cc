@@ -64,8 +64,9 @@ TEST(TunePlacementsTest, WhereNotAllFitsTheFewestFeedForwardMatricesLeaveTheCard
   EXPECT_EQ(more[0].gpu_layers, *planned.settings.gpu_layers + 1);
   EXPECT_EQ(more[1].gpu_layers, *planned.settings.gpu_layers + 2);
   ASSERT_EQ(hosted.size(), 2U);
-  // The first fits by the engine's own count, reserve and margin left free; one fewer doesn't.
-  const bool expected[] = {true, false};
+  EXPECT_FALSE(others->placed[0].host_tensors.empty()) << "what promises most comes first";
+  // The last fits by the engine's own count, reserve and margin left free; one fewer doesn't.
+  const bool expected[] = {false, true};
   for (size_t i = 0; i < hosted.size(); ++i) {
     EXPECT_EQ(hosted[i].gpu_layers, planned.layers);
     RuntimeSettings settings = planned.settings;

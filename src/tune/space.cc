@@ -20,11 +20,11 @@ class Maker {
       : o_(options), base_(options.defaults), model_(model) {}
 
   Space Make() {
+    Placements();
     Ubatch();
     PrefillThreads();
     Threads();
     Parallel();
-    Placements();
     Flash();
     Kv();
     Repack();

@@ -29,7 +29,11 @@ SpeedOptions StageOptions(const TuneOptions& options) {
   // A visit that lasts longer than the whole budget is no trial of it.
   speed.trial_seconds = std::clamp(options.budget_seconds, 60.0, 600.0);
   // Contexts of several candidates at once would not fit a card that is well used.
-  if (options.has_gpu && options.defaults.use_gpu) speed.resident = 1;
+  if (options.has_gpu && options.defaults.use_gpu) {
+    speed.resident = 1;
+    // Changes of placement load the model anyway.
+    speed.load_repeats = 0;
+  }
   return speed;
 }
 

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "hardware/temp_tree.h"
@@ -143,6 +147,102 @@ TEST(TuneTest, DefaultsThatCannotRunAreAnError) {
   options.defaults.flash_attention = FlashAttention::kOff;
   EXPECT_FALSE(Tune(path, options).ok());
   EXPECT_EQ(Tune(tree / "none.gguf", Quick()).error().code, Code::kNotFound);
+}
+
+// Measures nothing: every visit takes as long as `visit_seconds` says, without any passing but in
+// the first race, and who is in `faster` gains a quarter.
+struct StandIn {
+  double visit_seconds = 1;
+  double seconds_of_race = 0;
+  std::string faster;
+  std::vector<std::vector<RuntimeSettings>> calls;
+
+  Result<std::vector<SpeedTrial>> operator()(const std::vector<SpeedSubject>& candidates,
+                                             const SpeedOptions& options) {
+    calls.emplace_back();
+    if (calls.size() == 2)
+      std::this_thread::sleep_for(std::chrono::duration<double>(seconds_of_race));
+    std::vector<SpeedTrial> trials;
+    for (const SpeedSubject& candidate : candidates) {
+      calls.back().push_back(candidate.settings);
+      SpeedTrial trial;
+      trial.subject = candidate;
+      Speed& speed = trial.speed;
+      speed.prompt_tokens = options.prompt_tokens;
+      speed.decode_tokens = options.decode_tokens;
+      const double prefill = options.prompt_tokens / visit_seconds * 2;
+      const double decode = options.decode_tokens / visit_seconds * 2;
+      speed.prefill_samples.assign(12, prefill);
+      speed.decode_samples.assign(12, decode);
+      speed.prefill_tps = MedianSpread(speed.prefill_samples);
+      speed.decode_tps = MedianSpread(speed.decode_samples);
+      speed.load_ms = MedianSpread({100, 100});
+      speed.conditions.seconds = 12 * visit_seconds;
+      if (trials.empty()) {
+        trials.push_back(trial);
+        continue;
+      }
+      const bool wins = !faster.empty() &&
+                        Difference(candidates[0].settings, candidate.settings).find(faster) == 0;
+      trial.log_gains.assign(12, wins ? std::log(1.25) : 0.0);
+      trial.left = wins;
+      trials.push_back(trial);
+    }
+    return trials;
+  }
+};
+
+Result<TuneResult> TuneWith(StandIn& stand_in, double budget) {
+  const TempTree tree;
+  const std::string path = WriteTinyModel(tree / "tiny.gguf");
+  TuneOptions options = Quick();
+  options.budget_seconds = budget;
+  options.why_no_kv = "not here";
+  options.meter = [&](const std::vector<SpeedSubject>& candidates, const SpeedOptions& speed,
+                      const std::function<void(double)>&) { return stand_in(candidates, speed); };
+  return Tune(path, options);
+}
+
+bool TimeWasLeftForAll(const TuneResult& result) {
+  return std::none_of(result.not_tried.begin(), result.not_tried.end(),
+                      [](const NotTried& item) { return item.why == "no time was left for it"; });
+}
+
+TEST(TuneTimeTest, WhatTheFirstRaceHasNoTimeForIsTriedAfterwards) {
+  StandIn stand_in;
+  const auto result = TuneWith(stand_in, 30);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  // The first race didn't hold all, and the clock stood still.
+  ASSERT_GE(stand_in.calls.size(), 3U);
+  EXPECT_LT(stand_in.calls[1].size(), 1 + result->trials.size());
+  EXPECT_TRUE(TimeWasLeftForAll(*result));
+  EXPECT_NE(result->verdict.find("the default is already best: "), std::string::npos)
+      << result->verdict;
+}
+
+TEST(TuneTimeTest, WhatIsFoundAfterwardsIsConfirmed) {
+  StandIn stand_in;
+  TuneWith(stand_in, 30).value();
+  const auto& last = stand_in.calls.back();
+  stand_in.faster = Difference(last[0], last.back());
+  stand_in.calls.clear();
+  const auto result = TuneWith(stand_in, 30);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(Difference(result->default_settings, result->best_settings).find(stand_in.faster), 0U);
+  EXPECT_NEAR(result->gain.mean, 1.25, 0.2);
+  EXPECT_EQ(result->best_speed.load_ms.n, 2);
+}
+
+TEST(TuneTimeTest, WhatNoTimeIsLeftForIsSaidInTheVerdict) {
+  StandIn stand_in;
+  stand_in.visit_seconds = 0.05;
+  stand_in.seconds_of_race = 2;
+  const auto result = TuneWith(stand_in, 1.8);
+  if (WasBusy(result)) GTEST_SKIP() << result.error().what;
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_FALSE(TimeWasLeftForAll(*result));
+  EXPECT_NE(result->verdict.find("best of what was tried"), std::string::npos) << result->verdict;
+  EXPECT_NE(result->verdict.find("a larger --budget would try"), std::string::npos);
 }
 
 }  // namespace

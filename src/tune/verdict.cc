@@ -66,10 +66,15 @@ std::vector<std::string> NotesOn(const Disturbance& disturbance) {
   return notes;
 }
 
-std::string VerdictOf(const Choice& choice, const TuneOptions& options,
-                      const PhaseSeconds& seconds) {
+std::string VerdictOf(const Choice& choice, const TuneOptions& options, const PhaseSeconds& seconds,
+                      size_t untried) {
   if (!(choice.settings == options.defaults)) return GainText(choice, options);
-  std::string verdict = "the default is already best: no other setting was measurably faster";
+  std::string verdict = untried == 0
+                            ? "the default is already best: no other setting was measurably faster"
+                            : fmt::format(
+                                  "the default is already best of what was tried: no other setting "
+                                  "was measurably faster, and a larger --budget would try {} more",
+                                  untried);
   const double may_save = MaySave(choice.may_hide, seconds);
   if (may_save > kAlmostAll) {
     verdict += "; the measurement was too short to exclude savings of any size";

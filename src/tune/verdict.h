@@ -1,6 +1,7 @@
 // What a tuning says of its outcome, in a sentence (pure).
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,8 @@ Status CheckNotBusy(const Hidden& hidden, const Disturbance& disturbance);
 // What of it the reader should know, one sentence each.
 std::vector<std::string> NotesOn(const Disturbance& disturbance);
 
-// `seconds`: of the defaults' phases.
-std::string VerdictOf(const Choice& choice, const TuneOptions& options,
-                      const PhaseSeconds& seconds);
+// `seconds`: of the defaults' phases; `untried`: settings that no time was left for.
+std::string VerdictOf(const Choice& choice, const TuneOptions& options, const PhaseSeconds& seconds,
+                      size_t untried);
 
 }  // namespace trimma
