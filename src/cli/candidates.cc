@@ -71,7 +71,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   Candidates candidates;
   std::vector<Judged> judged;
   TRY(const GgufFile source, ReadGguf(options.source));
-  const CardPlacing placing = PlacedForMeasuring(source, options.site, options.settings);
+  TRY(const CardPlacing placing, PlacedForMeasuring(source, options.site, options.settings));
   candidates.source_note = placing.note;
   std::vector<SpeedSubject> timed = {{options.source, placing.settings}};
   for (const FileType* recipe : options.recipes) {
@@ -86,7 +86,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
     candidates.made.back().notes.push_back(
         fmt::format("rounding errors weighed by importance data (text: {})", dataset));
     TRY(const GgufFile made, ReadGguf(report.output));
-    const CardPlacing its = PlacedForMeasuring(made, options.site, options.settings);
+    TRY(const CardPlacing its, PlacedForMeasuring(made, options.site, options.settings));
     if (!its.note.empty()) candidates.made.back().notes.push_back(its.note);
     timed.push_back({report.output, its.settings});
     judged.push_back({report.output, timed.back().settings});
@@ -105,7 +105,7 @@ Result<Candidates> MakeCandidates(const CandidateOptions& options, Progress& pro
   speed.budget_seconds = options.seconds * 0.3;
   speed.rounds = kSpeedProcesses;
   speed.processes = kSpeedProcesses;
-  speed.resident = ResidentModels(timed, options.site);
+  LoadAsCardsHold(timed, options.site, speed);
   TRY(const auto trials,
       MeasureSpeed(timed, speed, [&](double share) { progress.Update("measuring speed", share); }));
   for (const SpeedTrial& trial : trials) {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "base/interrupt.h"
 #include "cli/planning.h"
+#include "plan/plan.h"
 
 namespace trimma {
 namespace {
@@ -18,21 +20,24 @@ void Add(const std::vector<DeviceBytes>& more, std::vector<DeviceBytes>& all) {
     all = more;
     return;
   }
+  CHECK(all.size() == more.size());
   for (size_t i = 0; i < all.size(); ++i) {
     all[i].weights_bytes += more[i].weights_bytes;
     all[i].kv_bytes += more[i].kv_bytes;
     all[i].compute_bytes += more[i].compute_bytes;
+    all[i].reserve_bytes = std::max(all[i].reserve_bytes, more[i].reserve_bytes);
   }
 }
 
 Result<bool> FitTogether(const std::vector<SpeedSubject>& subjects, const Site& site) {
   std::vector<DeviceBytes> all;
   for (const SpeedSubject& subject : subjects) {
+    if (!UsesCards(subject.settings, site)) continue;
     TRY(const GgufFile file, ReadGguf(subject.path));
     TRY(const auto devices, PriceSettings(file, subject.settings, site.target.pricing));
     Add(devices, all);
   }
-  return FitOnGpus(all);
+  return all.empty() || FitOnGpus(all);
 }
 
 }  // namespace
@@ -74,25 +79,32 @@ Result<CardPlacing> PlaceOnCards(const GgufFile& file, const Site& site,
   return placing;
 }
 
-CardPlacing PlacedForMeasuring(const GgufFile& file, const Site& site,
-                               const RuntimeSettings& settings) {
-  auto placing = PlaceOnCards(file, site, settings);
-  if (placing.ok()) return *std::move(placing);
-  CardPlacing on_host;
-  on_host.settings = settings;
-  on_host.settings.use_gpu = false;
-  on_host.note = fmt::format("left to the processor: {}", placing.error().what);
-  return on_host;
+Result<CardPlacing> PlacedForMeasuring(const GgufFile& file, const Site& site,
+                                       const RuntimeSettings& settings) {
+  RuntimeSettings planned = settings;
+  const uint32_t trained = TrainedContext(file);
+  if (trained > 0) planned.context = std::min(planned.context, trained);
+  auto placing = PlaceOnCards(file, site, planned);
+  if (!placing.ok()) {
+    if (IsInterrupt(placing.error())) return placing.error();
+    CardPlacing as_is;
+    as_is.settings = planned;
+    const bool no_room = placing.error().code == Code::kNoFit;
+    if (no_room) as_is.settings.use_gpu = false;
+    as_is.note = fmt::format("{}: {}", no_room ? "left to the processor" : "not placed by a plan",
+                             placing.error().what);
+    placing = std::move(as_is);
+  }
+  placing->settings.context = settings.context;
+  return placing;
 }
 
-std::optional<int> ResidentModels(const std::vector<SpeedSubject>& subjects, const Site& site) {
-  if (std::none_of(subjects.begin(), subjects.end(), [&](const SpeedSubject& subject) {
-        return UsesCards(subject.settings, site);
-      })) {
-    return std::nullopt;
-  }
+void LoadAsCardsHold(const std::vector<SpeedSubject>& subjects, const Site& site,
+                     SpeedOptions& options) {
   const auto fit = FitTogether(subjects, site);
-  return fit.ok() && *fit ? std::nullopt : std::optional<int>(1);
+  if (fit.ok() && *fit) return;
+  options.resident = 1;
+  options.load_repeats = 0;
 }
 
 }  // namespace trimma

@@ -1,7 +1,6 @@
 // Where a file's layers go on this machine's cards, before anything of it is measured.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,14 +31,15 @@ struct CardPlacing {
 Result<CardPlacing> PlaceOnCards(const GgufFile& file, const Site& site,
                                  const RuntimeSettings& settings);
 
-// The same for measuring: what fits nowhere is left to the host, which can read a file piece by
-// piece.
-CardPlacing PlacedForMeasuring(const GgufFile& file, const Site& site,
-                               const RuntimeSettings& settings);
+// The same for measuring, with no more context than the model was trained for: what fits nowhere is
+// left to the host, which can read a file piece by piece, and what can't be planned stays as the
+// settings say. Fails only where it was interrupted.
+Result<CardPlacing> PlacedForMeasuring(const GgufFile& file, const Site& site,
+                                       const RuntimeSettings& settings);
 
-// Models that may be loaded at once while they are measured: 1 where the cards don't hold them all
-// (or that can't be told), nullopt where they do. Each counts with its weights, also where two are
-// one file.
-std::optional<int> ResidentModels(const std::vector<SpeedSubject>& subjects, const Site& site);
+// Where the cards don't hold all of these at once, or that can't be told, one is loaded at a time,
+// and load times come from the changes. Each counts with its weights, also where two are one file.
+void LoadAsCardsHold(const std::vector<SpeedSubject>& subjects, const Site& site,
+                     SpeedOptions& options);
 
 }  // namespace trimma

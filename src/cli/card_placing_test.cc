@@ -72,19 +72,39 @@ TEST(CardPlacingTest, WhatFitsNowhereIsMeasuredOnTheHost) {
   Site site = With("1GiB");
   site.target.machine.memory.available_bytes = 64 << 20;
   EXPECT_EQ(PlaceOnCards(Gemma(), site, WithContext(4096)).error().code, Code::kNoFit);
-  const CardPlacing placing = PlacedForMeasuring(Gemma(), site, WithContext(4096));
-  EXPECT_FALSE(placing.settings.use_gpu);
-  EXPECT_NE(placing.note, "");
+  const auto placing = PlacedForMeasuring(Gemma(), site, WithContext(4096));
+  ASSERT_TRUE(placing.ok());
+  EXPECT_FALSE(placing->settings.use_gpu);
+  EXPECT_EQ(placing->note.find("left to the processor: "), 0U);
+}
+
+TEST(CardPlacingTest, MeasuringNeedsNoMoreContextThanTheModelHas) {
+  const RuntimeSettings wished = WithContext(1 << 20);
+  EXPECT_EQ(PlaceOnCards(Gemma(), With("5GiB"), wished).error().code, Code::kUsage);
+  const auto placing = PlacedForMeasuring(Gemma(), With("5GiB"), wished);
+  ASSERT_TRUE(placing.ok());
+  EXPECT_TRUE(placing->settings.use_gpu);
+  EXPECT_TRUE(placing->settings.gpu_layers.has_value());
+  EXPECT_EQ(placing->settings.context, wished.context);
 }
 
 TEST(CardPlacingTest, ModelsStayLoadedTogetherOnlyWhereTheCardHoldsAll) {
-  const SpeedSubject one = {kGemma, WithContext(4096)};
-  EXPECT_EQ(ResidentModels({one}, With("4GiB")), std::nullopt);
-  EXPECT_EQ(ResidentModels({one, one}, With("4GiB")), 1);
-  EXPECT_EQ(ResidentModels({one, one}, With("")), std::nullopt);
-  SpeedSubject on_host = one;
-  on_host.settings.use_gpu = false;
-  EXPECT_EQ(ResidentModels({on_host, on_host}, With("1GiB")), std::nullopt);
+  const auto resident = [](const std::vector<SpeedSubject>& subjects, const std::string& free) {
+    SpeedOptions options;
+    LoadAsCardsHold(subjects, With(free), options);
+    EXPECT_EQ(options.load_repeats == 0, options.resident.has_value());
+    return options.resident;
+  };
+  const SpeedSubject card = {kGemma, WithContext(4096)};
+  SpeedSubject host = card;
+  host.settings.use_gpu = false;
+  EXPECT_EQ(resident({card}, "4GiB"), std::nullopt);
+  EXPECT_EQ(resident({card, card}, "4GiB"), 1);
+  EXPECT_EQ(resident({card, card}, ""), std::nullopt);
+  EXPECT_EQ(resident({host, host}, "1GiB"), std::nullopt);
+  EXPECT_EQ(resident({host, card}, "4GiB"), std::nullopt);
+  EXPECT_EQ(resident({host, card, card}, "4GiB"), 1);
+  EXPECT_EQ(resident({card, host}, "4GiB"), std::nullopt);
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ class Comparing {
     TRY(site_, SiteOf(ScanMachine()));
     if (site_.target.machine.gpus.empty() || settings_.gpu_layers) return {};
     for (size_t m = 0; m < opened_.size(); ++m) {
-      const CardPlacing placing = PlacedForMeasuring(opened_[m].file, site_, settings_);
+      TRY(const CardPlacing placing, PlacedForMeasuring(opened_[m].file, site_, settings_));
       if (placing.whole) continue;
       settings_of_[m] = placing.settings;
       comparison_.notes.push_back(fmt::format("{}: {}", comparison_.models[m].name, placing.note));
@@ -216,7 +216,7 @@ class Comparing {
     for (size_t m = 0; m < opened_.size(); ++m)
       subjects.push_back({comparison_.models[m].path, settings_of_[m]});
     SpeedOptions speed = options_.speed_options;
-    if (server_ == nullptr) speed.resident = ResidentModels(subjects, site_);
+    if (server_ == nullptr) LoadAsCardsHold(subjects, site_, speed);
     speed.processes = std::min(speed.rounds, kSpeedProcesses);
     const auto tell = [&](double share) { progress_.Update("measuring speed", share); };
     const auto trials = server_ == nullptr ? MeasureSpeed(subjects, speed, tell)

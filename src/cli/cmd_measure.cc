@@ -312,7 +312,7 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
     const auto tell = [&](double share) { progress.Update("measuring speed", share); };
     if (server == nullptr && subjects.size() > 1) {
       TRY(const Site site, SiteOf(ScanMachine()));
-      speed_options.resident = ResidentModels(subjects, site);
+      LoadAsCardsHold(subjects, site, speed_options);
     }
     if (server != nullptr) {
       TRY(const ServerArguments words, ServerArgumentsFor(*server, subjects[0].path, settings));

@@ -138,6 +138,12 @@ std::optional<std::pair<FormerChoice, Recheck>> CheckEarlier(const EarlierRun& e
   return std::pair(std::move(*former), std::move(*recheck));
 }
 
+using Clock = std::chrono::steady_clock;
+
+double SecondsBetween(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
 // The earlier result where it still holds; else a search, which keeps what was found of it.
 Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& options, bool fresh,
                                  bool quiet) {
@@ -152,8 +158,11 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
   if (earlier && earlier->staleness.stale()) {
     auto checked = CheckEarlier(*earlier, path, options, progress);
     TRY_STATUS(CheckInterrupted());
-    if (checked && checked->second.holds)
-      return StillTrue(checked->first, options, checked->second);
+    if (checked && checked->second.holds) {
+      TuneResult result = StillTrue(checked->first, options, checked->second);
+      result.seconds = SecondsBetween(*options.begun, Clock::now());
+      return result;
+    }
     if (checked) recheck = std::move(checked->second);
     if (!quiet) {
       fmt::print(stderr, "{}: searching anew\n",
@@ -161,17 +170,17 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
                          : "its settings can't be checked by themselves");
     }
   }
-  // The budget is of both together, but half of it is for the search.
+  // The budget is of all together, but half of it is for the search.
   TuneOptions search = options;
-  if (recheck) {
-    const auto half = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-        std::chrono::duration<double>(options.budget_seconds / 2));
-    search.begun = std::max(*search.begun, std::chrono::steady_clock::now() - half);
-  }
+  const auto half = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(options.budget_seconds / 2));
+  search.begun = std::max(*options.begun, Clock::now() - half);
   auto result = Tune(
       path, search, [&](const std::string& stage, double share) { progress.Update(stage, share); });
   progress.Done();
-  if (result.ok()) result->recheck = std::move(recheck);
+  if (!result.ok()) return result;
+  result->recheck = std::move(recheck);
+  result->seconds += SecondsBetween(*options.begun, *search.begun);
   return result;
 }
 
@@ -270,7 +279,7 @@ Status RunTune(Options options, const DecidedThrough& through, const Shared& sha
 
 Action DefineTune(CLI::App& app, const Shared& shared) {
   const auto o = std::make_shared<Options>();
-  o->tune.begun = std::chrono::steady_clock::now();  // of the program
+  o->tune.begun = Clock::now();  // of the program
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("--for", o->purpose,
                  "chat: a prompt and its answer; documents: the prompt; batch: all users' together")

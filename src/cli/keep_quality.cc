@@ -46,6 +46,12 @@ void KeepQuality(const GgufFile& reference, const JudgedFile& judged, const Qual
     fmt::print(stderr, "trimma: a measurement on so little text is not kept for later plans\n");
     return;
   }
+  if (quality.left_cards == LeftCards::kReference) {
+    progress.Done();
+    fmt::print(stderr,
+               "trimma: a measurement on two kinds of device is not kept for later plans\n");
+    return;
+  }
   MeasuredLoss loss;
   loss.types = TypesDigest(judged.file);
   loss.recipe = TypeLabel(judged.file);

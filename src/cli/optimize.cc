@@ -87,7 +87,6 @@ Status MakeThePlan(Run& run) {
   scan = ScanMachine();
   if (!scan.machine.memory.bandwidth_bytes_per_s) BenchMachine(scan);
   run.record.machine = scan.machine;
-  run.record.notes = scan.notes;
   if (run.options.gpu.empty()) {
     const Status learned = LearnNewCards(run.source.file, scan.machine.gpus, [&](double share) {
       run.progress.Update("learning what the card's driver takes", share);
@@ -259,10 +258,13 @@ TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
 Status MeasureAndTune(Run& run, Steps& steps) {
   const bool same_weights = run.record.weights_kept();
   TRY(const GgufFile after_file, ReadGguf(run.record.files.model));
-  TRY(const CardPlacing placing, PlaceOnCards(after_file, run.site, run.defaults));
-  const RuntimeSettings settings_before =
-      same_weights ? placing.settings
-                   : PlacedForMeasuring(run.model.file, run.site, run.defaults).settings;
+  TRY(const CardPlacing placing, PlacedForMeasuring(after_file, run.site, run.defaults));
+  CardPlacing placed_before = placing;
+  if (!same_weights) {
+    TRY(placed_before, PlacedForMeasuring(run.model.file, run.site, run.defaults));
+  }
+  if (!placing.note.empty())
+    run.record.notes.push_back(fmt::format("{}: {}", TypeLabel(after_file), placing.note));
   TuneOptions tune;
   tune.defaults = placing.settings;
   tune.other = placing.other;
@@ -282,7 +284,7 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   run.record.tuning_verdict = fmt::format("Settings: {}.", tuned.verdict);
   steps.End("tune");
 
-  TRY(Outcome before, Describe(run, run.model.file, settings_before,
+  TRY(Outcome before, Describe(run, run.model.file, placed_before.settings,
                                fmt::format("{}, engine's defaults", TypeLabel(run.model.file))));
   TRY(Outcome after, Describe(run, after_file, tuned.best_settings,
                               fmt::format("{}, tuned", TypeLabel(after_file))));
@@ -298,9 +300,9 @@ Status MeasureAndTune(Run& run, Steps& steps) {
     speed.budget_seconds = run.options.seconds / 6;
     speed.rounds = 2 * kSpeedProcesses;
     speed.processes = kSpeedProcesses;
-    const std::vector<SpeedSubject> subjects = {{run.model.local.path, settings_before},
+    const std::vector<SpeedSubject> subjects = {{run.model.local.path, placed_before.settings},
                                                 {run.record.files.model, tuned.best_settings}};
-    speed.resident = ResidentModels(subjects, run.site);
+    LoadAsCardsHold(subjects, run.site, speed);
     TRY(const auto trials, MeasureSpeed(subjects, speed, [&](double share) {
           run.progress.Update("measuring before and after", share);
         }));
@@ -403,6 +405,8 @@ Status RunSteps(Run& run) {
   Steps steps(run.record);
   TRY_STATUS(Open(run));
   TRY_STATUS(MakeThePlan(run));
+  run.record.notes.insert(run.record.notes.begin(), run.site.scan.notes.begin(),
+                          run.site.scan.notes.end());
   steps.End("scan and plan");
   TRY_STATUS(IsUnquantised(run.source.file) ? QuantiseByMeasurement(run, steps)
                                             : KeepOrLower(run, steps));

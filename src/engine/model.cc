@@ -16,19 +16,19 @@
 namespace trimma {
 namespace {
 
-std::string EngineSays() {
-  const std::string words = TakeEngineWords();
+std::string EngineSays(const std::string& words) {
   return words.empty() ? "" : fmt::format(" (the engine says: {})", words);
 }
+std::string EngineSays() { return EngineSays(TakeEngineWords()); }
 
 // The engine's API gives no reason for a failure. These are the words of its loader where a device
 // has no room, and no other failure has them.
 Error CannotLoad(const std::string& path) {
   const std::string words = TakeEngineWords();
-  const std::string said = words.empty() ? "" : fmt::format(" (the engine says: {})", words);
+  const std::string said = EngineSays(words);
   if (words.find("unable to allocate") != std::string::npos) {
     return {Code::kNoFit, fmt::format("{}: its weights don't fit in memory{}", path, said),
-            "put fewer layers on the graphics card (--gpu-layers), or choose a smaller type"};
+            "choose a smaller type, or put fewer layers on the device that is full (--gpu-layers)"};
   }
   return {Code::kInvalid, fmt::format("{}: the engine can't load this model{}", path, said),
           "its architecture may be newer than this engine; see `trimma inspect`"};

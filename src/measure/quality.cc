@@ -34,9 +34,12 @@ std::optional<LeftCards> Next(LeftCards left, const Judged& reference,
   const auto on_card = [](const Judged& judged) {
     return judged.settings.use_gpu && judged.settings.gpu_layers != 0;
   };
-  if (left == LeftCards::kNone && on_card(reference)) return LeftCards::kReference;
-  if (left != LeftCards::kAll && std::any_of(candidates.begin(), candidates.end(), on_card))
-    return LeftCards::kAll;
+  const auto is_reference = [&](const Judged& judged) { return judged.path == reference.path; };
+  const bool others = std::none_of(candidates.begin(), candidates.end(), is_reference);
+  if (left == LeftCards::kNone && on_card(reference) && others) return LeftCards::kReference;
+  const bool some =
+      on_card(reference) || std::any_of(candidates.begin(), candidates.end(), on_card);
+  if (left != LeftCards::kAll && some) return LeftCards::kAll;
   return std::nullopt;
 }
 
@@ -135,6 +138,7 @@ Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged
   const std::optional<std::string> language = UserLanguage();
   request["language"] = language ? Json(*language) : Json();
   LeftCards left = LeftCards::kNone;
+  double furthest = 0;
   while (true) {
     request["reference"] = JudgedToJson(left == LeftCards::kNone ? reference : OnHost(reference));
     request["candidates"] = Json::array();
@@ -143,10 +147,11 @@ Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged
           JudgedToJson(left == LeftCards::kAll ? OnHost(candidate) : candidate));
     }
     const auto result = RunChild("quality", request, [&](const Json& event) {
-      if (progress) progress(event.value("progress", 0.0));
+      furthest = std::max(furthest, event.value("progress", 0.0));
+      if (progress) progress(furthest);
     });
     if (!result.ok()) {
-      const auto next = Next(left, reference, candidates);
+      const auto next = options.may_leave_cards ? Next(left, reference, candidates) : std::nullopt;
       if (result.error().code != Code::kNoFit || !next) return result.error();
       left = *next;
       continue;

@@ -67,10 +67,14 @@ struct QualityOptions {
                                  //   the depth at which they are judged
   int rounds = 1;                // of 16 generated sequences, each with a seed of its own
   double generate_seconds = 20;  // at most, for generating text
-  double budget_seconds = 600;   // no new chunk is begun after it (at least 4 are scored)
+  double budget_seconds = 600;   // no new chunk is begun after it (but kFewestChunks)
+  bool may_leave_cards = true;   // where they have no room; else that is kNoFit
   Questions questions;           // measuring stops early when all of these are answered; generated
                                  //   text then has as many rounds as that takes
 };
+
+// Scored in any case, whatever time is left.
+inline constexpr int kFewestChunks = 4;
 
 // Tokens per chunk for a model: 512, or its context where that is shorter (0: unknown).
 int JudgingChunk(uint32_t trained_context);
@@ -93,7 +97,8 @@ struct Judgement {
 
 // Judges every candidate against the reference on the same tokens, in one child process; files that
 // several share are loaded once. Where the cards don't hold them beside each other, the reference
-// is evaluated on the host, or else all are, and the qualities say so. kInvalid: vocabularies
+// is evaluated on the host, or else all are (at once where a candidate is the reference's file,
+// whose loss would be the devices' difference), and the qualities say so. kInvalid: vocabularies
 // differ, or the text is too short.
 Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged>& candidates,
                                const QualityOptions& options,

@@ -17,7 +17,6 @@
 namespace trimma {
 namespace {
 
-constexpr int kMinChunks = 4;
 constexpr uint32_t kOrderSeed = 7;
 
 // Chunks [from, to) in random order: where measuring ends early, what was judged is spread over the
@@ -47,7 +46,7 @@ class Measuring {
     const auto start = std::chrono::steady_clock::now();
     const auto is_late = [&] {
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-      return static_cast<int>(judged_.size()) >= kMinChunks &&
+      return static_cast<int>(judged_.size()) >= kFewestChunks &&
              spent.count() > options_.budget_seconds;
     };
     for (size_t known = 0;;) {

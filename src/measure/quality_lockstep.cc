@@ -21,7 +21,7 @@ namespace {
 // two models on the CPU take four times this: a third of the 200 MiB that a measurement may take
 // besides the models. On a GPU, where small batches waste the device, 1 GiB is allowed.
 constexpr uint64_t kHostLogitBytes = 16ULL << 20;
-constexpr uint64_t kDeviceLogitBytes = 128ULL << 20;
+constexpr uint64_t kDeviceLogitBytes = 96ULL << 20;
 constexpr uint32_t kHostBatch = 128;
 constexpr uint64_t kFewestRows = 16;  // fewer leave threads without work
 

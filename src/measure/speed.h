@@ -90,7 +90,7 @@ struct SpeedOptions {
   // happened to get (memory, threads' places) and in the seconds it ran; of several, each gives one
   // figure, its median, and the intervals are those of such figures.
   int processes = 1;
-  double budget_seconds = 30;  // no new round is begun after it
+  double budget_seconds = 30;  // no new round is begun that would end after it
   double trial_seconds = 300;  // a candidate that is silent for so long hangs, and has failed
   int load_repeats = 2;        // loads that are timed, of each placement; 0: those between visits
   // Candidates that can't be the fastest are measured no further (speed_race.h): those of each

@@ -76,6 +76,7 @@ class SpeedRun {
   void Judge(size_t i, const Visit& visit, const Visit& anchor);
   Speed Summarise(const Candidate& candidate) const;
   void SayProgress(int round) const;
+  bool HasTimeFor(size_t visits, size_t done) const;
 
   SpeedOptions options_;
   const Emit& emit_;
@@ -288,6 +289,13 @@ void SpeedRun::SayProgress(int round) const {
   emit_({{"progress", std::min(1.0, std::max(by_rounds, by_time))}});
 }
 
+// Whether so many visits more, as long as the `done` ones took on average, end within the budget.
+bool SpeedRun::HasTimeFor(size_t visits, size_t done) const {
+  const double spent = visitor_.Now() - start_;
+  const double each = done == 0 ? 0 : spent / static_cast<double>(done);
+  return spent + each * static_cast<double>(visits) <= options_.budget_seconds;
+}
+
 Status SpeedRun::Measure() {
   const auto before = ReadProcessorTimes();
   start_ = visitor_.Now();
@@ -295,12 +303,15 @@ Status SpeedRun::Measure() {
   if (candidates_.size() > 1) {
     TRY(anchor_, VisitOf(0, Phases::kBoth));
   }
+  size_t visits = 0;
   for (int round = 0; round < options_.rounds && !Decided(); ++round) {
-    if (round >= options_.min_rounds && visitor_.Now() - start_ > options_.budget_seconds) break;
     std::vector<size_t> order;
     for (size_t i = 1; i < candidates_.size(); ++i) {
       if (IsLeft(i)) order.push_back(i);
     }
+    const size_t of_round = std::max<size_t>(1, order.size());
+    if (round >= options_.min_rounds && !HasTimeFor(of_round, visits)) break;
+    visits += of_round;
     std::shuffle(order.begin(), order.end(), random);
     if (order.empty()) {
       TRY(const Visit visit, VisitOf(0, Phases::kBoth));

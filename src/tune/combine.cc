@@ -259,12 +259,20 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
   const RuntimeSettings shared = SharedWinners(defaults, alone);
   Best shared_prefill = {shared, -kUnknown};
   Best shared_decode = {shared, -kUnknown};
+  // What was tried under others than these, before more was known, says nothing of them.
+  std::vector<Combination> of_these;
+  std::vector<TuneTrialResult> results;
   for (size_t i = 0; i < together.size(); ++i) {
-    const bool is_prefill = together[i].variation.phases == Phases::kPrefill;
-    if (combinations[i].shared) {
-      Offer(is_prefill ? shared_prefill : shared_decode, together[i]);
+    if (combinations[i].shared && !SameShared(combinations[i].variation.settings, shared)) continue;
+    of_these.push_back(combinations[i]);
+    results.push_back(together[i]);
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    const bool is_prefill = results[i].variation.phases == Phases::kPrefill;
+    if (of_these[i].shared) {
+      Offer(is_prefill ? shared_prefill : shared_decode, results[i]);
     } else {
-      Offer(prefill, together[i]);
+      Offer(prefill, results[i]);
     }
   }
   std::vector<RuntimeSettings> finalists;
@@ -286,8 +294,8 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
       const bool judged = SameCache(its, defaults) || SameCache(its, shared);
       if (trial.variation.phases == Phases::kBoth && judged) Offer(by_itself, trial);
     }
-    const bool both_tried = WasTried(Phases::kPrefill, combinations, together) &&
-                            WasTried(Phases::kDecode, combinations, together);
+    const bool both_tried = WasTried(Phases::kPrefill, of_these, results) &&
+                            WasTried(Phases::kDecode, of_these, results);
     if (!both_tried && std::exp(by_itself.log_gain) > gain) {
       settings = by_itself.settings;
       gain = std::exp(by_itself.log_gain);

@@ -50,9 +50,9 @@ double VisitSeconds(const TrialCosts& costs, Phases phases) {
 double StartSeconds(const TrialCosts& costs) {
   // The first candidate of a process is warm after about three visits' time.
   constexpr double kFirstWarmUpVisits = 3;
-  return std::max(costs.process_seconds,
-                  costs.load_seconds + costs.fill_seconds +
-                      kFirstWarmUpVisits * VisitSeconds(costs, Phases::kBoth));
+  return costs.pace * std::max(costs.process_seconds,
+                               costs.load_seconds + costs.fill_seconds +
+                                   kFirstWarmUpVisits * VisitSeconds(costs, Phases::kBoth));
 }
 
 double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
@@ -61,7 +61,7 @@ double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
   if (!SameContext(defaults, candidate)) seconds += costs.fill_seconds;
   if (!SamePlacement(defaults, candidate))
     seconds += (costs.one_resident ? kLoadsOfOneResident : kLoads) * costs.load_seconds;
-  return seconds;
+  return costs.pace * seconds;
 }
 
 double RoundSeconds(const TrialCosts& costs, const SpeedSubject& defaults,

@@ -16,6 +16,9 @@ struct TrialCosts {
   double fill_seconds = 0;  // of a new context, to its depth
   // From the start of a process to the first sample of its first candidate; 0: not known.
   double process_seconds = 0;
+  // How many times longer starting and preparing took than was computed, at worst: warming up is
+  // over when times have settled, which is later where much disturbs them.
+  double pace = 1;
   bool one_resident = false;  // other settings in between drop the model or its context
 };
 

@@ -108,7 +108,8 @@ std::optional<FormerChoice> FormerChoiceFrom(const Json& document, const TuneOpt
     const auto best = RuntimeSettingsFromJson(document.at("best").at("settings"));
     auto speed = SpeedFromJson(document.at("default").at("speed"));
     if (!best.ok() || !speed.ok()) return std::nullopt;
-    const bool usable = speed->prefill_tps.median > 0 && speed->decode_tps.median > 0;
+    const bool usable =
+        speed->prefill_tps.median > 0 && speed->decode_tps.median > 0 && speed->load_ms.median > 0;
     if (!usable) return std::nullopt;
     FormerChoice former = {*best, std::move(*speed), std::nullopt, std::nullopt};
     if (!CacheAnswers(document, *best, options, former)) return std::nullopt;
@@ -149,11 +150,16 @@ Result<Recheck> RecheckChoice(const std::string& model_path, const FormerChoice&
   const double seconds = std::min(kShareOfBudget * options.budget_seconds, kMostSeconds);
   const ConfirmPlan plan = PlanConfirmation(costs, subjects, seconds);
   speed.processes = plan.processes;
-  speed.rounds = speed.min_rounds = plan.rounds;
-  TRY(const auto trials, MeasureSpeed(subjects, speed, progress));
+  speed.rounds = plan.rounds;
+  speed.min_rounds = std::min(plan.rounds, kConfirmRounds);
+  speed.budget_seconds = seconds;
+  TRY(auto trials, MeasureSpeed(subjects, speed, progress));
   if (trials[0].error) return *trials[0].error;
   if (IsDisturbed(trials[0].speed.conditions))
     return Error{Code::kBusy, "this machine was too busy or unsteady to check a former result", ""};
+  // Without a change of placement none was timed.
+  for (SpeedTrial& trial : trials)
+    if (trial.speed.load_ms.n == 0) trial.speed.load_ms = former.default_speed.load_ms;
   Recheck recheck = JudgeAgain(former, options, trials);
   recheck.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return recheck;

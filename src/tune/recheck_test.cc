@@ -62,6 +62,10 @@ TEST(TrialCostsTest, ANewContextIsFilledAndNewWeightsAreLoaded) {
   const double same = PrepareSeconds(costs, defaults, Subject(threads));
   EXPECT_DOUBLE_EQ(PrepareSeconds(costs, defaults, Subject(WithUbatch(64))), same + 4);
   EXPECT_DOUBLE_EQ(PrepareSeconds(costs, defaults, Subject(unpacked)), same + 4 + 2 * 2);
+  TrialCosts slow = costs;
+  slow.pace = 3;
+  EXPECT_DOUBLE_EQ(PrepareSeconds(slow, defaults, Subject(unpacked)), 3 * (same + 4 + 2 * 2));
+  EXPECT_DOUBLE_EQ(StartSeconds(slow), 3 * StartSeconds(costs));
 }
 
 TEST(TrialCostsTest, WhereOneModelIsLoadedEveryVisitOfAnotherLoadsAgain) {
@@ -218,6 +222,17 @@ TEST(KvJudgingTest, IsAtTheDepthThatTheAnswerHas) {
   EXPECT_EQ(KvJudging(options, 60).chunk - *KvJudging(options, 60).last - 1, 3500);
   options.trained_context = 2048;
   EXPECT_EQ(KvJudging(options, 60).chunk, 2048);
+}
+
+TEST(KvJudgingTest, TakesAsLongAsFourChunksWithBothCaches) {
+  TuneOptions options;
+  options.prompt_tokens = 495;
+  Speed speed;
+  speed.prefill_tps.median = 100;
+  const double seconds = KvJudgingSeconds(options, speed);
+  EXPECT_GE(seconds, 4 * 2 * 624 / 100.0);
+  speed.prefill_tps.median = 200;
+  EXPECT_LT(KvJudgingSeconds(options, speed), seconds);
 }
 
 TEST(FormerChoiceTest, OnlyTheSameQuestionIsCheckedAgain) {

@@ -77,8 +77,17 @@ QualityOptions KvJudging(const TuneOptions& options, double seconds_left) {
   quality.last = kJudgedTokens;
   quality.chunk = JudgingDepth(options) + kJudgedTokens + 1;
   quality.budget_seconds = seconds_left / 2;
+  // On the host it would take a time that nobody has computed.
+  quality.may_leave_cards = false;
   quality.generate_seconds = std::clamp(seconds_left / 8, 2.0, 20.0);
   return quality;
+}
+
+double KvJudgingSeconds(const TuneOptions& options, const Speed& defaults) {
+  // Loading, and text where it has to be generated.
+  constexpr double kBeginning = 3;
+  const double tokens = 2.0 * kFewestChunks * KvJudging(options, 0).chunk;
+  return kBeginning + tokens / defaults.prefill_tps.median;
 }
 
 Json AskedOf(const TuneOptions& options) {

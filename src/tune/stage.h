@@ -22,6 +22,8 @@ std::string ExchangeText(const TuneOptions& options);
 // reaches.
 int JudgingDepth(const TuneOptions& options);
 QualityOptions KvJudging(const TuneOptions& options, double seconds_left);
+// What that takes at least, by the defaults' speed.
+double KvJudgingSeconds(const TuneOptions& options, const Speed& defaults);
 
 // What was asked, so that a later run knows whether its question is the same.
 Json AskedOf(const TuneOptions& options);

@@ -19,7 +19,6 @@ namespace {
 // leaves, the next may use.
 constexpr double kAloneShare = 0.55;
 constexpr double kTogetherShare = 0.25;
-constexpr double kLeastJudging = 5;  // seconds
 
 }  // namespace
 
@@ -62,7 +61,7 @@ Status Tuning::JudgeKv(std::vector<TuneTrialResult>& alone) {
     if (SameCache(shared, options_.defaults)) return {};
     const std::string what =
         fmt::format("KV cache {}/{} beyond the first step", shared.kv_k, shared.kv_v);
-    if (Left() < kLeastJudging) {
+    if (Left() < KvJudgingSeconds(options_, result_.default_speed)) {
       result_.not_tried.push_back({what, "no time was left to judge what it loses"});
       LeaveOutCache(shared, alone);
       continue;

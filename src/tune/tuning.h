@@ -41,6 +41,7 @@ class Tuning {
   Result<bool> RaceLater(std::vector<TuneTrialResult>& trials, double seconds);
   double ReserveFor(const std::vector<Variation>& variations, double most) const;
   void KeepDefaultSpeed(const Speed& speed);
+  void LearnPace(double computed, double measuring);
   Result<bool> RaceAgain(const std::string& name, std::vector<TuneTrialResult>& trials,
                          double seconds);
   Status Probe();
@@ -65,6 +66,7 @@ class Tuning {
   std::chrono::steady_clock::time_point start_ =
       options_.begun.value_or(std::chrono::steady_clock::now());
   double resumed_seconds_ = 0;  // that the steps which were found had taken
+  double step_seconds_ = 0;     // of the last one
   TuneResult result_;
   std::vector<Variation> later_;  // not tried yet
   int later_races_ = 0;

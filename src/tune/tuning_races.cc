@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kRaces = 3;  // of the first step, each in a process of its own
 constexpr int kFewestDecoded = 12;
 constexpr int kProbedLoads = 2;
+constexpr double kMostPace = 10;
 
 }  // namespace
 
@@ -34,7 +35,8 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
   auto kept = journal_.Find(name, candidates);
   if (kept) {
     // An interrupted run's time counts: otherwise more would be tried than it had begun with.
-    resumed_seconds_ += journal_.SecondsOf(name);
+    step_seconds_ = journal_.SecondsOf(name);
+    resumed_seconds_ += step_seconds_;
   } else {
     const auto before = Clock::now();
     const auto tell = [&](double share) {
@@ -42,7 +44,8 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
     };
     TRY(kept, options_.meter ? options_.meter(candidates, options, tell)
                              : MeasureSpeed(candidates, options, tell));
-    journal_.Keep(name, *kept, std::chrono::duration<double>(Clock::now() - before).count());
+    step_seconds_ = std::chrono::duration<double>(Clock::now() - before).count();
+    journal_.Keep(name, *kept, step_seconds_);
   }
   if (kept->front().error) return *kept->front().error;
   Notice(kept->front().speed.conditions);
@@ -175,6 +178,7 @@ Result<std::vector<SpeedTrial>> Tuning::MeasureBeside(const std::string& name,
   SpeedOptions speed = StageOptions(options_);
   speed.budget_seconds = std::max(0.0, budget - prepare);
   TRY(auto trials, Step(name, said, candidates, speed));
+  LearnPace(prepare, trials[0].speed.conditions.seconds);
   // Its figures stand beside those that were taken with it, if any were.
   if (trials[0].speed.prefill_tps.n > 0 && trials[0].speed.decode_tps.n > 0)
     KeepDefaultSpeed(trials[0].speed);
@@ -190,6 +194,14 @@ Result<std::vector<TuneTrialResult>> Tuning::Race(const std::string& name, const
   for (size_t i = 0; i < variations.size(); ++i)
     judged.push_back(JudgeTrial(variations[i], trials[i]));
   return judged;
+}
+
+// From what preparing the last step took beside what was computed for it.
+void Tuning::LearnPace(double computed, double measuring) {
+  // Another engine's starts are within its visits.
+  if (options_.meter || computed <= 0) return;
+  const double preparing = step_seconds_ - measuring;
+  costs_.pace = std::clamp(costs_.pace * preparing / computed, costs_.pace, kMostPace);
 }
 
 // Where a step timed no loads, those that were timed before stand.

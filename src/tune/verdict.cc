@@ -73,7 +73,7 @@ std::string VerdictOf(const Choice& choice, const TuneOptions& options, const Ph
                             ? "the default is already best: no other setting was measurably faster"
                             : fmt::format(
                                   "the default is already best of what was tried: no other setting "
-                                  "was measurably faster, and a larger --budget would try {} more",
+                                  "was measurably faster, and more time would try {} more",
                                   untried);
   const double may_save = MaySave(choice.may_hide, seconds);
   if (may_save > kAlmostAll) {
