@@ -4,7 +4,7 @@
 regret      tune with N seeds against an exhaustive grid (threads x ubatch x flash attention and
             KV-cache type x load mode), prefill and decode apart; the grid's five best of each and
             every chosen setting are measured again, interleaved
-coverage    how many short runs' 95 % intervals hold the median of all runs
+coverage    how many short runs' 95 % intervals hold the median of all runs, and of the ten around each
 false_gain  tune again on what it chose before: every claim is measured again, interleaved
             (true: faster for sure; false: less than a percent for sure; a tuning is its worst claim)
 peers       the gain of the chosen settings by llama-bench's measure; FiTuna end to end: the time of
@@ -44,6 +44,7 @@ from lib.tuning import PHASES, PROMPT  # noqa: E402
 
 CPU_SHARE, COVERAGE = 0.05, 0.93
 LEAST_BUDGET = 10  # seconds
+NEAR = 5  # runs before and after one
 
 
 def thread_counts(cores):
@@ -154,9 +155,26 @@ class Bench(PeerFigures, CardFigures):
             hits = sum(run[phase]["low"] <= truth <= run[phase]["high"] for run in runs)
             low, high = wilson(hits, len(runs))
             says = OK if hits / len(runs) >= COVERAGE else MISSED if high < COVERAGE else UNCLEAR
+            medians = [statistics.median(run[phase]["samples"]) for run in runs]
+            wander = statistics.pstdev(medians) / statistics.fmean(medians)
             self.add(figure=f"coverage of 95 %, {phase}, {name}",
                      ours=f"{hits / len(runs):.1%} [{low:.1%}, {high:.1%}]",
-                     ratio=f"{len(runs)} runs", goal=f">= {COVERAGE:.0%}", verdict=says)
+                     ratio=f"{len(runs)} runs, {wander:.0%} apart", goal=f">= {COVERAGE:.0%}", verdict=says)
+            # A machine whose speed wanders has no one median: beside it, that of the minute around each run.
+            near = sum(self.holds_near(runs, i, phase) for i in range(len(runs)))
+            low, high = wilson(near, len(runs))
+            self.add(figure=f"the same of the {2 * NEAR} runs around, {phase}, {name}",
+                     ours=f"{near / len(runs):.1%} [{low:.1%}, {high:.1%}]", ratio=f"{len(runs)} runs",
+                     verdict="-")
+
+    @staticmethod
+    def holds_near(runs, place, phase):
+        """Whether a run's interval holds the median of those before and after it."""
+        around = runs[max(0, place - NEAR):place] + runs[place + 1:place + 1 + NEAR]
+        if not around:
+            return False
+        median = statistics.median(rate for run in around for rate in run[phase]["samples"])
+        return runs[place][phase]["low"] <= median <= runs[place][phase]["high"]
 
     def false_gain(self):
         for name, model in self.models.items():
