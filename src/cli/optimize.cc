@@ -263,8 +263,11 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   if (!same_weights) {
     TRY(placed_before, PlacedForMeasuring(run.model.file, run.site, run.defaults));
   }
-  if (!placing.note.empty())
-    run.record.notes.push_back(fmt::format("{}: {}", TypeLabel(after_file), placing.note));
+  const std::string note = fmt::format("{}: {}", TypeLabel(after_file), placing.note);
+  std::vector<std::string>& notes = run.record.notes;
+  // A type that was chosen among several has said so already.
+  if (!placing.note.empty() && std::find(notes.begin(), notes.end(), note) == notes.end())
+    notes.push_back(note);
   TuneOptions tune;
   tune.defaults = placing.settings;
   tune.other = placing.other;

@@ -35,8 +35,8 @@ Result<std::string> DraftPath(const std::string& draft, const OpenedModel& model
 
 // Where not all layers fit a card, the server places as many as it thinks fit, which stays the
 // default; a few more are tried: a start that runs out of memory is a result.
-Status PlaceOnCards(const LlamaServerProgram& server, const OpenedModel& model,
-                    TuneOptions& options) {
+Status FindPlacements(const LlamaServerProgram& server, const OpenedModel& model,
+                      TuneOptions& options) {
   CardPlacement known;
   known.devices = server.devices.size();
   known.has_experts = HasExperts(model.file);
@@ -108,7 +108,7 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   const Speculations possible = SpeculationsToTry(server, guess.draft);
   TuneOptions options = SearchOptions(wish, server);
   const double budget = options.budget_seconds;
-  if (options.has_gpu && !wish.gpu_layers_set) TRY_STATUS(PlaceOnCards(server, model, options));
+  if (options.has_gpu && !wish.gpu_layers_set) TRY_STATUS(FindPlacements(server, model, options));
   const auto now = std::chrono::steady_clock::now();
   options.seconds_before = std::chrono::duration<double>(now - options.begun.value_or(now)).count();
   options.begun = now;

@@ -159,7 +159,13 @@ void Tuning::LeaveOutWhatTakesTooLong(std::vector<Combination>& combinations, do
   double spent = StartSeconds(costs_);
   std::erase_if(combinations, [&](const Combination& combination) {
     if (FitsAfter(spent, combination.variation, budget)) return false;
-    result_.not_tried.push_back({combination.variation.what, "no time was left for it"});
+    // Prefill and decode of one bear the same name, which may have been tried alone.
+    const NotTried item = {combination.variation.what, "no time was left for the combination"};
+    const auto same = [&](const NotTried& other) {
+      return other.what == item.what && other.why == item.why;
+    };
+    if (std::none_of(result_.not_tried.begin(), result_.not_tried.end(), same))
+      result_.not_tried.push_back(item);
     return true;
   });
 }
