@@ -22,7 +22,7 @@ import urllib.request
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from lib.card import GIB, MIB, Card  # noqa: E402
+from lib.card import GIB, MIB, Card, shape_of_gemma  # noqa: E402
 from lib.figures import ROOT, BenchError, say  # noqa: E402
 
 PROMPT, ANSWER = 16000, 48
@@ -271,12 +271,7 @@ def main():
     wishes = parser.parse_args()
     wishes.work.mkdir(parents=True, exist_ok=True)
     wishes.results = wishes.results or wishes.work / "loads.jsonl"
-    if wishes.model is None:
-        wishes.model = wishes.work / "gemma3-4b-random.gguf"
-        if not wishes.model.is_file():
-            say("writing a random model of Gemma 3 4B's shape, 2.5 GB")
-            subprocess.run([sys.executable, ROOT / "tools/shapes.py", "g4b", wishes.model, "--random", "1",
-                            "--vocabulary"], check=True, stdout=subprocess.DEVNULL)
+    wishes.model = wishes.model or shape_of_gemma(wishes.work)
     chosen = wishes.only.split(",")
     if unknown := set(chosen) - set(FIGURES):
         parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")

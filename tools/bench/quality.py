@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Quality as it is measured: ./dev bench quality [--only coverage,apart,perplexity,cost] [--json FILE]
+"""Quality as it is measured: ./dev bench quality [--only coverage,apart,perplexity,cost,card] [--json FILE]
 
  coverage    how often the 95 % interval from a tenth of a text's chunks holds the mean of all of them
  apart       two quantisations about 5 % apart in mean KLD, told apart within 60 000 tokens
  perplexity  the same text by llama-perplexity: figures within 2 %, and its time
  cost        a vocabulary of 262 144: lockstep's time beside the forward passes alone, and memory
              beside the two models
+ card        only when named: the same memory on a CUDA card that nobody else uses, of a random model of
+             Gemma 3 4B's shape (--card-model) and its Q3_K_M
 
 Ends with 5 if a goal is missed. Ratios of times come from one run each, so a busy machine does not
 move them much; the models and texts are those of ./dev bench main.
@@ -23,6 +25,7 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+from lib.card import MIB, Card, peak_taken, shape_of_gemma  # noqa: E402
 from lib.figures import ROOT, SKIPPED, BenchError, Figures, Peers, chosen_of, met, run, say  # noqa: E402
 from lib.process_memory import peak_of  # noqa: E402
 
@@ -36,7 +39,7 @@ APART_RATIO = 1.05
 APART_POWER = 0.95  # of the trials
 CHUNK = 512
 COST = 1.05
-MEMORY_MIB = 200
+MEMORY_MIB, CARD_MEMORY_MIB = 200, 1024
 TOLERANCE = 0.02
 PEER_CHUNKS = 64
 # Variants of one recipe, from which the pair nearest 5 % apart is taken: some layers' larger types
@@ -73,6 +76,7 @@ class Bench(Figures):
         self.peer = (lambda program: wishes.peers / program) if wishes.peers else Peers()
         self.chunks = wishes.chunks
         self.given_text = wishes.text
+        self.card_model = wishes.card_model
         self._judged = None
         # What is learned here must not end up in the user's own records, nor come from them.
         self.environment = {**os.environ, "XDG_STATE_HOME": str(self.directory / "state")}
@@ -223,6 +227,26 @@ class Bench(Figures):
                  verdict=met(ours <= COST * theirs))
 
 
+    def card(self):
+        try:
+            card = Card()
+        except BenchError as error:
+            self.add(figure="memory on a card", verdict=f"{SKIPPED}: {error}")
+            return
+        model = self.card_model or shape_of_gemma()
+        other = model.with_name(f"{model.stem}-q3_k_m.gguf")
+        if not other.is_file():
+            self.ask("quantize", model, "-o", other, "--type", "Q3_K_M", "--mode", "plain")
+        said, peak = peak_taken(card, [self.trimma, "measure", other, "--against", model, "--quality", "--text",
+                                       self.text(), "--chunks", 8, "--json", "--quiet"], env=self.environment)
+        where = json.loads(said)["quality"]["on_host"]
+        files = model.stat().st_size + other.stat().st_size
+        beyond = (peak - files) / MIB
+        self.add(figure="memory on a card beyond the two files, the driver's included", ours=f"{beyond:.0f} MiB",
+                 peer=f"files {files // MIB} MiB, on the host: {where}", goal=f"<= {CARD_MEMORY_MIB} MiB",
+                 verdict=met(where == "none" and beyond <= CARD_MEMORY_MIB))
+
+
 FIGURES = ("coverage", "apart", "perplexity", "cost")
 
 
@@ -231,11 +255,12 @@ def main():
     parser.add_argument("--only", default=",".join(FIGURES), metavar="FIGURES")
     parser.add_argument("--chunks", type=int, default=0, help="of the text (0: all for coverage, 64 for perplexity)")
     parser.add_argument("--text", type=Path, help="instead of Debian's manuals")
+    parser.add_argument("--card-model", type=Path, help="for card, instead of a random one")
     parser.add_argument("--peers", type=Path, help="the folder of llama.cpp's own programs")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     parser.add_argument("--trimma", type=Path, default=BUILD / "trimma")
     wishes = parser.parse_args()
-    chosen = chosen_of(parser, wishes.only, FIGURES)
+    chosen = chosen_of(parser, wishes.only, (*FIGURES, "card"))
     bench = Bench(wishes)
     bench.collect(chosen, lambda name: getattr(bench, name))
     subprocess.run(["rm", "-rf", "--", str(bench.directory)])

@@ -3,12 +3,15 @@
 import ctypes
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
-from .figures import BenchError
+from .figures import ROOT, BenchError, say
 
 GIB = 1 << 30
 MIB = 1 << 20
+PERIOD = 0.005  # seconds
 
 
 def _runtime():
@@ -48,6 +51,24 @@ class Card:
             raise BenchError(f"the card doesn't give {take} bytes")
 
 
+def peak_taken(card, command, **options):
+    """What the command says, and the most bytes of the card that it takes, the driver's own for it included.
+    Only where nobody else takes or gives any meanwhile."""
+    before = least = card.free()
+    process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True, **options)
+    said = []
+    reader = threading.Thread(target=lambda: said.append(process.stdout.read()))
+    reader.start()
+    while process.poll() is None:
+        least = min(least, card.free())
+        time.sleep(PERIOD)
+    reader.join()
+    if process.returncode != 0:
+        raise BenchError(f"{' '.join(map(str, command[:2]))}: status {process.returncode}", process.returncode)
+    return said[0], before - least
+
+
 def free_by_nvidia_smi():
     """Bytes that are free on the first card by another program than this; None where it isn't there."""
     try:
@@ -66,6 +87,17 @@ def names_by_nvidia_smi():
         return said.stdout.strip().splitlines() if said.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def shape_of_gemma(folder=ROOT / "build/bench/plan_gpu"):
+    """A random model of Gemma 3 4B's shape, 2.5 GB, written where it isn't there."""
+    model = folder / "gemma3-4b-random.gguf"
+    if not model.is_file():
+        say("writing a random model of Gemma 3 4B's shape, 2.5 GB")
+        model.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, ROOT / "tools/shapes.py", "g4b", model, "--random", "1",
+                        "--vocabulary"], check=True, stdout=subprocess.DEVNULL)
+    return model
 
 
 class NoCard:

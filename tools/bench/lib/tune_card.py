@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 
-from .card import GIB, Card, NoCard, free_by_nvidia_smi
+from .card import GIB, Card, NoCard, free_by_nvidia_smi, shape_of_gemma
 from .figures import ROOT, SKIPPED, BenchError, met, run, say
 from .planner import DOES_NOT_FIT, Planner
 from .rates import options_of
@@ -39,7 +39,7 @@ class CardFigures(Tuning):
         self.wishes.work.mkdir(parents=True, exist_ok=True)
         # What the card keeps for itself is learned once for all runs of this folder.
         self.state = self.wishes.work / "state"
-        model = self.card_model()
+        model = self.wishes.card_model or shape_of_gemma()
         try:
             if self.wishes.gpu == "auto" and not (self.wishes.work / "learned").is_file():
                 run([self.trimma, "scan", "--learn", model, "--json"], env=self.environment())
@@ -56,17 +56,6 @@ class CardFigures(Tuning):
                 self.attempt(name, self.unless_over, name, part, model, free)
         finally:
             self.held.leave(0)
-
-    def card_model(self):
-        if self.wishes.card_model:
-            return self.wishes.card_model
-        model = ROOT / "build/bench/plan_gpu/gemma3-4b-random.gguf"
-        if not model.is_file():
-            say("writing a random model of Gemma 3 4B's shape, 2.5 GB")
-            model.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([sys.executable, ROOT / "tools/shapes.py", "g4b", model, "--random", "1",
-                            "--vocabulary"], check=True, stdout=subprocess.DEVNULL)
-        return model
 
     # ---- one measurement -----------------------------------------------------------------------
 
