@@ -43,6 +43,12 @@ Overhead FitOverhead(const std::vector<OverheadSample>& samples) {
   return overhead;
 }
 
+bool IsAsFree(const std::vector<uint64_t>& before, const std::vector<uint64_t>& now) {
+  return std::equal(
+      before.begin(), before.end(), now.begin(), now.end(),
+      [](uint64_t a, uint64_t b) { return std::max(a, b) - std::min(a, b) < kLearnedMargin; });
+}
+
 Result<std::vector<OverheadSample>> LearnOverhead(
     const LearnRequest& request, const std::function<void(double share)>& progress) {
   Json loads = Json::array();

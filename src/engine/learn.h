@@ -41,7 +41,8 @@ struct LearnRequest {
 };
 
 // Loads the model once per settings, each in a process of its own, and fills the context. A load
-// that fails is left out; kNoFit where all fail.
+// that fails is left out; kNoFit where all fail; kBusy where another program took or gave memory of
+// a card during one, three times in a row.
 Result<std::vector<OverheadSample>> LearnOverhead(
     const LearnRequest& request, const std::function<void(double share)>& progress);
 
@@ -52,6 +53,9 @@ Overhead FitOverhead(const std::vector<OverheadSample>& samples);
 // What a later load may take more than those learned from (kernels loaded on first use, the
 // granularity of the driver's pages). `./dev bench plan_gpu` counts loads that fail with it.
 inline constexpr uint64_t kLearnedMargin = 64ULL << 20;
+
+// Whether every card has what it had before, by less than a margin.
+bool IsAsFree(const std::vector<uint64_t>& before, const std::vector<uint64_t>& now);
 
 // The child's side, and its own children's.
 Result<Json> LearnJob(const Json& request, const Emit& emit);

@@ -3,6 +3,7 @@
 #include <ggml-backend.h>
 
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "base/interrupt.h"
@@ -16,6 +17,8 @@ namespace {
 
 // How long a child stays as it is after its word, so that it can be looked at.
 constexpr std::chrono::milliseconds kLookedAt(700);
+// A driver may take so long to give back what a process that has ended had.
+constexpr std::chrono::seconds kGivenBack(2);
 
 uint64_t Drop(uint64_t before, uint64_t now) { return before > now ? before - now : 0; }
 
@@ -23,6 +26,27 @@ std::vector<uint64_t> FreeBytes() {
   std::vector<uint64_t> free;
   for (const Gpu& gpu : EngineGpus()) free.push_back(gpu.free_bytes);
   return free;
+}
+
+// One child's look at the cards, which gets what was free before. What another program takes or
+// gives meanwhile would be learned as the driver's: then the child is run again.
+Status LookAt(
+    const char* job, const Json& request,
+    const std::function<void(const Json& event, const std::vector<uint64_t>& before)>& look) {
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    TRY_STATUS(CheckInterrupted());
+    const std::vector<uint64_t> before = FreeBytes();
+    const auto done = RunChild(job, request, [&](const Json& event) { look(event, before); });
+    if (!done.ok()) return done.error();
+    const auto until = std::chrono::steady_clock::now() + kGivenBack;
+    do {
+      if (IsAsFree(before, FreeBytes())) return {};
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    } while (std::chrono::steady_clock::now() < until);
+  }
+  return Error{Code::kBusy, "another program took or gave memory of a graphics card meanwhile",
+               "try again while nothing else uses it"};
 }
 
 // Any tokens do: what is computed doesn't change what is taken.
@@ -43,11 +67,6 @@ Status Fill(const Model& model, const RuntimeSettings& settings, Context& contex
   tokens.resize(1);
   for (uint32_t i = 0; i < kDecoded; ++i) TRY_STATUS(context.Append(tokens));
   context.Synchronize();
-  return {};
-}
-
-Status Ignored(const Result<Json>& result) {
-  if (!result.ok()) return result.error();
   return {};
 }
 
@@ -85,32 +104,35 @@ Result<Json> LearnJob(const Json& request, const Emit& emit) {
   // The first look makes this process's own context, which is there before and after.
   (void)FreeBytes();
   std::vector<uint64_t> contexts;
-  const std::vector<uint64_t> alone = FreeBytes();
-  const auto look_at_context = [&](const Json&) {
+  TRY_STATUS(LookAt("idle", Json::object(), [&](const Json&, const std::vector<uint64_t>& before) {
     const std::vector<uint64_t> now = FreeBytes();
-    for (size_t gpu = 0; gpu < now.size(); ++gpu) contexts.push_back(Drop(alone[gpu], now[gpu]));
-  };
-  TRY_STATUS(Ignored(RunChild("idle", Json::object(), look_at_context)));
+    contexts.clear();
+    for (size_t gpu = 0; gpu < now.size(); ++gpu) contexts.push_back(Drop(before[gpu], now[gpu]));
+  }));
   Json samples = Json::array();
   std::optional<Error> failure;
   const Json& loads = request.at("loads");
   for (size_t i = 0; i < loads.size(); ++i) {
-    TRY_STATUS(CheckInterrupted());
-    const std::vector<uint64_t> before = FreeBytes();
-    const auto look = [&](const Json& event) {
+    Json of_load = Json::array();
+    const auto look = [&](const Json& event, const std::vector<uint64_t>& before) {
       const std::vector<uint64_t> now = FreeBytes();
       const auto buffers = event.at("buffers").get<std::vector<uint64_t>>();
+      of_load = Json::array();
       for (size_t gpu = 0; gpu < std::min(buffers.size(), now.size()); ++gpu) {
-        samples.push_back({{"gpu", gpu},
+        of_load.push_back({{"gpu", gpu},
                            {"load", i},
                            {"context_bytes", contexts.at(gpu)},
                            {"buffer_bytes", buffers[gpu]},
                            {"used_bytes", Drop(before[gpu], now[gpu])}});
       }
     };
-    const auto done =
-        RunChild("fill", {{"source", request.at("source")}, {"settings", loads[i]}}, look);
-    if (!done.ok()) failure = done.error();
+    const Status done =
+        LookAt("fill", {{"source", request.at("source")}, {"settings", loads[i]}}, look);
+    if (!done.ok()) {
+      if (done.error().code == Code::kBusy) return done.error();
+      failure = done.error();
+    }
+    samples.insert(samples.end(), of_load.begin(), of_load.end());
     emit({{"share", static_cast<double>(i + 1) / static_cast<double>(loads.size())}});
   }
   if (samples.empty()) {

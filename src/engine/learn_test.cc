@@ -63,6 +63,15 @@ TEST(FitOverheadTest, ASplitModelTakesMore) {
   EXPECT_EQ(FitOverhead({split}).fixed_bytes, 540 * kMiB) << "where none is whole";
 }
 
+TEST(LearnOverheadTest, WhatAnotherProgramTakesOrGivesMeanwhileIsSeen) {
+  constexpr uint64_t kFree = 4000 * kMiB;
+  EXPECT_TRUE(IsAsFree({kFree}, {kFree}));
+  EXPECT_TRUE(IsAsFree({kFree, kFree}, {kFree - 63 * kMiB, kFree + 63 * kMiB}));
+  EXPECT_FALSE(IsAsFree({kFree, kFree}, {kFree, kFree - 64 * kMiB}));
+  EXPECT_FALSE(IsAsFree({kFree}, {kFree + 64 * kMiB}));
+  EXPECT_FALSE(IsAsFree({kFree}, {kFree, kFree})) << "another card is no other";
+}
+
 TEST(EstimatedOverheadTest, GrowsWithTheCardAndIsLargestForAnUnknownOne) {
   const Overhead small = EstimatedOverhead(30 * kMiB);
   const Overhead unknown = EstimatedOverhead(0);

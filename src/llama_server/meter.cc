@@ -68,8 +68,10 @@ class Run {
     fewest_ = std::min(options_.min_rounds, static_cast<int>(samples.size()));
     int taken = 0;
     for (const int of_start : samples) {
-      // What was promised at least is done, however long it takes.
-      if (rounds_ >= fewest_ && Elapsed() + RoundSeconds() > options_.budget_seconds) break;
+      // What was promised at least is done, unless that takes more than there is in all.
+      const double end = Elapsed() + RoundSeconds();
+      if (rounds_ >= fewest_ && end > options_.budget_seconds) break;
+      if (rounds_ > 0 && options_.most_seconds && end > *options_.most_seconds) break;
       TRY_STATUS(Round(of_start, progress));
       taken += of_start;
       ++rounds_;

@@ -16,6 +16,10 @@ bool WasLost(const Error& error) {
          error.code == Code::kFailure;
 }
 
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 // In one child process.
 Result<std::vector<SpeedTrial>> MeasureTogether(const std::vector<SpeedSubject>& candidates,
                                                 const SpeedOptions& options,
@@ -24,7 +28,10 @@ Result<std::vector<SpeedTrial>> MeasureTogether(const std::vector<SpeedSubject>&
   std::vector<size_t> left(candidates.size());
   std::iota(left.begin(), left.end(), size_t{0});
   double furthest = 0;
+  const auto start = std::chrono::steady_clock::now();
   while (true) {
+    SpeedOptions rest = options;
+    if (rest.most_seconds) *rest.most_seconds -= SecondsSince(start);
     Json subjects = Json::array();
     for (const size_t i : left) subjects.push_back(ToJson(candidates[i]));
     size_t at = 0;
@@ -36,7 +43,7 @@ Result<std::vector<SpeedTrial>> MeasureTogether(const std::vector<SpeedSubject>&
     ChildLimits limits;
     limits.stall_seconds = options.trial_seconds;
     const auto result =
-        RunChild("speed", {{"candidates", subjects}, {"options", ToJson(options)}}, listen, limits);
+        RunChild("speed", {{"candidates", subjects}, {"options", ToJson(rest)}}, listen, limits);
     if (result.ok()) {
       for (size_t i = 0; i < left.size(); ++i) {
         TRY(trials[left[i]], SpeedTrialFromJson(result->at("trials").at(i)));
@@ -142,9 +149,6 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
                                              const std::function<void(double)>& progress) {
   if (options.processes <= 1) return MeasureTogether(candidates, options, progress);
   const auto start = std::chrono::steady_clock::now();
-  const auto elapsed = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
   const std::vector<int> rounds = DividedRounds(options.rounds, options.processes);
   const auto processes = static_cast<int>(rounds.size());
   SpeedOptions each = options;
@@ -153,8 +157,13 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
   std::vector<std::vector<SpeedTrial>> runs(candidates.size());
   double furthest = 0;
   for (int process = 0; process < processes; ++process) {
+    const double spent = SecondsSince(start);
     // As with rounds: without time, three are done.
-    if (process >= options.min_rounds && elapsed() > options.budget_seconds) break;
+    if (process >= options.min_rounds && spent > options.budget_seconds) break;
+    if (process > 0 && options.most_seconds) {
+      if (spent + spent / process > *options.most_seconds) break;
+      each.most_seconds = *options.most_seconds - spent;
+    }
     each.rounds = rounds[static_cast<size_t>(process)];
     each.min_rounds = std::min(options.min_rounds, each.rounds);
     each.seed = options.seed + static_cast<uint32_t>(process);

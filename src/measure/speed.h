@@ -91,6 +91,9 @@ struct SpeedOptions {
   // figure, its median, and the intervals are those of such figures.
   int processes = 1;
   double budget_seconds = 30;  // no new round is begun that would end after it
+  // Of the whole call, preparing included: no process and no round but the first is begun that
+  // would end after it, min_rounds or not.
+  std::optional<double> most_seconds;
   double trial_seconds = 300;  // a candidate that is silent for so long hangs, and has failed
   int load_repeats = 2;        // loads that are timed, of each placement; 0: those between visits
   // Candidates that can't be the fastest are measured no further (speed_race.h): those of each

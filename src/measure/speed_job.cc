@@ -76,7 +76,7 @@ class SpeedRun {
   void Judge(size_t i, const Visit& visit, const Visit& anchor);
   Speed Summarise(const Candidate& candidate) const;
   void SayProgress(int round) const;
-  bool HasTimeFor(size_t visits, size_t done) const;
+  bool HasTimeFor(size_t visits, size_t done, int round) const;
 
   SpeedOptions options_;
   const Emit& emit_;
@@ -89,7 +89,8 @@ class SpeedRun {
   Visit anchor_;  // its last visit
   bool anchor_is_kept_ = false;
   SpeedConditions conditions_;
-  double start_ = 0;
+  double begun_ = 0;
+  double start_ = 0;  // of the first visit that counts
 };
 
 void SpeedRun::Fail(size_t i, const Error& error) {
@@ -142,6 +143,7 @@ Result<Visit> SpeedRun::VisitOf(size_t i, Phases phases) {
 }
 
 Status SpeedRun::Prepare(const Json& subjects) {
+  begun_ = visitor_.Now();
   for (const Json& item : subjects) {
     Candidate candidate;
     TRY(candidate.subject, SpeedSubjectFromJson(item));
@@ -289,11 +291,14 @@ void SpeedRun::SayProgress(int round) const {
   emit_({{"progress", std::min(1.0, std::max(by_rounds, by_time))}});
 }
 
-// Whether so many visits more, as long as the `done` ones took on average, end within the budget.
-bool SpeedRun::HasTimeFor(size_t visits, size_t done) const {
-  const double spent = visitor_.Now() - start_;
-  const double each = done == 0 ? 0 : spent / static_cast<double>(done);
-  return spent + each * static_cast<double>(visits) <= options_.budget_seconds;
+// Whether so many visits more, as long as the `done` ones took on average, end in time: within the
+// budget, once `round` is none of those that are done anyway, and within what there is in all.
+bool SpeedRun::HasTimeFor(size_t visits, size_t done, int round) const {
+  if (round == 0) return true;
+  const double now = visitor_.Now();
+  const double end = now + (now - start_) * static_cast<double>(visits) / static_cast<double>(done);
+  if (options_.most_seconds && end - begun_ > *options_.most_seconds) return false;
+  return round < options_.min_rounds || end - start_ <= options_.budget_seconds;
 }
 
 Status SpeedRun::Measure() {
@@ -310,7 +315,7 @@ Status SpeedRun::Measure() {
       if (IsLeft(i)) order.push_back(i);
     }
     const size_t of_round = std::max<size_t>(1, order.size());
-    if (round >= options_.min_rounds && !HasTimeFor(of_round, visits)) break;
+    if (!HasTimeFor(of_round, visits, round)) break;
     visits += of_round;
     std::shuffle(order.begin(), order.end(), random);
     if (order.empty()) {

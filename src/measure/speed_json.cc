@@ -122,6 +122,7 @@ Json ToJson(const SpeedOptions& o) {
           {"rounds", o.rounds},
           {"min_rounds", o.min_rounds},
           {"budget_seconds", o.budget_seconds},
+          {"most_seconds", OrNull(o.most_seconds)},
           {"load_repeats", o.load_repeats},
           {"race", o.race},
           {"race_error", o.race_error},
@@ -139,6 +140,7 @@ SpeedOptions SpeedOptionsFromJson(const Json& json) {
   o.rounds = json.at("rounds");
   o.min_rounds = json.at("min_rounds");
   o.budget_seconds = json.at("budget_seconds");
+  o.most_seconds = OptionalFrom<double>(json, "most_seconds");
   o.load_repeats = json.at("load_repeats");
   o.race = json.at("race");
   o.race_error = json.at("race_error");

@@ -58,7 +58,9 @@ Status SpeedPool::ProveItFits(const Model& model, const SpeedSubject& subject, u
     return SameContext(other, subject) && other.settings.context == settings.context;
   });
   if (done || !contexts_.empty()) return {};
-  if (!MustProveItFits(settings, shortened, !EngineGpus().empty())) return {};
+  // Asking for the cards takes half a GiB of each for this process: not where none is used.
+  const bool has_gpu = settings.use_gpu && !EngineGpus().empty();
+  if (!MustProveItFits(settings, shortened, has_gpu)) return {};
   beat_.Alive();
   const auto slots = static_cast<uint32_t>(settings.parallel);
   TRY(Context whole, Context::Create(model, {settings, 1, slots, {}}));

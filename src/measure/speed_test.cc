@@ -25,6 +25,17 @@ SpeedOptions Short() {
   return options;
 }
 
+// Two settings in `processes`, with `most` seconds in all for three rounds or more.
+SpeedOptions Hurried(double most, int processes) {
+  SpeedOptions options = Short();
+  options.min_rounds = 3;
+  options.rounds = 400;
+  options.processes = processes;
+  options.budget_seconds = 0;
+  options.most_seconds = most;
+  return options;
+}
+
 class SpeedTest : public testing::Test {
  protected:
   SpeedTest() { WriteTinyModel(tree_ / "tiny.gguf"); }
@@ -33,6 +44,21 @@ class SpeedTest : public testing::Test {
   }
   TempTree tree_;
 };
+
+TEST_F(SpeedTest, WithoutTimeInAllOneRoundIsDoneInsteadOfTheFewest) {
+  RuntimeSettings one;
+  one.threads = 1;
+  for (const int processes : {1, 8}) {
+    for (const bool hurried : {true, false}) {
+      SpeedOptions options = Hurried(0, processes);
+      if (!hurried) options.most_seconds.reset();
+      const auto trials = MeasureSpeed({Subject(), Subject(one)}, options);
+      ASSERT_TRUE(trials.ok()) << trials.error().what;
+      const size_t fewest = hurried ? 1 : 3;
+      EXPECT_EQ(trials->at(1).log_gains.size(), fewest) << processes << " processes";
+    }
+  }
+}
 
 TEST_F(SpeedTest, EveryRoundGivesASampleOfEach) {
   std::vector<double> shares;

@@ -99,11 +99,23 @@ Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   // clock decides, not the figures.
   speed.min_rounds = std::min(plan.rounds, kConfirmRounds);
   speed.budget_seconds = std::max(0.0, Left());
+  speed.most_seconds = MostSeconds();
   if (plan.processes == 1 && !options_.starts_for_each_visit) {
     result_.notes.emplace_back(
         "confirmed in one process: a larger --budget would show how much processes differ");
   }
   TRY(const auto trials, Step("confirm", "confirming", candidates, speed));
+  // Of several processes each gives one figure; in one, drifted stretches gave none.
+  const Speed& defaults = trials[0].speed;
+  const int done = plan.processes > 1 ? defaults.prefill_tps.n
+                                      : static_cast<int>(trials[1].log_gains.size()) +
+                                            defaults.conditions.discarded;
+  if (!trials[1].error && done < kConfirmRounds) {
+    result_.notes.push_back(
+        fmt::format("the time held {} of the {} rounds that a confirmation has at least, since the "
+                    "machine had become slower",
+                    done, kConfirmRounds));
+  }
   KeepDefaultSpeed(trials[0].speed);
   const Choice decision = Decide(options_.defaults, ConfirmationsOf(finalists, trials),
                                  SecondsOf(options_, result_.default_speed));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "base/file.h"
@@ -155,11 +156,15 @@ struct StandIn {
   double visit_seconds = 1;
   double seconds_of_race = 0;
   std::string faster;
+  int confirmed = 12;  // figures of a confirmation
   std::vector<std::vector<RuntimeSettings>> calls;
+  std::vector<std::optional<double>> most_seconds;  // of each call
 
   Result<std::vector<SpeedTrial>> operator()(const std::vector<SpeedSubject>& candidates,
                                              const SpeedOptions& options) {
     calls.emplace_back();
+    most_seconds.push_back(options.most_seconds);
+    const int figures = options.race || calls.size() == 1 ? 12 : confirmed;
     if (calls.size() == 2)
       std::this_thread::sleep_for(std::chrono::duration<double>(seconds_of_race));
     std::vector<SpeedTrial> trials;
@@ -172,19 +177,19 @@ struct StandIn {
       speed.decode_tokens = options.decode_tokens;
       const double prefill = options.prompt_tokens / visit_seconds * 2;
       const double decode = options.decode_tokens / visit_seconds * 2;
-      speed.prefill_samples.assign(12, prefill);
-      speed.decode_samples.assign(12, decode);
+      speed.prefill_samples.assign(figures, prefill);
+      speed.decode_samples.assign(figures, decode);
       speed.prefill_tps = MedianSpread(speed.prefill_samples);
       speed.decode_tps = MedianSpread(speed.decode_samples);
       speed.load_ms = MedianSpread({100, 100});
-      speed.conditions.seconds = 12 * visit_seconds;
+      speed.conditions.seconds = figures * visit_seconds;
       if (trials.empty()) {
         trials.push_back(trial);
         continue;
       }
       const bool wins = !faster.empty() &&
                         Difference(candidates[0].settings, candidate.settings).find(faster) == 0;
-      trial.log_gains.assign(12, wins ? std::log(1.25) : 0.0);
+      trial.log_gains.assign(figures, wins ? std::log(1.25) : 0.0);
       trial.left = wins;
       trials.push_back(trial);
     }
@@ -231,6 +236,32 @@ TEST(TuneTimeTest, WhatIsFoundAfterwardsIsConfirmed) {
   EXPECT_EQ(Difference(result->default_settings, result->best_settings).find(stand_in.faster), 0U);
   EXPECT_NEAR(result->gain.mean, 1.25, 0.2);
   EXPECT_EQ(result->best_speed.load_ms.n, 2);
+}
+
+TEST(TuneTimeTest, AConfirmationThatTheTimeCutsShortProvesNothingAndIsSaid) {
+  StandIn stand_in;
+  TuneWith(stand_in, 30).value();
+  const auto& last = stand_in.calls.back();
+  stand_in.faster = Difference(last[0], last.back());
+  stand_in.calls.clear();
+  stand_in.confirmed = 4;
+  const auto result = TuneWith(stand_in, 30);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(result->best_settings, result->default_settings);
+  EXPECT_TRUE(std::any_of(result->notes.begin(), result->notes.end(), [](const std::string& note) {
+    return note.starts_with("the time held 4 of the 9 rounds");
+  }));
+}
+
+TEST(TuneTimeTest, EveryStepButTheFirstEndsWithTheBudget) {
+  StandIn stand_in;
+  TuneWith(stand_in, 30).value();
+  ASSERT_GE(stand_in.most_seconds.size(), 2U);
+  EXPECT_FALSE(stand_in.most_seconds[0].has_value());
+  for (size_t i = 1; i < stand_in.most_seconds.size(); ++i) {
+    ASSERT_TRUE(stand_in.most_seconds[i].has_value());
+    EXPECT_LE(*stand_in.most_seconds[i], 30);
+  }
 }
 
 TEST(TuneTimeTest, WhatNoTimeIsLeftForIsSaidInTheVerdict) {

@@ -27,6 +27,7 @@ class Tuning {
            std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
   double Left() const { return options_.budget_seconds - Elapsed(); }
+  double MostSeconds() const;
   Result<std::vector<SpeedTrial>> Step(const std::string& name, const std::string& said,
                                        const std::vector<SpeedSubject>& candidates,
                                        const SpeedOptions& options);

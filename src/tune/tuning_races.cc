@@ -52,6 +52,12 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
   return *kept;
 }
 
+// Of a step that begins now: to the budget's end, but for what a process takes around its
+// measuring.
+double Tuning::MostSeconds() const {
+  return std::max(0.0, Left() - costs_.pace * costs_.process_seconds);
+}
+
 // What a visit takes, so that the number of candidates can be chosen for the budget.
 Status Tuning::Probe() {
   SpeedOptions speed = StageOptions(options_);
@@ -183,6 +189,7 @@ Result<std::vector<SpeedTrial>> Tuning::MeasureBeside(const std::string& name,
   }
   SpeedOptions speed = StageOptions(options_);
   speed.budget_seconds = std::max(0.0, budget - prepare);
+  speed.most_seconds = MostSeconds();
   TRY(auto trials, Step(name, said, candidates, speed));
   LearnPace(prepare, trials[0].speed.conditions.seconds);
   // Its figures stand beside those that were taken with it, if any were.
