@@ -153,7 +153,6 @@ Result<Recheck> RecheckChoice(const std::string& model_path, const FormerChoice&
   speed.rounds = plan.rounds;
   speed.min_rounds = std::min(plan.rounds, kConfirmRounds);
   speed.budget_seconds = seconds;
-  speed.most_seconds = options.budget_seconds;
   TRY(auto trials, MeasureSpeed(subjects, speed, progress));
   if (trials[0].error) return *trials[0].error;
   if (IsDisturbed(trials[0].speed.conditions))

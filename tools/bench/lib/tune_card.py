@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 
-from .card import GIB, Card, NoCard, free_by_nvidia_smi, shape_of_gemma
+from .card import GIB, MIB, Card, NoCard, free_by_nvidia_smi, shape_of_gemma
 from .figures import ROOT, SKIPPED, BenchError, met, run, say
 from .planner import DOES_NOT_FIT, Planner
 from .rates import options_of
@@ -18,6 +18,7 @@ from .regret import ratio_row, regret_row
 from .tuning import PHASES, Tuning
 
 CARD_SHARE = 0.25
+WOBBLE = 64 * MIB
 AS_FAST = 0.98  # as llama-server's own fit
 GRID_FREE, FIT_FREE = (4.25,), (3.75, 4.0, 4.25, 4.5, 4.75, 5.0)
 FEED_FORWARD = r"blk\.({})\.ffn_(up|gate|down|gate_up)\."
@@ -53,6 +54,7 @@ class CardFigures(Tuning):
                 by_smi = free_by_nvidia_smi()
                 say(f"{free:g} GiB wished: the driver says {self.held.free() / GIB:.2f}"
                     + (f", nvidia-smi {by_smi / GIB:.2f}" if by_smi else ""))
+                self.free_before = self.held.free()
                 self.attempt(name, self.unless_over, name, part, model, free)
         finally:
             self.held.leave(0)
@@ -71,6 +73,9 @@ class CardFigures(Tuning):
         except BenchError as error:
             if error.status != DOES_NOT_FIT:
                 raise  # whatever else it is says nothing of the memory
+            taken = self.free_before - self.held.free()
+            if taken > WOBBLE:
+                raise BenchError(f"another program took {taken // MIB} MiB of the card meanwhile") from error
             say(f"doesn't fit: {' '.join(options)}: {error}")
             return {}
 
