@@ -45,7 +45,8 @@ Status LookAt(
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     } while (std::chrono::steady_clock::now() < until);
   }
-  return Error{Code::kBusy, "another program took or gave memory of a graphics card meanwhile",
+  return Error{Code::kBusy,
+               "another program took or gave memory of a graphics card while it was measured",
                "try again while nothing else uses it"};
 }
 

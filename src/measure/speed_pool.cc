@@ -58,7 +58,7 @@ Status SpeedPool::ProveItFits(const Model& model, const SpeedSubject& subject, u
     return SameContext(other, subject) && other.settings.context == settings.context;
   });
   if (done || !contexts_.empty()) return {};
-  // Asking for the cards takes half a GiB of each for this process: not where none is used.
+  // Asking for the cards makes a context on each for this process: not where none is used.
   const bool has_gpu = settings.use_gpu && !EngineGpus().empty();
   if (!MustProveItFits(settings, shortened, has_gpu)) return {};
   beat_.Alive();

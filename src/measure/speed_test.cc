@@ -25,17 +25,6 @@ SpeedOptions Short() {
   return options;
 }
 
-// Two settings in `processes`, with `most` seconds in all for three rounds or more.
-SpeedOptions Hurried(double most, int processes) {
-  SpeedOptions options = Short();
-  options.min_rounds = 3;
-  options.rounds = 400;
-  options.processes = processes;
-  options.budget_seconds = 0;
-  options.most_seconds = most;
-  return options;
-}
-
 class SpeedTest : public testing::Test {
  protected:
   SpeedTest() { WriteTinyModel(tree_ / "tiny.gguf"); }
@@ -50,11 +39,14 @@ TEST_F(SpeedTest, WithoutTimeInAllOneRoundIsDoneInsteadOfTheFewest) {
   one.threads = 1;
   for (const int processes : {1, 8}) {
     for (const bool hurried : {true, false}) {
-      SpeedOptions options = Hurried(0, processes);
-      if (!hurried) options.most_seconds.reset();
+      SpeedOptions options = Short();
+      options.rounds = 400;
+      options.processes = processes;
+      options.budget_seconds = 0;
+      if (hurried) options.most_seconds = 0;
       const auto trials = MeasureSpeed({Subject(), Subject(one)}, options);
       ASSERT_TRUE(trials.ok()) << trials.error().what;
-      const size_t fewest = hurried ? 1 : 3;
+      const size_t fewest = hurried ? 1 : options.min_rounds;
       EXPECT_EQ(trials->at(1).log_gains.size(), fewest) << processes << " processes";
     }
   }

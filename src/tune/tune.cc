@@ -95,8 +95,8 @@ Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   const ConfirmPlan plan = PlanConfirmation(costs_, candidates, Left());
   speed.processes = plan.processes;
   speed.rounds = plan.rounds;
-  // Where the machine got slower since its costs were measured, the last ones are left out: the
-  // clock decides, not the figures.
+  // Where it takes longer than computed, the last ones are left out: the clock decides, not the
+  // figures.
   speed.min_rounds = std::min(plan.rounds, kConfirmRounds);
   speed.budget_seconds = std::max(0.0, Left());
   speed.most_seconds = MostSeconds();
@@ -112,9 +112,8 @@ Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
                                             defaults.conditions.discarded;
   if (!trials[1].error && done < kConfirmRounds) {
     result_.notes.push_back(
-        fmt::format("the time held {} of the {} rounds that a confirmation has at least, since the "
-                    "machine had become slower",
-                    done, kConfirmRounds));
+        fmt::format("the time held {} of the {} rounds that a confirmation has at least", done,
+                    kConfirmRounds));
   }
   KeepDefaultSpeed(trials[0].speed);
   const Choice decision = Decide(options_.defaults, ConfirmationsOf(finalists, trials),

@@ -208,6 +208,16 @@ Result<TuneResult> TuneWith(StandIn& stand_in, double budget) {
   return Tune(path, options);
 }
 
+// Whatever is tried last is faster.
+StandIn WithAFasterLast() {
+  StandIn stand_in;
+  TuneWith(stand_in, 30).value();
+  const auto& last = stand_in.calls.back();
+  StandIn faster;
+  faster.faster = Difference(last[0], last.back());
+  return faster;
+}
+
 bool TimeWasLeftForAll(const TuneResult& result) {
   return std::none_of(result.not_tried.begin(), result.not_tried.end(),
                       [](const NotTried& item) { return item.why == "no time was left for it"; });
@@ -226,11 +236,7 @@ TEST(TuneTimeTest, WhatTheFirstRaceHasNoTimeForIsTriedAfterwards) {
 }
 
 TEST(TuneTimeTest, WhatIsFoundAfterwardsIsConfirmed) {
-  StandIn stand_in;
-  TuneWith(stand_in, 30).value();
-  const auto& last = stand_in.calls.back();
-  stand_in.faster = Difference(last[0], last.back());
-  stand_in.calls.clear();
+  StandIn stand_in = WithAFasterLast();
   const auto result = TuneWith(stand_in, 30);
   ASSERT_TRUE(result.ok()) << result.error().what;
   EXPECT_EQ(Difference(result->default_settings, result->best_settings).find(stand_in.faster), 0U);
@@ -239,11 +245,7 @@ TEST(TuneTimeTest, WhatIsFoundAfterwardsIsConfirmed) {
 }
 
 TEST(TuneTimeTest, AConfirmationThatTheTimeCutsShortProvesNothingAndIsSaid) {
-  StandIn stand_in;
-  TuneWith(stand_in, 30).value();
-  const auto& last = stand_in.calls.back();
-  stand_in.faster = Difference(last[0], last.back());
-  stand_in.calls.clear();
+  StandIn stand_in = WithAFasterLast();
   stand_in.confirmed = 4;
   const auto result = TuneWith(stand_in, 30);
   ASSERT_TRUE(result.ok()) << result.error().what;

@@ -226,7 +226,6 @@ class Bench(Figures):
                  peer=f"{theirs:.1f} s", ratio=f"{ours / theirs:.3f}", goal=f"<= {COST}",
                  verdict=met(ours <= COST * theirs))
 
-
     def card(self):
         try:
             card = Card()

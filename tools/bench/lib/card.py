@@ -56,16 +56,16 @@ def peak_taken(card, command, **options):
     Only where nobody else takes or gives any meanwhile."""
     before = least = card.free()
     process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True, **options)
+                               stderr=subprocess.PIPE, text=True, **options)
     said = []
-    reader = threading.Thread(target=lambda: said.append(process.stdout.read()))
+    reader = threading.Thread(target=lambda: said.extend(process.communicate()))
     reader.start()
-    while process.poll() is None:
+    while reader.is_alive():
         least = min(least, card.free())
         time.sleep(PERIOD)
-    reader.join()
     if process.returncode != 0:
-        raise BenchError(f"{' '.join(map(str, command[:2]))}: status {process.returncode}", process.returncode)
+        last = (said[1].strip().splitlines() or ["(no words)"])[-1]
+        raise BenchError(f"{' '.join(map(str, command[:2]))}: status {process.returncode}: {last}", process.returncode)
     return said[0], before - least
 
 

@@ -18,7 +18,7 @@ from .regret import ratio_row, regret_row
 from .tuning import PHASES, Tuning
 
 CARD_SHARE = 0.25
-WOBBLE = 64 * MIB
+WOBBLE = 64 * MIB  # of the free memory: more is another program's
 AS_FAST = 0.98  # as llama-server's own fit
 GRID_FREE, FIT_FREE = (4.25,), (3.75, 4.0, 4.25, 4.5, 4.75, 5.0)
 FEED_FORWARD = r"blk\.({})\.ffn_(up|gate|down|gate_up)\."
@@ -52,9 +52,9 @@ class CardFigures(Tuning):
                     continue
                 self.held.leave(int(free * GIB))
                 by_smi = free_by_nvidia_smi()
-                say(f"{free:g} GiB wished: the driver says {self.held.free() / GIB:.2f}"
-                    + (f", nvidia-smi {by_smi / GIB:.2f}" if by_smi else ""))
                 self.free_before = self.held.free()
+                say(f"{free:g} GiB wished: the driver says {self.free_before / GIB:.2f}"
+                    + (f", nvidia-smi {by_smi / GIB:.2f}" if by_smi else ""))
                 self.attempt(name, self.unless_over, name, part, model, free)
         finally:
             self.held.leave(0)
