@@ -26,9 +26,9 @@ struct ServerMeterOptions {
 
 // Fulfils SpeedMeter. Depth and users (SpeedOptions) must be none. Time to first token is by our
 // clock, all else by the server's. Of the starts that rounds ask for, three at least are made
-// (min_rounds; fewer where most_seconds don't hold them), and no round is begun that would end after
-// the budget. A first candidate that can't run is a result too; the others are then compared with
-// nothing, and nothing is raced.
+// (min_rounds; fewer where most_seconds don't hold them), and no round is begun that would end
+// after the budget. A first candidate that can't run is a result too; the others are then compared
+// with nothing, and nothing is raced.
 class LlamaServerMeter {
  public:
   LlamaServerMeter(LlamaServerProgram program, ServerMeterOptions options)
