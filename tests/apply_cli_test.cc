@@ -9,7 +9,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::apply_cli_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -311,4 +311,4 @@ TEST_F(ApplyCli, RunStartsLlamaServerWithTheTunedSettings) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::apply_cli_test

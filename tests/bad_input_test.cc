@@ -12,7 +12,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::bad_input_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -417,4 +417,4 @@ TEST(BadInput, SizesThatCannotBeReadAreUsageErrors) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::bad_input_test

@@ -7,7 +7,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::cli_test {
 namespace {
 
 // The first words of the lines below the heading that names the commands.
@@ -186,4 +186,4 @@ TEST(Cli, QuietPrintsNoProgress) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::cli_test

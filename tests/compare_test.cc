@@ -4,7 +4,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::compare_test {
 namespace {
 
 const TinyModelOptions kTiny{.embedding = 128, .context = 512};  // heads of 32: q4_0 divides them
@@ -228,4 +228,4 @@ TEST_F(CompareCli, JudgingOnTheCalibrationTextIsWarnedOf) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::compare_test

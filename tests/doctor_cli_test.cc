@@ -5,7 +5,7 @@
 
 #include "support/program.h"
 
-namespace trimma {
+namespace trimma::doctor_cli_test {
 namespace {
 
 // Nobody answers at this port, whatever runs on the machine that tests.
@@ -72,4 +72,4 @@ TEST(DoctorCli, AModelThatIsNotThereIsAnError) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::doctor_cli_test

@@ -6,7 +6,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::fit_cli_test {
 namespace {
 
 class FitCli : public testing::Test {
@@ -71,4 +71,4 @@ TEST_F(FitCli, ItsOptionsMeanNothingAlone) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::fit_cli_test

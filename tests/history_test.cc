@@ -8,7 +8,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::history_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -144,4 +144,4 @@ TEST_F(HistoryCli, BadInputIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::history_test

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace trimma {
+namespace trimma::house_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -105,4 +105,4 @@ TEST(HouseTest, NoFileHoldsTwoIdeas) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::house_test

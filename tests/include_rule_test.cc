@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace trimma {
+namespace trimma::include_rule_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -164,4 +164,4 @@ TEST(IncludeRuleTest, FindsAFolderThatTheDesignDoesNotName) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::include_rule_test

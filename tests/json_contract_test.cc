@@ -8,7 +8,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::json_contract_test {
 namespace {
 
 // "name:kind", kinds: text, number, bool, list, object; a "?" behind it allows null.
@@ -297,4 +297,4 @@ TEST(JsonContract, Tune) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::json_contract_test

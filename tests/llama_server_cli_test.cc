@@ -6,7 +6,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::llama_server_cli_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -166,4 +166,4 @@ TEST(RealLlamaServer, MeasuresAndTunesATinyModel) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::llama_server_cli_test

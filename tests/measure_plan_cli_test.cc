@@ -10,7 +10,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::measure_plan_cli_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -358,4 +358,4 @@ TEST(PlanCli, WhereTheLayersGoMayBeAsked) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::measure_plan_cli_test

@@ -10,7 +10,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::ollama_cli_test {
 namespace {
 
 class OllamaCli : public testing::Test {
@@ -261,4 +261,4 @@ TEST_F(OllamaCli, AnswersAreComparedAsAnApplicationGetsThem) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::ollama_cli_test

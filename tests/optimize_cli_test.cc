@@ -8,7 +8,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::optimize_cli_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -226,4 +226,4 @@ TEST(OptimizeCli, WhatItFoundIsAppliedWithoutNamingIt) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::optimize_cli_test

@@ -7,7 +7,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::prompt_test {
 namespace {
 
 constexpr const char* kTemplate =
@@ -188,4 +188,4 @@ TEST(SamplingCli, AnUnknownProfileIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::prompt_test

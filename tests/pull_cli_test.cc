@@ -7,7 +7,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::pull_cli_test {
 namespace {
 
 class PullCliTest : public testing::Test {
@@ -162,4 +162,4 @@ TEST_F(PullCliTest, ABareNameNeverAsksTheNetwork) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pull_cli_test

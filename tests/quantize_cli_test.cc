@@ -13,7 +13,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::quantize_cli_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -384,4 +384,4 @@ TEST_F(Interrupted, TwoRunsOfOneOutputDoNotMix) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quantize_cli_test

@@ -9,7 +9,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::quantize_stages_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -98,4 +98,4 @@ TEST_F(Stages, AChangedTextStartsAnew) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quantize_stages_test

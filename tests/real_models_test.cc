@@ -6,7 +6,7 @@
 
 #include "support/program.h"
 
-namespace trimma {
+namespace trimma::real_models_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -56,4 +56,4 @@ TEST_F(RealModels, AnnounceWhatQuantisingWouldMake) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::real_models_test

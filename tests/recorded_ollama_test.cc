@@ -19,7 +19,7 @@
 #include "ollama/errors.h"
 #include "support/program.h"
 
-namespace trimma {
+namespace trimma::recorded_ollama_test {
 namespace {
 
 // Answers as the recording does to the same call: method, path and the request's `model`. What was
@@ -219,4 +219,4 @@ INSTANTIATE_TEST_SUITE_P(Versions, RecordedOllamaTest, testing::Values("0.17.4",
                          });
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::recorded_ollama_test

@@ -19,7 +19,7 @@
 #include "support/program.h"
 #include "support/stored_model.h"
 
-namespace trimma {
+namespace trimma::stored_model_cli_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -389,4 +389,4 @@ TEST(EngineViewOfTheEngine, SeesThroughEveryProjectorView) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::stored_model_cli_test

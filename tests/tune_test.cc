@@ -4,7 +4,7 @@
 #include "support/program.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::tune_test {
 namespace {
 
 class TuneCli : public testing::Test {
@@ -66,4 +66,4 @@ TEST_F(TuneCli, NothingIsLeftOfTheJournalWhenItIsDone) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::tune_test

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""clang-tidy as .clang-tidy says: tools/lint.py BUILD_DIRECTORY [--no-tests]
+"""clang-tidy as .clang-tidy says: tools/lint.py BUILD_DIRECTORY [--joined] [--no-tests]
 
-A file found clean is remembered in the cache under a hash of all that matters to it (the file,
+Each file alone, so that one which does not name what it needs is an error. With --joined the files
+are looked at as the build joins them (TRIMMA_JOINED in CMakeLists.txt): a fifth of the time.
+
+What was found clean is remembered in the cache under a hash of all that matters to it (the file,
 the project headers it reaches, its compile command, .clang-tidy), so only changes cost time, in
 a fresh checkout too.
 """
@@ -28,13 +31,37 @@ PRECOMPILED = re.compile(r" -Winvalid-pch| -include \S*cmake_pch\.hxx")
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
-def sources(with_tests):
-    found = list((ROOT / "src").rglob("*.cc"))
-    if with_tests:
-        found += (ROOT / "tests").rglob("*.cc")
-    else:
-        found = [path for path in found if not path.name.endswith("_test.cc")]
-    return sorted(found, key=lambda p: -p.stat().st_size)  # the long ones first
+def parts_of(path):
+    """The sources that a file of the build's joins; itself if it joins none."""
+    if "Unity" not in path.parts:
+        return [path]
+    return [Path(os.fsdecode(name)) for name in INCLUDE.findall(path.read_bytes())]
+
+
+def commands_of(database, joined, with_tests):
+    """What clang-tidy looks at: {file: database entry}."""
+    found, any_command = {}, None
+    for entry in database:
+        path = Path(entry["file"])
+        parts = [part for part in parts_of(path) if ROOT / "src" in part.parents or ROOT / "tests" in part.parents]
+        if not parts:
+            continue
+        any_command = any_command or entry
+        is_test = "trimma_test.dir" in entry["command"]
+        if is_test and not with_tests:
+            continue
+        for file in [path] if joined else parts:
+            found[file] = for_file(entry, file)
+    # Fuzzers and benches are no part of this build; they take another's command.
+    for path in (ROOT / "src").rglob("*.cc"):
+        if path.name.endswith(("_fuzz.cc", "_bench.cc")):
+            found[path] = for_file(any_command, path)
+    return found
+
+
+def for_file(entry, path):
+    command = PRECOMPILED.sub("", entry["command"]).replace(entry["file"], str(path))
+    return {"directory": entry["directory"], "file": str(path), "command": command}
 
 
 def reached_from(path):
@@ -59,7 +86,7 @@ def key_of(path, command, common):
     digest.update(command.replace(str(ROOT), ".").encode())
     for file in reached_from(path):
         digest.update(f"\n{file.relative_to(ROOT)}\n".encode())
-        digest.update(file.read_bytes())
+        digest.update(file.read_bytes().replace(os.fsencode(ROOT), b"."))
     return digest.hexdigest()
 
 
@@ -76,7 +103,7 @@ def tidy(path, build):
 
 def main():
     build, *rest = sys.argv[1:] or [""]
-    if not build or rest not in ([], ["--no-tests"]):
+    if not build or not set(rest) <= {"--joined", "--no-tests"}:
         print(__doc__, file=sys.stderr)
         return 2
     if shutil.which(TIDY) is None:
@@ -84,21 +111,20 @@ def main():
         return 0
     build = Path(build).resolve()
     database = json.loads((build / "compile_commands.json").read_text())
-    for entry in database:
-        entry["command"] = PRECOMPILED.sub("", entry["command"])
-    commands = {entry["file"]: entry["command"] for entry in database}
+    commands = commands_of(database, "--joined" in rest, "--no-tests" not in rest)
     plain = build / "lint"
     plain.mkdir(exist_ok=True)
-    (plain / "compile_commands.json").write_text(json.dumps(database))
+    (plain / "compile_commands.json").write_text(json.dumps(list(commands.values())))
     version = subprocess.run([TIDY, "--version"], capture_output=True).stdout
     common = version + (ROOT / ".clang-tidy").read_bytes()
 
     known = cache_directory() / "lint"
     known.mkdir(parents=True, exist_ok=True)
-    todo, files = {}, sources(with_tests=not rest)
+    todo = {}
+    # The long ones first.
+    files = sorted(commands, key=lambda path: -sum(part.stat().st_size for part in parts_of(path)))
     for path in files:
-        # Fuzzers and benches have no command in this build; clang-tidy takes a neighbour's.
-        key = key_of(path, commands.get(str(path), ""), common)
+        key = key_of(path, commands[path]["command"], common)
         if (known / key).exists():
             (known / key).touch()
         else:

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <iostream>
 #include <sstream>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/text.h"
@@ -25,17 +25,11 @@ extern char** environ;
 namespace trimma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kAnswerFd = 3;
 constexpr size_t kKeptStderr = 16 << 10;
 constexpr double kGraceSeconds = 10;  // between SIGTERM and SIGKILL
 constexpr int kPollMs = 100;
 constexpr size_t kLongestLine = 64 << 20;
-
-double Since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class Pipe {
  public:
@@ -192,17 +186,17 @@ class Watch {
   void Heard() { heard_ = Clock::now(); }
 
   std::optional<Error> Look() {
-    if (reason_ && Since(*stopping_) > kGraceSeconds) kill(-pid_, SIGKILL);
+    if (reason_ && SecondsSince(*stopping_) > kGraceSeconds) kill(-pid_, SIGKILL);
     if (reason_) return reason_;
     if (!CheckInterrupted().ok()) return Stop(CheckInterrupted().error(), SIGTERM);
-    if (Since(heard_) > limits_.stall_seconds) {
+    if (SecondsSince(heard_) > limits_.stall_seconds) {
       return Stop({Code::kFailure,
                    fmt::format("the engine process ({}) said nothing for {}", name_,
                                FormatSeconds(limits_.stall_seconds)),
                    "it was ended; try smaller settings"},
                   SIGKILL);
     }
-    if (limits_.timeout_seconds && Since(start_) > *limits_.timeout_seconds) {
+    if (limits_.timeout_seconds && SecondsSince(start_) > *limits_.timeout_seconds) {
       return Stop({Code::kFailure,
                    fmt::format("the engine process ({}) took more than {}", name_,
                                FormatSeconds(*limits_.timeout_seconds)),

@@ -21,7 +21,7 @@
 
 #include "base/interrupt.h"
 
-namespace trimma {
+namespace trimma::child_test {
 namespace {
 
 constexpr int kAnswerFd = 3;
@@ -365,4 +365,4 @@ TEST_F(ChildTest, AnInterruptStopsTheChildFirst) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::child_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-namespace trimma {
+namespace trimma::divergence_interval_test {
 namespace {
 
 // Chunk means as divergences have them: positive, with a tail to the right. Their mean is `mean`.
@@ -94,4 +94,4 @@ TEST(DivergenceIntervalTest, AHigherLevelIsWider) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::divergence_interval_test

@@ -7,7 +7,7 @@
 #include <limits>
 #include <random>
 
-namespace trimma {
+namespace trimma::divergence_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -234,4 +234,4 @@ TEST(DivergenceSumsTest, TheIntervalEnclosesTheMean) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::divergence_test

@@ -12,7 +12,7 @@
 #include <fstream>
 #include <iterator>
 
-namespace trimma {
+namespace trimma::file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -395,4 +395,4 @@ TEST(DirectoriesTest, WithoutAHomeThereAreNone) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::file_test

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace trimma {
+namespace trimma::half_test {
 namespace {
 
 TEST(HalfTest, EveryHalfComesBack) {
@@ -49,4 +49,4 @@ TEST(HalfTest, BeyondTheRange) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::half_test

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 
-namespace trimma {
+namespace trimma::interrupt_test {
 namespace {
 
 // An interrupt stays for the rest of a process, so each test gets one of its own.
@@ -74,4 +74,4 @@ TEST(InterruptTest, ABlockingReadReturns) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::interrupt_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::language_test {
 namespace {
 
 struct Sample {
@@ -92,4 +92,4 @@ TEST(LanguageTest, MalformedBytesAreNoHarm) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::language_test

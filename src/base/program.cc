@@ -14,13 +14,12 @@
 #include <optional>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int kKilledMs = 100;
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 
-namespace trimma {
+namespace trimma::program_test {
 namespace {
 
 TEST(FindProgramTest, LooksAlongPath) {
@@ -49,4 +49,4 @@ TEST(RunProgramTest, SaysWhatCannotBeRun) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::program_test

@@ -6,16 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/units.h"
 
 namespace trimma {
 namespace {
 
 constexpr double kQuietSeconds = 10;
-
-double Seconds(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
-}
 
 }  // namespace
 
@@ -33,7 +30,7 @@ void Progress::Update(const std::string& stage, double share, const std::string&
     if (!terminal_) fmt::print(stderr, "{} ...\n", stage);
   }
   share = std::clamp(share, 0.0, 1.0);
-  const double spent = Seconds(stage_start_);
+  const double spent = SecondsSince(stage_start_);
   const std::string more = detail.empty() ? "" : ", " + detail;
   const bool estimated = time_left == TimeLeft::kEstimated && share > 0.02 && spent > 1;
   const std::string left =
@@ -42,7 +39,7 @@ void Progress::Update(const std::string& stage, double share, const std::string&
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}: {:3.0f} %{}", stage, share * 100, left);
     std::fflush(stderr);
-  } else if (!is_new && Seconds(last_line_) > kQuietSeconds) {
+  } else if (!is_new && SecondsSince(last_line_) > kQuietSeconds) {
     fmt::print(stderr, "{}: {:.0f} %{}\n", stage, share * 100, left);
     last_line_ = Clock::now();
   }
@@ -51,7 +48,7 @@ void Progress::Update(const std::string& stage, double share, const std::string&
 void Progress::Done() {
   if (quiet_ || stage_.empty()) return;
   if (terminal_)
-    fmt::print(stderr, "\r\033[K{}: {}\n", stage_, FormatSeconds(Seconds(stage_start_)));
+    fmt::print(stderr, "\r\033[K{}: {}\n", stage_, FormatSeconds(SecondsSince(stage_start_)));
   stage_.clear();
 }
 

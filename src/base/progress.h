@@ -1,8 +1,9 @@
 // A progress line on standard error.
 #pragma once
 
-#include <chrono>
 #include <string>
+
+#include "base/clock.h"
 
 namespace trimma {
 
@@ -24,7 +25,6 @@ class Progress {
   void Done();  // ends the line of the current stage
 
  private:
-  using Clock = std::chrono::steady_clock;
   bool quiet_;
   bool terminal_;
   std::string stage_;

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace trimma {
+namespace trimma::progress_test {
 namespace {
 
 // What `work` writes to standard error, when that is no terminal.
@@ -87,4 +87,4 @@ TEST(ProgressTest, NothingWasBegunNothingEnds) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::progress_test

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-namespace trimma {
+namespace trimma::result_test {
 namespace {
 
 constexpr Code kAllCodes[] = {
@@ -108,4 +108,4 @@ TEST(ResultTest, AFailedCheckNamesTheExpressionAndAborts) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::result_test

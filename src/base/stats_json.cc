@@ -1,10 +1,15 @@
 #include "base/stats_json.h"
 
 #include <cmath>
+#include <limits>
 
 namespace trimma {
 
 Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+double NumberOrInfinity(const Json& json) {
+  return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
+}
 
 Json ToJson(const Spread& spread) {
   return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}, {"n", spread.n}};

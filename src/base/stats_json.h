@@ -1,6 +1,8 @@
 // Figures and their intervals as JSON.
 #pragma once
 
+#include <optional>
+
 #include "base/child.h"
 #include "base/stats.h"
 
@@ -8,6 +10,13 @@ namespace trimma {
 
 // JSON has no infinity and no NaN: null where a figure isn't finite.
 Json NumberOrNull(double value);
+// Its inverse: an interval that one chunk can't bound has no number there.
+double NumberOrInfinity(const Json& json);
+
+template <typename T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
 
 // {"median", "low", "high", "n"}.
 Json ToJson(const Spread& spread);

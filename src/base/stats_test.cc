@@ -7,7 +7,7 @@
 #include <numeric>
 #include <random>
 
-namespace trimma {
+namespace trimma::stats_test {
 namespace {
 
 // 1, 2, ... n in a mixed-up order: each value is its own rank.
@@ -164,4 +164,4 @@ TEST(MedianSpreadWithinTest, HoldsTheMedianAsOftenAsPromised) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::stats_test

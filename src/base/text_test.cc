@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace trimma {
+namespace trimma::text_test {
 namespace {
 
 TEST(TextTest, TrimTakesBlanksFromBothEnds) {
@@ -113,4 +113,4 @@ TEST(TextTest, IsUtf8AcceptsWellFormedTextAlone) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::text_test

@@ -9,6 +9,10 @@
 
 namespace trimma {
 
+inline constexpr uint64_t kKiB = uint64_t{1} << 10;
+inline constexpr uint64_t kMiB = uint64_t{1} << 20;
+inline constexpr uint64_t kGiB = uint64_t{1} << 30;
+
 // "2.2GiB", "512MiB", "3.5GB", "800k", or plain bytes "2254857830". Binary prefixes
 // (KiB, MiB, GiB, TiB) are powers of 1024, decimal ones (kB, MB, GB, TB) powers of 1000;
 // a bare letter (K, M, G, T) is binary, as memory is. Negative, empty, unknown or

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <random>
 
-namespace trimma {
+namespace trimma::units_test {
 namespace {
 
 uint64_t Bytes(const std::string& text) {
@@ -137,4 +137,4 @@ TEST(UnitsTest, CountsAreGroupedByThree) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::units_test

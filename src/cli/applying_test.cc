@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::applying_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -274,4 +274,4 @@ TEST_F(ApplyingTest, ADamagedUndoNoteIsInvalid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::applying_test

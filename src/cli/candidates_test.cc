@@ -9,7 +9,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::candidates_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -146,4 +146,4 @@ TEST(MakeCandidatesTest, AllAreMadeJudgedAndTimedSideBySide) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::candidates_test

@@ -5,7 +5,7 @@
 
 #include "gguf/reader.h"
 
-namespace trimma {
+namespace trimma::card_placing_test {
 namespace {
 
 const std::string kGemma = std::string(TRIMMA_GHOSTS) + "/g4b.gguf";  // 2.5 GB
@@ -108,4 +108,4 @@ TEST(CardPlacingTest, ModelsStayLoadedTogetherOnlyWhereTheCardHoldsAll) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::card_placing_test

@@ -17,7 +17,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct ApplyFlags {
   std::string record;
   std::string config, env, modelfile, llama_server, llama_env;
   std::vector<std::string> map;
@@ -31,7 +31,7 @@ struct Options {
   bool undo = false;
 };
 
-Status Undo(const Options& options, const Shared& shared) {
+Status Undo(const ApplyFlags& options, const Shared& shared) {
   TRY(const std::vector<TakenBack> all, UndoLastApply(options.dry_run));
   std::string text;
   Json changes = Json::array();
@@ -47,7 +47,7 @@ Status Undo(const Options& options, const Shared& shared) {
 }
 
 // For whom an environment is written: the Ollama that runs, if one does.
-EnvironmentTarget TargetOf(const Options& options) {
+EnvironmentTarget TargetOf(const ApplyFlags& options) {
   EnvironmentTarget target;
   if (const auto info = FindOllama()) target.ollama_version = info->version;
   target.keep_alive = options.keep_alive;
@@ -56,7 +56,7 @@ EnvironmentTarget TargetOf(const Options& options) {
 }
 
 // The same call for another user, elsewhere.
-std::string SameCall(const Options& options, const std::string& record) {
+std::string SameCall(const ApplyFlags& options, const std::string& record) {
   const auto absolute = [](const std::string& path) {
     std::error_code error;
     const auto found = std::filesystem::absolute(path, error);
@@ -83,7 +83,7 @@ std::string SameCall(const Options& options, const std::string& record) {
   return call;
 }
 
-Result<ApplyTargets> TargetsOf(const Options& options, const std::string& record) {
+Result<ApplyTargets> TargetsOf(const ApplyFlags& options, const std::string& record) {
   ApplyTargets targets;
   targets.config = options.config;
   // Its application asks by this name. Of llama-server, the preset's is meant.
@@ -104,7 +104,7 @@ Result<ApplyTargets> TargetsOf(const Options& options, const std::string& record
   return targets;
 }
 
-Status RunApply(const Options& options, const Shared& shared) {
+Status RunApply(const ApplyFlags& options, const Shared& shared) {
   if (options.undo) return Undo(options, shared);
   AppliedText shown;
   shown.dry_run = options.dry_run;
@@ -158,7 +158,7 @@ Status RunApply(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineApply(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ApplyFlags>();
   app.add_option("RECORD", o->record, "A record.json (default: the newest of this machine)");
   app.add_option("--ollama", o->ollama,
                  "A model to make in the running Ollama (OLLAMA_HOST), checked by loading it and "

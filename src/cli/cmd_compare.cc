@@ -27,7 +27,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct CompareFlags {
   std::vector<std::string> models;
   std::string reference;
   std::string text;
@@ -47,7 +47,7 @@ struct Options {
 class Comparing {
  public:
   // `server`: a llama-server that answers and is timed; nullptr: trimma's own engine is.
-  Comparing(const Options& options, RuntimeSettings settings, const LlamaServerProgram* server,
+  Comparing(const CompareFlags& options, RuntimeSettings settings, const LlamaServerProgram* server,
             bool quiet)
       : options_(options), settings_(std::move(settings)), server_(server), progress_(quiet) {}
 
@@ -236,7 +236,7 @@ class Comparing {
     return {};
   }
 
-  const Options& options_;
+  const CompareFlags& options_;
   RuntimeSettings settings_;
   const LlamaServerProgram* server_;
   Site site_;
@@ -248,7 +248,7 @@ class Comparing {
   Comparison comparison_;
 };
 
-Result<Comparison> ThroughARunningOllama(const Options& options, bool quiet) {
+Result<Comparison> ThroughARunningOllama(const CompareFlags& options, bool quiet) {
   OllamaComparison wish;
   wish.speed.models = options.models;
   wish.speed.runtime = options.runtime;
@@ -266,7 +266,8 @@ Result<Comparison> ThroughARunningOllama(const Options& options, bool quiet) {
   return comparison;
 }
 
-Status RunCompare(const Options& options, const DecidedThrough& through, const Shared& shared) {
+Status RunCompare(const CompareFlags& options, const DecidedThrough& through,
+                  const Shared& shared) {
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   const LlamaServerProgram* server = through.server ? &*through.server : nullptr;
   TRY(Comparison comparison, through.choice.through == Through::kOllama
@@ -305,7 +306,7 @@ Status RunCompare(const Options& options, const DecidedThrough& through, const S
 }  // namespace
 
 Action DefineCompare(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CompareFlags>();
   o->speed_options.rounds = 2 * kSpeedProcesses;
   app.add_option("MODEL", o->models, "Model files or names; the first is the reference")
       ->required();

@@ -18,7 +18,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct DoctorFlags {
   std::string model;
   bool fix = false;
 };
@@ -31,7 +31,7 @@ Fact<std::vector<Gpu>> CardsNow() {
       "trimma's engine is built for the processor alone, so it can't ask the cards");
 }
 
-Result<Surroundings> Around(const Options& options) {
+Result<Surroundings> Around(const DoctorFlags& options) {
   Surroundings around = RealSurroundings();
   if (!options.model.empty()) {
     TRY(around.only_model, ResolveModel(options.model, around.models));
@@ -47,7 +47,7 @@ Result<Surroundings> Around(const Options& options) {
   return around;
 }
 
-Status RunDoctor(const Options& options, const Shared& shared) {
+Status RunDoctor(const DoctorFlags& options, const Shared& shared) {
   TRY(const Surroundings around, Around(options));
   DoctorFacts facts = GatherFacts(around);
   Diagnosis diagnosis = Diagnose(facts);
@@ -73,7 +73,7 @@ Status RunDoctor(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineDoctor(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DoctorFlags>();
   app.add_option("MODEL", o->model, "Judge this model alone, besides Ollama and the machine");
   app.add_flag("--fix", o->fix,
                "Turn variables that nothing reads into comments, in your own files (FILE.bak, or "

@@ -14,7 +14,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct HistoryFlags {
   HistoryFilter filter;
   int64_t limit = 20;
   std::optional<int64_t> show, forget;
@@ -117,7 +117,7 @@ Status Show(History& history, int64_t id, const Shared& shared) {
   return PrintText(text + entry->document + NotesText(history.notes()));
 }
 
-Status List(History& history, const Options& options, const Shared& shared) {
+Status List(History& history, const HistoryFlags& options, const Shared& shared) {
   TRY(const auto entries, history.List(options.filter));
   Freshness freshness;
   Json document = Document(history.notes());
@@ -158,7 +158,7 @@ Status ForgetOlder(History& history, int64_t age, const Shared& shared) {
   return SayForgotten(history, gone, shared);
 }
 
-Status RunHistory(Options options, const Shared& shared) {
+Status RunHistory(HistoryFlags options, const Shared& shared) {
   std::optional<int64_t> age;
   if (!options.older_than.empty()) {
     TRY(age, ParseAge(options.older_than));
@@ -176,7 +176,7 @@ Status RunHistory(Options options, const Shared& shared) {
 }  // namespace
 
 Action DefineHistory(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<HistoryFlags>();
   app.add_option("--model", o->filter.model, "Only models whose path holds this");
   app.add_option("--command", o->filter.command, "Only runs of this command");
   app.add_option("--limit", o->limit, "At most so many, the newest")

@@ -25,7 +25,7 @@ namespace {
 constexpr int kUsualDepth = 4096;
 constexpr int kDeepChunks = 16;
 
-struct Options {
+struct MeasureFlags {
   std::vector<std::string> models;
   std::string against;
   bool speed = false;
@@ -69,16 +69,16 @@ std::string Describe(const Speed& s) {
          EnergyText(s.prefill_energy, "prefill") + EnergyText(s.decode_energy, "decode");
 }
 
-bool AsksSpeed(const Options& options) {
+bool AsksSpeed(const MeasureFlags& options) {
   return options.speed || (!options.quality && options.kv_quality.empty());
 }
-bool AsksQuality(const Options& options) {
+bool AsksQuality(const MeasureFlags& options) {
   const bool about_quality = !options.against.empty() || !options.kv_quality.empty();
   return options.quality || (!options.speed && about_quality);
 }
-bool IsDeep(const Options& options) { return options.depth || !options.kv_quality.empty(); }
+bool IsDeep(const MeasureFlags& options) { return options.depth || !options.kv_quality.empty(); }
 
-Result<QualityOptions> ToQualityOptions(const Options& options, const GgufFile& file) {
+Result<QualityOptions> ToQualityOptions(const MeasureFlags& options, const GgufFile& file) {
   QualityOptions quality;
   if (!options.text.empty()) quality.text_file = options.text;
   if (!options.prompts.empty()) quality.prompts_file = options.prompts;
@@ -113,7 +113,7 @@ struct Subjects {
 };
 
 // K and V apart: of each type alone, and of both.
-Status AddCacheTypes(const Options& options, const OpenedModel& model,
+Status AddCacheTypes(const MeasureFlags& options, const OpenedModel& model,
                      const RuntimeSettings& settings, Subjects& subjects) {
   for (const std::string& name : options.kv_quality) {
     TRY(const std::string type, ParseKvType(name));
@@ -141,7 +141,7 @@ void WarnOfCalibration(const Subjects& subjects, const JudgingText& text) {
   }
 }
 
-Result<NamedJudgement> Judge(const Options& options, const std::vector<OpenedModel>& models,
+Result<NamedJudgement> Judge(const MeasureFlags& options, const std::vector<OpenedModel>& models,
                              const RuntimeSettings& settings, Progress& progress) {
   const bool of_caches = !options.kv_quality.empty();
   Result<OpenedModel> reference =
@@ -175,7 +175,7 @@ Result<NamedJudgement> Judge(const Options& options, const std::vector<OpenedMod
   return named;
 }
 
-Json CacheDocument(const NamedJudgement& named, const Options& options,
+Json CacheDocument(const NamedJudgement& named, const MeasureFlags& options,
                    const std::vector<OpenedModel>& models) {
   const int chunk = named.judgement.qualities[0].chunk;
   Json cells = Json::array();
@@ -198,7 +198,7 @@ Json CacheDocument(const NamedJudgement& named, const Options& options,
           {"cells", cells}};
 }
 
-Status CheckWish(const Options& options, bool quality) {
+Status CheckWish(const MeasureFlags& options, bool quality) {
   if (quality && options.against.empty() && options.kv_quality.empty()) {
     return Error{Code::kUsage, "quality is a divergence from a reference, and none is named",
                  "add --against FILE, the model this one was made from"};
@@ -226,7 +226,7 @@ Status CheckWish(const Options& options, bool quality) {
   return {};
 }
 
-Status RunThroughOllama(const Options& options, const std::string& why, const Shared& shared) {
+Status RunThroughOllama(const MeasureFlags& options, const std::string& why, const Shared& shared) {
   if (options.quality || !options.against.empty() || !options.kv_quality.empty()) {
     return Error{Code::kUsage, "Ollama gives no logits: quality can't be measured through it",
                  "leave out --through for that"};
@@ -253,7 +253,8 @@ Result<ServerArguments> ServerArgumentsFor(const LlamaServerProgram& server,
   return FitArguments(server, applied);
 }
 
-Status RunMeasure(const Options& options, const DecidedThrough& through, const Shared& shared) {
+Status RunMeasure(const MeasureFlags& options, const DecidedThrough& through,
+                  const Shared& shared) {
   if (through.choice.through == Through::kOllama)
     return RunThroughOllama(options, through.choice.why, shared);
   const LlamaServerProgram* server = through.server ? &*through.server : nullptr;
@@ -351,7 +352,7 @@ Status RunMeasure(const Options& options, const DecidedThrough& through, const S
   return status;
 }
 
-void AddQualityOptions(CLI::App& app, Options& o) {
+void AddQualityOptions(CLI::App& app, MeasureFlags& o) {
   app.add_option("--text", o.text, "Judge on this text (default: text the reference generates)");
   app.add_option("--prompts", o.prompts,
                  "Judge on the reference's answers to these prompts: a file with one a line, or "
@@ -391,7 +392,7 @@ void AddQualityOptions(CLI::App& app, Options& o) {
 }  // namespace
 
 Action DefineMeasure(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<MeasureFlags>();
   o->speed_options.rounds = 2 * kSpeedProcesses;
   app.add_option("MODEL", o->models, "A model file or name; several are judged side by side")
       ->required();

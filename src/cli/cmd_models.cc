@@ -16,7 +16,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct ModelsFlags {
   std::string name;
   bool online = false;
   bool insecure = false;
@@ -77,7 +77,7 @@ std::string ProjectorOf(const Variant& variant) {
   return *variant.projector_inside ? "inside" : "none";
 }
 
-Status ListOnline(const Options& options, Listing& listing) {
+Status ListOnline(const ModelsFlags& options, Listing& listing) {
   TRY(const OnlineName name, ParseOnlineName(options.name));
   VariantList variants;
   if (name.source == ModelSource::kOllama) {
@@ -114,7 +114,7 @@ Status ListOnline(const Options& options, Listing& listing) {
 }
 
 // A tag, quant or file was named that exists neither here nor, where that was asked, online.
-Status CheckExists(const Options& options, const Listing& listing) {
+Status CheckExists(const ModelsFlags& options, const Listing& listing) {
   if (listing.names.empty() && (!listing.online.is_array() || listing.online.empty())) {
     return Error{Code::kNotFound, fmt::format("no model {} was found", SafeText(options.name)),
                  options.online ? "" : "--online asks the registry too"};
@@ -142,7 +142,7 @@ Status CheckExists(const Options& options, const Listing& listing) {
                   options.online ? "" : "; --online asks the registry too")};
 }
 
-Status Models(const Options& options, const Shared& shared) {
+Status Models(const ModelsFlags& options, const Shared& shared) {
   if (options.online && options.name.empty())
     return Error{Code::kUsage, "--online needs the name of a model", "for example gemma3:4b"};
   Listing listing;
@@ -163,7 +163,7 @@ Status Models(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineModels(CLI::App& app, const Shared& shared) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ModelsFlags>();
   app.add_option("NAME", options->name, "Only the variants of this model");
   app.add_flag("--online", options->online,
                "Ask the registry, or Hugging Face, for NAME's variants too");

@@ -14,7 +14,7 @@
 namespace trimma {
 namespace {
 
-struct Options : OptimizeOptions {
+struct OptimizeFlags : OptimizeOptions {
   std::optional<std::string> ollama;
 };
 
@@ -26,7 +26,7 @@ Status KeepWithOllama(const OptimizeRecord& record, const AppliedText& shown, Js
   return {};
 }
 
-Status RunOptimize(const Options& options, const Shared& shared) {
+Status RunOptimize(const OptimizeFlags& options, const Shared& shared) {
   TRY(const OllamaGoal goal, ChooseOllamaGoal(options.model, options.ollama));
   Progress progress(shared.quiet);
   TRY(const OptimizeRecord record, Optimize(options, progress));
@@ -49,7 +49,7 @@ Status RunOptimize(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineOptimize(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<OptimizeFlags>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("--source", o->source,
                  "A better original of the same model to quantise from (F16 or BF16)");

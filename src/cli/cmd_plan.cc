@@ -11,7 +11,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct PlanFlags {
   std::string model;
   std::string purpose = "chat";
   std::string runtime = "llama-server";
@@ -23,7 +23,7 @@ struct Options {
   PlanOptions plan;
 };
 
-Status RunPlan(Options& options, const Shared& shared) {
+Status RunPlan(PlanFlags& options, const Shared& shared) {
   TRY(options.plan.wishes.purpose, ParsePurpose(options.purpose));
   options.target.bench_outputs = options.runtime == "bench";
   options.plan.base.flash_attention = ParseFlashAttention(options.flash_attention);
@@ -66,8 +66,8 @@ Status RunPlan(Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefinePlan(CLI::App& app, const Shared& shared) {
-  const auto options = std::make_shared<Options>();
-  Options& o = *options;
+  const auto options = std::make_shared<PlanFlags>();
+  PlanFlags& o = *options;
   app.add_option("MODEL", o.model, "A model file or name")->required();
   app.add_option(
          "--gpu", o.target.gpus,

@@ -21,7 +21,7 @@ namespace {
 
 constexpr size_t kAnswerBytes = 400;  // of an answer that is shown
 
-struct Options {
+struct PromptFlags {
   std::string file, model, shorter, questions;
   Conversation conversation;
   int rounds = 20;
@@ -67,7 +67,7 @@ Result<std::vector<std::string>> ReadQuestions(const std::string& path) {
 }
 
 // What the figures rest on, where it isn't what one would expect.
-std::vector<std::string> NotesOn(const PromptReport& report, const Options& options,
+std::vector<std::string> NotesOn(const PromptReport& report, const PromptFlags& options,
                                  int64_t conversation_tokens) {
   std::vector<std::string> notes;
   if (report.system_role == "first message") {
@@ -189,7 +189,7 @@ Json ConversationJson(const PromptReport& report, const PromptCost& prompt, cons
           {"all_kept", CostJson(CostCached(report, prompt, c))}};
 }
 
-Json Document(const OpenedModel& model, const RuntimeSettings& settings, const Options& options,
+Json Document(const OpenedModel& model, const RuntimeSettings& settings, const PromptFlags& options,
               const PromptReport& report) {
   Json document = ToJson(report);
   document["schema"] = "trimma.prompt/1";
@@ -212,7 +212,7 @@ Json Document(const OpenedModel& model, const RuntimeSettings& settings, const O
   return document;
 }
 
-Status RunPrompt(const Options& options, const Shared& shared) {
+Status RunPrompt(const PromptFlags& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model, shared.quiet));
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   PromptQuestion question;
@@ -250,7 +250,7 @@ Status RunPrompt(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefinePrompt(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<PromptFlags>();
   app.add_option("FILE", o->file, "The system prompt, a text file")->required();
   app.add_option("--model", o->model, "A model file or name")->required();
   app.add_option("--shorter", o->shorter, "A shorter version: what it saves, and what it changes");

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -18,9 +19,7 @@
 namespace trimma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-struct Options {
+struct PullFlags {
   std::string name;
   bool insecure = false;
   bool no_projector = false;
@@ -102,7 +101,8 @@ Error NoHome(const char* variable) {
           fmt::format("set HOME or {}", variable)};
 }
 
-Result<Pulled> PullByOurselves(const OnlineName& name, const Options& options, Progress& progress) {
+Result<Pulled> PullByOurselves(const OnlineName& name, const PullFlags& options,
+                               Progress& progress) {
   const ModelRoots roots = DefaultModelRoots();
   PullOptions pull;
   pull.download.insecure = options.insecure;
@@ -181,7 +181,7 @@ std::string Describe(const Pulled& pulled) {
   return text;
 }
 
-Status Pull(const Options& options, const Shared& shared) {
+Status Pull(const PullFlags& options, const Shared& shared) {
   TRY(const OnlineName name, ParseOnlineName(options.name));
   if (options.no_projector && name.source == ModelSource::kOllama) {
     return Error{Code::kUsage, "--no-projector is for models of Hugging Face",
@@ -204,7 +204,7 @@ Status Pull(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefinePull(CLI::App& app, const Shared& shared) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PullFlags>();
   app.add_option("NAME", options->name, "ollama:NAME or hf:USER/REPO[:QUANT]")->required();
   AddInsecureOption(app, options->insecure);
   app.add_flag("--no-projector", options->no_projector,

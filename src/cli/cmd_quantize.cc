@@ -18,7 +18,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct QuantizeFlags {
   std::string model;
   std::string output;
   std::string type;
@@ -53,7 +53,7 @@ void WarnIfQuantised(const OpenedModel& model, std::vector<std::string>& notes) 
 }
 
 // Words that say nothing together.
-Status CheckCombination(const Options& options, bool replays) {
+Status CheckCombination(const QuantizeFlags& options, bool replays) {
   const int goals = int{!options.type.empty()} + int{!options.size.empty()} +
                     int{options.bits.has_value()} + int{options.max_kld.has_value()} +
                     int{options.fit};
@@ -89,7 +89,7 @@ Status CheckCombination(const Options& options, bool replays) {
 }
 
 // `around`: bytes of the output besides the model in `file`.
-Status ChooseGoal(const Options& options, const GgufFile& file, uint64_t around,
+Status ChooseGoal(const QuantizeFlags& options, const GgufFile& file, uint64_t around,
                   QuantizeOptions& quantize) {
   const bool replays = !options.recipe.empty() && access(options.recipe.c_str(), F_OK) == 0;
   TRY_STATUS(CheckCombination(options, replays));
@@ -156,8 +156,8 @@ Status AddFit(const Fit& fit, const Result<Fit::Taken>& priced, Said& said) {
 
 // What --types fast judges by. The kernels are measured where nobody did before; a dry run writes
 // nothing, so it goes without.
-Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::optional<Fit>& fit,
-                                          Progress& progress) {
+Result<std::optional<SpeedWish>> FastWish(const QuantizeFlags& options,
+                                          const std::optional<Fit>& fit, Progress& progress) {
   MachineScan scan = ScanMachine();
   if (!scan.kernels) {
     if (options.dry_run) return std::optional<SpeedWish>();
@@ -174,7 +174,7 @@ Result<std::optional<SpeedWish>> FastWish(const Options& options, const std::opt
   return std::optional(std::move(wish));
 }
 
-Status RunQuantize(const Options& options, const Shared& shared) {
+Status RunQuantize(const QuantizeFlags& options, const Shared& shared) {
   // What would be made is known from the header.
   TRY(const OpenedModel model, OpenModel(options.model, shared.quiet,
                                          options.dry_run ? OpenFor::kHeader : OpenFor::kLoading));
@@ -248,7 +248,7 @@ Status RunQuantize(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineQuantize(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<QuantizeFlags>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("-o,--output", o->output, "The GGUF to write")->required();
   app.add_option("--type", o->type, "llama.cpp's recipe: Q8_0, Q6_K, Q5_K_M, Q4_K_M, IQ4_XS, ...");

@@ -19,7 +19,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct RunFlags {
   std::string model;
   std::string with;    // "ollama", "llama-server"; "": as the model is named
   std::string server;  // a llama-server
@@ -35,7 +35,7 @@ struct Start {
   std::string note;
 };
 
-Result<Start> WithLlamaServer(const Options& options, const Applied& applied) {
+Result<Start> WithLlamaServer(const RunFlags& options, const Applied& applied) {
   Start start;
   const std::string program = options.server.empty() ? FindProgram("llama-server") : options.server;
   if (program.empty()) {
@@ -60,7 +60,7 @@ std::string NameInOllama(const std::string& record, const std::string& model,
   return model.starts_with(kPrefix) ? model.substr(kPrefix.size()) : applied.name;
 }
 
-Result<Start> WithOllama(const Options& options, const std::string& record,
+Result<Start> WithOllama(const RunFlags& options, const std::string& record,
                          const Applied& applied) {
   Start start;
   const std::string program = FindProgram("ollama");
@@ -96,7 +96,7 @@ Result<Start> WithOllama(const Options& options, const std::string& record,
   return start;
 }
 
-Result<Start> Decide(const Options& options) {
+Result<Start> Decide(const RunFlags& options) {
   TRY(const std::string record, RecordFor(options.model));
   TRY(const Applied applied, AppliedFromRecord(record));
   std::string with = options.with;
@@ -122,7 +122,7 @@ std::string CommandLine(const Start& start) {
   return line;
 }
 
-Status RunRun(const Options& options, const Shared& shared) {
+Status RunRun(const RunFlags& options, const Shared& shared) {
   if (shared.json && !options.dry_run) {
     return Error{Code::kUsage, "run starts another program, whose output is no JSON",
                  "add --dry-run"};
@@ -158,7 +158,7 @@ Status RunRun(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineRun(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<RunFlags>();
   app.add_option("MODEL", o->model, "A model that was optimised on this machine, as it was named")
       ->required();
   app.add_option("ARGUMENTS", o->arguments, "After --: handed on, as --port 9000");

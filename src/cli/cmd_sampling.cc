@@ -20,7 +20,7 @@ namespace {
 constexpr int kServerTopK = 40;
 constexpr double kServerMinP = 0.05;
 
-struct Options {
+struct SamplingFlags {
   std::string model;
   std::string profile = "model";
   std::optional<int> top_k;
@@ -29,7 +29,7 @@ struct Options {
   RuntimeOptions runtime;
 };
 
-SamplerSettings ChainFor(const Options& options, const Sampling& sampling,
+SamplerSettings ChainFor(const SamplingFlags& options, const Sampling& sampling,
                          const RecommendedSampling& recommended) {
   SamplerSettings chain;
   chain.temperature = sampling.temperature;
@@ -72,7 +72,7 @@ std::string OrderText(const SamplerOrder& order) {
                                 : fmt::format("{}", fmt::join(order.samplers, ", "));
 }
 
-std::string Verdict(const SamplerCost& cost, size_t cheapest) {
+std::string SampleVerdict(const SamplerCost& cost, size_t cheapest) {
   const SamplerOrder& usual = cost.orders[0];
   const double share = usual.us.median / (10 * cost.decode_ms.median);  // per cent
   const std::string usual_text = fmt::format(
@@ -101,10 +101,10 @@ std::string Describe(const SamplerCost& cost, size_t cheapest) {
              ? "the same"
              : fmt::format("else (group {}, by up to {:.2g})", order.group, order.difference)});
   }
-  return RenderTable(table) + "\n" + Verdict(cost, cheapest);
+  return RenderTable(table) + "\n" + SampleVerdict(cost, cheapest);
 }
 
-Status RunSampling(const Options& options, const Shared& shared) {
+Status RunSampling(const SamplingFlags& options, const Shared& shared) {
   TRY(const OpenedModel model, OpenModel(options.model, shared.quiet));
   TRY(const RuntimeSettings settings, ToSettings(options.runtime));
   TRY(const Sampling sampling, ChooseSampling(model.file, options.profile));
@@ -143,7 +143,7 @@ Status RunSampling(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineSampling(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<SamplingFlags>();
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("--profile", o->profile,
                  "precise, balanced, creative, or model (its own recommendation; balanced where it "

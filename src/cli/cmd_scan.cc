@@ -124,7 +124,7 @@ std::string Describe(const KernelTable& table) {
          fmt::format("\nmeasured in {:.0f} s; plans use it to predict speed\n", table.seconds);
 }
 
-struct Options {
+struct ScanFlags {
   bool bench = false;
   std::string learn;  // a model
 };
@@ -141,7 +141,7 @@ std::string Describe(const std::vector<Gpu>& gpus, const std::vector<Overhead>& 
   return text;
 }
 
-Status Scan(const Options& options, const Shared& shared) {
+Status Scan(const ScanFlags& options, const Shared& shared) {
   const bool bench = options.bench;
   MachineScan scan = ScanMachine();
   std::vector<Overhead> overheads = KnownOverheads(scan.machine.gpus);
@@ -202,7 +202,7 @@ Status Scan(const Options& options, const Shared& shared) {
 }  // namespace
 
 Action DefineScan(CLI::App& app, const Shared& shared) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ScanFlags>();
   app.add_flag("--bench", options->bench,
                "Measure memory and the engine's kernels (20 seconds), and keep it");
   app.add_option("--learn", options->learn,

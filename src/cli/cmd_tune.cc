@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
@@ -26,7 +27,7 @@
 namespace trimma {
 namespace {
 
-struct Options {
+struct TuneFlags {
   std::string model;
   std::string text;
   std::string budget = "3m";
@@ -138,8 +139,6 @@ std::optional<std::pair<FormerChoice, Recheck>> CheckEarlier(const EarlierRun& e
   return std::pair(std::move(*former), std::move(*recheck));
 }
 
-using Clock = std::chrono::steady_clock;
-
 double SecondsBetween(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
@@ -184,7 +183,7 @@ Result<TuneResult> TuneOrRecheck(const OpenedModel& model, const TuneOptions& op
   return result;
 }
 
-Status TuneThroughARunningOllama(const Options& options, const std::string& why,
+Status TuneThroughARunningOllama(const TuneFlags& options, const std::string& why,
                                  const Shared& shared) {
   OllamaTuning wish;
   wish.speed.models = {options.model};
@@ -205,7 +204,7 @@ Status TuneThroughARunningOllama(const Options& options, const std::string& why,
                           PathInStore(NameInOllamaOf(options.model)));
 }
 
-Status TuneThroughAServer(const Options& options, const OpenedModel& model,
+Status TuneThroughAServer(const TuneFlags& options, const OpenedModel& model,
                           const DecidedThrough& through, const Shared& shared) {
   LlamaServerTuning wish;
   wish.tune = options.tune;
@@ -225,7 +224,7 @@ Status TuneThroughAServer(const Options& options, const OpenedModel& model,
                           StoredPath(model));
 }
 
-Status RunTune(Options options, const DecidedThrough& through, const Shared& shared) {
+Status RunTune(TuneFlags options, const DecidedThrough& through, const Shared& shared) {
   TuneOptions& tune = options.tune;
   TRY(tune.budget_seconds, ParseBudget(options.budget));
   if (through.choice.through == Through::kOllama)
@@ -278,7 +277,7 @@ Status RunTune(Options options, const DecidedThrough& through, const Shared& sha
 }  // namespace
 
 Action DefineTune(CLI::App& app, const Shared& shared) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<TuneFlags>();
   o->tune.begun = Clock::now();  // of the program
   app.add_option("MODEL", o->model, "A model file or name")->required();
   app.add_option("--for", o->purpose,

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -23,7 +24,6 @@ namespace {
 
 // Writes the text view, and says so: the user asked for something else.
 Result<GgufFile> WriteView(const StoredModel& stored, const std::string& name, bool quiet) {
-  using Clock = std::chrono::steady_clock;
   TRY(const GgufFile header, HeaderOf(stored.view.text));
   TRY(const std::string path, TextViewPath(stored.file));
   if (!quiet) {

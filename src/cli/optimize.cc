@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/build_info.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -31,8 +32,6 @@
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // The state of one run, handed from step to step.
 struct Run {

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
-namespace {
+#include "base/units.h"
 
-constexpr uint64_t kMiB = 1ULL << 20;
+namespace trimma::overheads_test {
+namespace {
 
 Machine With(uint64_t gpu_mib, uint64_t host_mib) {
   Machine machine;
@@ -40,4 +40,4 @@ TEST(KnownOverheadsTest, WithoutLearningThereIsAnEstimateForEachCard) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::overheads_test

@@ -10,7 +10,7 @@
 #include "hardware/temp_tree.h"
 #include "report/test_record.h"
 
-namespace trimma {
+namespace trimma::records_test {
 namespace {
 
 class RecordsTest : public testing::Test {
@@ -169,4 +169,4 @@ TEST(EngineTextTest, NamesVersionAndCommit) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::records_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::server_placement_test {
 namespace {
 
 CardPlacement OneCard(std::optional<std::pair<int, int>> layers) {
@@ -40,4 +40,4 @@ TEST(ServerPlacementTest, WhatIsNotTriedHasItsReason) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::server_placement_test

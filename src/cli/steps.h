@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 
+#include "base/clock.h"
 #include "report/record.h"
 
 namespace trimma {
@@ -19,7 +20,6 @@ class Steps {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   OptimizeRecord& record_;
   Clock::time_point last_ = Clock::now();
 };

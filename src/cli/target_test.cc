@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::target_test {
 namespace {
 
 Machine WithCard() {
@@ -90,4 +90,4 @@ TEST(TargetTest, AnUnknownCardNamesTheNearest) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::target_test

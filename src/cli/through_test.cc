@@ -5,7 +5,7 @@
 #include "cli/unused_cards.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::through_test {
 namespace {
 
 ThroughFacts WithCard() {
@@ -174,4 +174,4 @@ TEST(UnusedCardsTest, TheUserIsToldWhatUsesItOrWhatToInstall) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::through_test

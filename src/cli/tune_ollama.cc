@@ -8,12 +8,11 @@
 #include <cmath>
 #include <set>
 
+#include "base/clock.h"
 #include "cli/through_ollama.h"
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr uint32_t kOllamasBatch = 512;
 

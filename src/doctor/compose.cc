@@ -65,7 +65,7 @@ struct Level {
   std::string key;
 };
 
-class Reader {
+class ComposeReader {
  public:
   void Add(int number, const std::string& whole) {
     const std::string_view trimmed = Trim(whole);
@@ -181,7 +181,7 @@ const ComposeFile::Service* ComposeFile::Find(std::string_view name) const {
 }
 
 ComposeFile ParseCompose(std::string_view text) {
-  Reader reader;
+  ComposeReader reader;
   int number = 0;
   for (const std::string& line : Split(text, '\n')) reader.Add(++number, line);
   return reader.Take();

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 
+#include "base/units.h"
 #include "doctor/rules.h"
 #include "doctor/test_facts.h"
 
-namespace trimma {
+namespace trimma::diagnosis_test {
 namespace {
-
-constexpr uint64_t kGiB = 1ULL << 30;
 
 TEST(DiagnosisTest, WithoutOllamaNothingOfItIsAccusedOrUnknown) {
   DoctorFacts facts = SoundFacts();
@@ -78,4 +77,4 @@ TEST(DiagnosisTest, ASecretIsNotShown) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::diagnosis_test

@@ -9,7 +9,7 @@
 #include "doctor/assignments.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::fix_test {
 namespace {
 
 // "name=value@line", with a "!" behind what can't be commented out.
@@ -298,4 +298,4 @@ TEST_F(FixTest, AnEnvironmentIsNeverEmptied) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::fix_test

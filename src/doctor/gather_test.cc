@@ -14,7 +14,7 @@
 #include "gguf/raw_gguf.h"
 #include "models/test_stores.h"
 
-namespace trimma {
+namespace trimma::gather_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -375,4 +375,4 @@ TEST(ReachTest, AVariableGetsAsFarAsItsPlaceReaches) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::gather_test

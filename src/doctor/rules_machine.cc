@@ -13,9 +13,6 @@
 namespace trimma {
 namespace {
 
-constexpr uint64_t kMiB = 1ULL << 20;
-constexpr uint64_t kGiB = 1ULL << 30;
-
 bool HasIsa(const DoctorFacts& facts, std::string_view name) {
   const auto& isa = facts.machine.cpu.isa;
   return std::find(isa.begin(), isa.end(), name) != isa.end();

@@ -13,8 +13,6 @@ namespace trimma {
 namespace {
 
 constexpr OllamaVersion kRead{{0, 17, 4}};  // the release whose sources were read
-constexpr uint64_t kMiB = 1ULL << 20;
-constexpr uint64_t kGiB = 1ULL << 30;
 
 Verdict FlashAttentionOff(const DoctorFacts& facts) {
   const auto setting = ServerSetting(facts, "OLLAMA_FLASH_ATTENTION");

@@ -8,9 +8,10 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/units.h"
 #include "doctor/test_facts.h"
 
-namespace trimma {
+namespace trimma::rules_test {
 namespace {
 
 using Change = std::function<void(DoctorFacts&)>;
@@ -73,7 +74,6 @@ template <typename Set>
 Change With(Set set) {
   return [=](DoctorFacts& f) { set(f); };
 }
-constexpr uint64_t kGiB = 1ULL << 30;
 
 std::vector<Case> VariableCases() {
   return {
@@ -444,4 +444,4 @@ TEST(DoctorRulesTest, EveryRuleIsInTheDocument) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::rules_test

@@ -15,7 +15,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::activations_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -232,4 +232,4 @@ TEST(ActivationsTest, SumsAreThoseOfLlamaImatrix) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::activations_test

@@ -7,7 +7,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::chat_test {
 namespace {
 
 // As SmolLM2 and many others have it; libllama's list knows it.
@@ -133,4 +133,4 @@ TEST_F(ChatTest, AKeptPrefixAnswersAsAnEvaluatedOne) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::chat_test

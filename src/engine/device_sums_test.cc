@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 #include "engine/phantom.h"
 
-namespace trimma {
+namespace trimma::device_sums_test {
 namespace {
 
 ggml_backend_dev_t Cpu() {
@@ -223,4 +223,4 @@ TEST(DeviceSumsRefusalTest, TheHostsMemoryIsNoDevices) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::device_sums_test

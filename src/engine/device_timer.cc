@@ -4,12 +4,11 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/stats.h"
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr KernelShapes kHostShapes = {256, 1024, 4096, 4096, 512, 2048, 1024, 8, 2, 512, 2048};
 constexpr KernelShapes kGpuShapes = {512, 2048, 4096, 14336, 1024, 4096, 14336, 32, 8, 1024, 8192};

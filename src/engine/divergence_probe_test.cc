@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::divergence_probe_test {
 namespace {
 
 class DivergenceProbeTest : public testing::Test {
@@ -62,4 +62,4 @@ TEST_F(DivergenceProbeTest, FewPositionsAreSpreadWhereMemoryIsShort) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::divergence_probe_test

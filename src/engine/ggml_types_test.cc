@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::ggml_types_test {
 namespace {
 
 TEST(GgmlTypesTest, OurNumbersAreGgmls) {
@@ -33,4 +33,4 @@ TEST(GgmlTypesTest, OtherTypesAreAUsageErrorWithTheNearestName) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::ggml_types_test

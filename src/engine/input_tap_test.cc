@@ -9,7 +9,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::input_tap_test {
 namespace {
 
 struct Seen {
@@ -112,4 +112,4 @@ TEST(InputTapTest, OnlyTheReadersThatAreWantedAreHandedOn) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::input_tap_test

@@ -6,13 +6,12 @@
 #include <numeric>
 #include <random>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/stats.h"
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kPattern = 1 << 20;
 constexpr size_t kLeastSamples = 3;

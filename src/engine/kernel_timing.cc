@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/build_info.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "engine/device_timer.h"
 #include "engine/engine.h"
@@ -12,8 +13,6 @@
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // What recipes give tensors, ours and llama-quantize's, the usual ones first.
 constexpr ggml_type kWeightTypes[] = {

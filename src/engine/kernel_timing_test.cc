@@ -5,7 +5,7 @@
 #include "engine/engine.h"
 #include "hardware/kernels.h"
 
-namespace trimma {
+namespace trimma::kernel_timing_test {
 namespace {
 
 // A budget far too small for all types: the usual ones come first, and what is there is sound.
@@ -36,4 +36,4 @@ TEST(KernelTimingTest, ASmallBudgetStillGivesASoundTable) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::kernel_timing_test

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
-namespace {
+#include "base/units.h"
 
-constexpr uint64_t kMiB = 1 << 20;
+namespace trimma::learn_test {
+namespace {
 
 OverheadSample Sample(uint32_t context, uint32_t ubatch, uint64_t overhead_mib) {
   return {0, context, ubatch, 10240, false, 300 * kMiB, 3000 * kMiB, (3000 + overhead_mib) * kMiB};
@@ -92,4 +92,4 @@ TEST(LearnJobTest, WithoutAGpuThereIsNothingToLearn) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::learn_test

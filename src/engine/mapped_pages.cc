@@ -11,18 +11,19 @@
 namespace trimma {
 namespace {
 
-struct Range {
+struct AddressRange {
   uintptr_t begin = 0;
   uintptr_t end = 0;
 };
 
 // "7f1c2000-7f1c3000 r--s 00000000 08:01 42    /models/m.gguf", if it is one of these files and
 // only read: what is written would be lost.
-std::optional<Range> MappedRange(const std::string& line, const std::vector<std::string>& paths) {
+std::optional<AddressRange> MappedAddressRange(const std::string& line,
+                                               const std::vector<std::string>& paths) {
   const size_t name = line.find('/');
   if (name == std::string::npos) return std::nullopt;
   if (std::find(paths.begin(), paths.end(), line.substr(name)) == paths.end()) return std::nullopt;
-  Range range;
+  AddressRange range;
   const char* end = line.data() + line.size();
   const auto first = std::from_chars(line.data(), end, range.begin, 16);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return std::nullopt;
@@ -42,7 +43,7 @@ void ReleaseMappedPages(const std::vector<std::string>& paths) {
   }
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
-    const auto range = MappedRange(line, canonical);
+    const auto range = MappedAddressRange(line, canonical);
     if (!range) continue;
     // The kernel tells addresses as text.
     (void)madvise(reinterpret_cast<void*>(range->begin), range->end - range->begin, MADV_DONTNEED);

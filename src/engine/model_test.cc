@@ -15,7 +15,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::model_test {
 namespace {
 
 Model Loaded(const std::string& path) {
@@ -285,4 +285,4 @@ TEST(ContextTest, EveryKvTypeAndFlashAttentionAnswersAlike) {
 TEST(ContextTest, ThreadsDefaultToThePhysicalCores) { EXPECT_GE(DefaultThreads(), 1); }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::model_test

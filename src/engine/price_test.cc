@@ -10,7 +10,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::price_test {
 namespace {
 
 // The same model with its matrices in `type`.
@@ -225,4 +225,4 @@ TEST(GhostTest, ASplitModelHasOneGhost) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::price_test

@@ -11,7 +11,7 @@
 #include "support/tiny_model.h"
 #include "support/tiny_projector.h"
 
-namespace trimma {
+namespace trimma::projector_test {
 namespace {
 
 GgufFile Written(const TempTree& tree, const TinyModel& model) {
@@ -109,4 +109,4 @@ TEST(ProjectorTest, AnIncompleteOneIsAnError) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::projector_test

@@ -10,7 +10,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::recipe_test {
 namespace {
 
 using Types = std::map<std::string, std::string>;
@@ -124,4 +124,4 @@ TEST(RecipeTest, VectorsStayAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::recipe_test

@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::rewind_test {
 namespace {
 
 std::vector<Token> Words(int n) {
@@ -70,4 +70,4 @@ TEST(RewindTest, ToTheBeginningIsEmpty) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::rewind_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace trimma {
+namespace trimma::rows_test {
 namespace {
 
 constexpr uint64_t kRows = 5;
@@ -161,4 +161,4 @@ TEST(RowsTest, FormatsOfActivationsAndIntegersAreNotMade) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::rows_test

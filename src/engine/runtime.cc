@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/stats_json.h"
 #include "base/text.h"
 
 namespace trimma {
@@ -101,11 +102,6 @@ Result<std::vector<std::string>> Patterns(const Json& json) {
     return Wrong("host_tensors", "a list of patterns of tensor names", *found);
   }
   return found->get<std::vector<std::string>>();
-}
-
-template <typename T>
-Json OrNull(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::runtime_test {
 namespace {
 
 RuntimeSettings Unusual() {
@@ -119,4 +119,4 @@ TEST(RuntimeTest, RefusesWrongTypesAndRanges) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::runtime_test

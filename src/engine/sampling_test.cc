@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace trimma {
+namespace trimma::sampling_test {
 namespace {
 
 // Chances 1/2, 1/4, 1/8, ...
@@ -68,4 +68,4 @@ TEST(LargestDifferenceTest, CountsTokensThatOneSideLacks) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::sampling_test

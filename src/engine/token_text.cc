@@ -24,9 +24,9 @@ constexpr size_t kFewestChunks = 2;
 constexpr uint64_t kMaxTextBytes = 256ULL << 20;
 
 // Draws from softmax(logits).
-class Sampler {
+class TokenSampler {
  public:
-  Sampler(const Model& model, uint32_t seed) : vocabulary_(model.vocabulary()), random_(seed) {
+  TokenSampler(const Model& model, uint32_t seed) : vocabulary_(model.vocabulary()), random_(seed) {
     for (Token t = 0; t < vocabulary_; ++t) {
       if (model.IsEndOfGeneration(t)) ends_.push_back(t);
     }
@@ -197,7 +197,7 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
   context_options.outputs = kSequences;
   TRY(Context context, Context::Create(model, context_options));
 
-  Sampler sampler(model, options.seed);
+  TokenSampler sampler(model, options.seed);
   std::vector<Sequence> sequences;
   for (size_t s = 0; s < kSequences; ++s) {
     sequences.emplace_back(s < options.beginnings.size() ? options.beginnings[s] : Beginning{},
@@ -216,7 +216,7 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
       batch.push_back({sequences[static_cast<size_t>(s)].tokens().back(), length - 1, s, true});
     }
     TRY_STATUS(context.Decode(batch));
-    std::vector<Sampler::Row> rows;
+    std::vector<TokenSampler::Row> rows;
     for (int s = 0; s < kSequences; ++s)
       rows.push_back({context.Logits(s), sequences[static_cast<size_t>(s)].may_end()});
     TRY(const std::vector<Token> drawn, sampler.Draw(rows));

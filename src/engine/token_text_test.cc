@@ -10,7 +10,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::token_text_test {
 namespace {
 
 class TokenTextTest : public testing::Test {
@@ -253,4 +253,4 @@ TEST_F(TokenTextTest, WordsAreDrawnAsOftenAsTheModelThinksThemLikely) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::token_text_test

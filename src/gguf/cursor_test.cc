@@ -6,7 +6,7 @@
 #include "gguf/writer.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::cursor_test {
 namespace {
 
 // A vocabulary of `tokens`, lengths from 0 to `longest`: its header is many pieces of a file.
@@ -69,4 +69,4 @@ TEST(HeaderCursorTest, AFaultBehindManyPiecesIsToldWithItsByteInTheFile) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::cursor_test

@@ -7,7 +7,7 @@
 
 #include <set>
 
-namespace trimma {
+namespace trimma::file_type_test {
 namespace {
 
 GgufFile FileOf(const std::vector<TensorInfo>& tensors, std::optional<Value> file_type = {}) {
@@ -130,4 +130,4 @@ TEST(FileTypeTest, UnquantisedIsAMatterOfBytesNotOfLabels) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::file_type_test

@@ -10,7 +10,7 @@
 #include "gguf/writer.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::imatrix_test {
 namespace {
 
 Importance Sample() {
@@ -109,4 +109,4 @@ TEST_F(ImatrixTest, RejectsHalfAPairAndOtherFiles) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::imatrix_test

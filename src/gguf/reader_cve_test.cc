@@ -7,7 +7,7 @@
 #include "gguf/soundness.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::reader_cve_test {
 namespace {
 
 using format::Kind;
@@ -143,4 +143,4 @@ TEST(CveTest, Cve2026_7482_TensorLargerThanTheFile) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::reader_cve_test

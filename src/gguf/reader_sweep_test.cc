@@ -11,7 +11,7 @@
 #include "gguf/soundness.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::reader_sweep_test {
 namespace {
 
 // Small, but with all that a header has.
@@ -108,4 +108,4 @@ TEST_F(ReaderSweepTest, WhatItAcceptsGgmlAcceptsToo) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::reader_sweep_test

@@ -9,7 +9,7 @@
 #include "gguf/types.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::reader_test {
 namespace {
 
 using format::Kind;
@@ -315,4 +315,4 @@ TEST(ReaderTest, MissingFilesAndFoldersAreNamed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::reader_test

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::shards_test {
 namespace {
 
 // A tiny model in three files; a test changes one before Write().
@@ -134,4 +134,4 @@ TEST(ShardNameTest, FollowsOneForm) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::shards_test

@@ -5,7 +5,7 @@
 #include "gguf/raw_gguf.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::soundness_test {
 namespace {
 
 std::string FaultOf(const TinyModel& model) {
@@ -124,4 +124,4 @@ TEST(SoundnessTest, AShardAloneIsNoModel) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::soundness_test

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-namespace trimma {
+namespace trimma::types_test {
 namespace {
 
 TEST(TypesTest, EveryRowAgreesWithGgml) {
@@ -68,4 +68,4 @@ TEST(TypesTest, RowBytesNeedsWholeBlocksAndDoesNotOverflow) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::types_test

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace trimma {
+namespace trimma::value_test {
 namespace {
 
 TEST(MetadataTest, KeepsTheOrderOfTheFile) {
@@ -63,4 +63,4 @@ TEST(MetadataTest, PerLayerTakesAScalarOrAnArray) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::value_test

@@ -7,7 +7,7 @@
 #include "gguf/view_file.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::view_test {
 namespace {
 
 // Two matrices and a vector, every byte its own place in the file.
@@ -130,4 +130,4 @@ TEST(GgufView, AnOutputThatIsTheInputIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::view_test

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::vocabulary_test {
 namespace {
 
 GgufFile WithTokens(size_t count, size_t other = SIZE_MAX, const std::string& kind = "gpt2") {
@@ -45,4 +45,4 @@ TEST(WhyNoDraftTest, AnotherOneSaysWhere) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::vocabulary_test

@@ -13,7 +13,7 @@
 #include "gguf/raw_gguf.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::writer_test {
 namespace {
 
 // What ggml's own writer makes of the same: header and data, all zeros.
@@ -112,4 +112,4 @@ TEST(TinyModelTest, IsTheSameEveryTimeAndAnotherWithAnotherSeed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::writer_test

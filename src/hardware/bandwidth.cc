@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "hardware/machine.h"
 
 namespace trimma {
@@ -17,8 +18,6 @@ namespace {
 constexpr uint64_t kLine = 64;  // bytes of a cache line; a share is a multiple of it
 constexpr uint64_t kLeastBuffer = 16ULL << 20;
 constexpr int kMostThreads = 1024;
-
-using Clock = std::chrono::steady_clock;
 
 struct Free {
   void operator()(uint64_t* memory) const { std::free(memory); }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::bandwidth_test {
 namespace {
 
 void ExpectSane(const Spread& spread, int repeats) {
@@ -26,4 +26,4 @@ TEST(BandwidthTest, SenselessOptionsAreBroughtIntoRange) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::bandwidth_test

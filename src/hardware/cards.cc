@@ -12,13 +12,12 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/units.h"
 
 namespace trimma {
 namespace {
 
 constexpr size_t kLongestName = 200;
-constexpr uint64_t kKiB = 1024;
-constexpr uint64_t kMiB = 1024 * 1024;
 
 using Words = std::vector<std::string>;
 

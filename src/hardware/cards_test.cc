@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace trimma {
+namespace trimma::cards_test {
 namespace {
 
 std::string Found(const std::string& name) {
@@ -346,4 +346,4 @@ TEST(CardsTest, TheStackOfAContext) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::cards_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::energy_test {
 namespace {
 
 // Two cards that have used 1500 and 250 millijoules.
@@ -65,4 +65,4 @@ TEST(JoulesPerTokenTest, OfSpansThatTheCounterResolves) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::energy_test

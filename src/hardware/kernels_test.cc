@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::kernels_test {
 namespace {
 
 KernelTable Table() {
@@ -50,4 +50,4 @@ TEST(KernelsTest, AFileThatWasTamperedWithIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::kernels_test

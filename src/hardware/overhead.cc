@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "base/units.h"
+
 namespace trimma {
 
 uint64_t ReserveBytes(const Overhead& overhead, const Load& load) {
@@ -12,7 +14,6 @@ uint64_t ReserveBytes(const Overhead& overhead, const Load& load) {
 }
 
 Overhead EstimatedOverhead(uint64_t stack_bytes) {
-  constexpr uint64_t kMiB = 1ULL << 20;
   constexpr uint64_t kLargestStack = 264 * kMiB;  // of an H100
   Overhead overhead;
   overhead.context_bytes = 260 * kMiB + (stack_bytes > 0 ? stack_bytes : kLargestStack);

@@ -1,13 +1,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/units.h"
 #include "hardware/machine.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::probe_test {
 namespace {
-
-constexpr uint64_t kMiB = 1 << 20;
 
 ProbeRoots RootsOf(const TempTree& tree) { return {tree / "proc", tree / "sys"}; }
 
@@ -227,4 +226,4 @@ TEST(ProbeTest, WritesTheFieldsOfScan) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::probe_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::pseudo_test {
 namespace {
 
 TEST(PseudoTest, ReadsLeadingNumbers) {
@@ -29,4 +29,4 @@ TEST(PseudoTest, ReadsCpuLists) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pseudo_test

@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 
-namespace trimma {
+namespace trimma::history_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -383,4 +383,4 @@ TEST(HistoryTimeTest, IsRfc3339InUtc) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::history_test

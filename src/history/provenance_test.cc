@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::provenance_test {
 namespace {
 
 const Provenance kThen = {"de3ff815ea7d559e", "580.1", "a processor, 8 threads", "q1", "s1"};
@@ -52,4 +52,4 @@ TEST(StalenessTest, ForeignTextCannotActOnTheTerminal) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::provenance_test

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::quick_hash_test {
 namespace {
 
 class QuickHashTest : public testing::Test {
@@ -48,4 +48,4 @@ TEST_F(QuickHashTest, BytesChangedEverywhereAreNoticed) {
 TEST_F(QuickHashTest, AMissingFileIsAnError) { EXPECT_FALSE(QuickHash({"/nowhere/x"}).ok()); }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quick_hash_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::summary_test {
 namespace {
 
 TEST(SummaryTest, TheSchemaNamesTheCommand) {
@@ -42,4 +42,4 @@ TEST(SummaryTest, ForeignTextIsMadeSafe) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::summary_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::answer_cost_test {
 namespace {
 
 // Ten bytes of prompt and ten tokens of answer: 1 + 5 seconds.
@@ -24,4 +24,4 @@ TEST(AnswerCostTest, ASlowModelIsWaitedFor) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::answer_cost_test

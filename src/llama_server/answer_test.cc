@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::answer_test {
 namespace {
 
 using nlohmann::json;
@@ -87,4 +87,4 @@ TEST(ServerRefusedTest, SaysItsOwnSentence) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::answer_test

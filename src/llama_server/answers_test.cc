@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/fake_llama_server.h"
 
-namespace trimma {
+namespace trimma::answers_test {
 namespace {
 
 TEST(AnswersThroughServerTest, AsksThroughTheTemplate) {
@@ -24,4 +24,4 @@ TEST(AnswersThroughServerTest, AsksThroughTheTemplate) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::answers_test

@@ -6,7 +6,7 @@
 
 #include "settings/files.h"
 
-namespace trimma {
+namespace trimma::arguments_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -111,4 +111,4 @@ TEST(SpeculationsToTryTest, OnlyWhatTheVersionKnows) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::arguments_test

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/units.h"
 #include "llama_server/race.h"
@@ -16,8 +17,6 @@
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Candidates that one start serves: the same model under the same settings.
 struct Start {

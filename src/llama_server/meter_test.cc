@@ -7,7 +7,7 @@
 #include "hardware/temp_tree.h"
 #include "support/fake_llama_server.h"
 
-namespace trimma {
+namespace trimma::meter_test {
 namespace {
 
 class FakeMeterTest : public testing::Test {
@@ -107,4 +107,4 @@ TEST_F(FakeMeterTest, RoundsAreDividedAmongStarts) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::meter_test

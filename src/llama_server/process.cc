@@ -17,6 +17,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -142,7 +143,6 @@ struct TiedProcess::State {
   // What it started may have left its group, hold the other end and write on: of one that has ended
   // what comes within a moment is read.
   void Read() {
-    using Clock = std::chrono::steady_clock;
     pollfd wait = {words_fd, POLLIN, 0};
     std::optional<Clock::time_point> last;
     while (true) {

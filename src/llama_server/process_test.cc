@@ -12,7 +12,7 @@
 
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::process_test {
 namespace {
 
 int Ended(int status) { return status << 8; }
@@ -159,4 +159,4 @@ TEST(TiedProcessTest, SettingsOfTheUsersAreNotHandedOn) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::process_test

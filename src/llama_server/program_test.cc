@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/fake_llama_server.h"
 
-namespace trimma {
+namespace trimma::program_test {
 namespace {
 
 using Types = std::vector<std::string>;
@@ -126,4 +126,4 @@ TEST(FindLlamaServerTest, ReadsTheRealOne) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::program_test

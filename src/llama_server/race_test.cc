@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace trimma {
+namespace trimma::race_test {
 namespace {
 
 std::vector<SpeedSubject> Subjects() {
@@ -57,4 +57,4 @@ TEST(ServerRaceTest, WhoCannotRunIsOut) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::race_test

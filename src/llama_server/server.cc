@@ -11,6 +11,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/text.h"
@@ -21,17 +22,11 @@
 namespace trimma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr double kHealthSeconds = 2;
 constexpr auto kFirstStep = std::chrono::milliseconds(2);
 constexpr auto kLongestStep = std::chrono::milliseconds(50);
 constexpr int kPorts = 3;  // that are tried, where somebody else takes them in between
 constexpr double kShortSeconds = 60;
-
-double Since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // A port that was free a moment ago.
 Result<int> FreePort() {
@@ -84,7 +79,7 @@ Status WaitUntilReady(TiedProcess& process, int port, double most_seconds) {
     if (reply.ok() && reply->status == 200 && process.IsRunning()) return {};
     if (reply.ok() && reply->status != 200 && reply->status != 503)
       return ServerRefused(reply->status, reply->body);
-    if (Since(start) > most_seconds) {
+    if (SecondsSince(start) > most_seconds) {
       return Error{Code::kFailure,
                    fmt::format("llama-server was not ready within {}", FormatSeconds(most_seconds)),
                    "it was ended; start it by hand with the same options to see what it waits for"};
@@ -131,7 +126,7 @@ Result<LlamaServer> LlamaServer::Start(const LlamaServerProgram& program,
     const Status ready = WaitUntilReady(process, port, most_seconds);
     if (ready.ok()) {
       return LlamaServer(std::move(process), std::make_unique<HttpSession>(PeerAt(port)),
-                         1000 * Since(start));
+                         1000 * SecondsSince(start));
     }
     const bool again = !process.IsRunning() && PortWasTaken(process.LastWords());
     if (!again || attempt == kPorts) return ready.error();
@@ -198,7 +193,7 @@ Result<ServedAnswer> LlamaServer::Stream(const nlohmann::json& body, double most
   const auto reply = session_->Lines(call, [&](std::string_view line) -> Status {
     if (line.starts_with("error: ")) return ServerRefused(500, std::string(line.substr(7)));
     if (!line.starts_with(kData) || line.substr(kData.size()) == "[DONE]") return {};
-    const double now = 1000 * Since(start);
+    const double now = 1000 * SecondsSince(start);
     TRY(const nlohmann::json piece,
         ParseForeignJson(line.substr(kData.size()), "llama-server's answer"));
     if (piece.is_object() && piece.contains("error"))
@@ -217,7 +212,7 @@ Result<ServedAnswer> LlamaServer::Stream(const nlohmann::json& body, double most
   }
   last->text = text;
   last->first_ms = first_ms;
-  last->total_s = Since(start);
+  last->total_s = SecondsSince(start);
   return *std::move(last);
 }
 
@@ -227,7 +222,7 @@ Result<ServedAnswer> LlamaServer::Complete(const ServedRequest& request) {
   const auto start = Clock::now();
   TRY(const nlohmann::json json, Post("/completion", body, request.most_seconds));
   TRY(ServedAnswer answer, ParseCompletion(json));
-  answer.total_s = Since(start);
+  answer.total_s = SecondsSince(start);
   return answer;
 }
 

@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/fake_llama_server.h"
 
-namespace trimma {
+namespace trimma::server_test {
 namespace {
 
 class FakeServerTest : public testing::Test {
@@ -113,4 +113,4 @@ TEST(ParseOffloadedTest, ReadsTheLastSuchLine) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::server_test

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/units.h"
 #include "llama_server/meter.h"
@@ -15,8 +16,6 @@
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr double kRaceShare = 0.55;
 constexpr int kFewestRounds = 2;

@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/fake_llama_server.h"
 
-namespace trimma {
+namespace trimma::speculate_test {
 namespace {
 
 class FakeSpeculationTest : public testing::Test {
@@ -87,4 +87,4 @@ TEST_F(FakeSpeculationTest, AServerThatDiesIsAVerdict) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speculate_test

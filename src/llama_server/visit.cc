@@ -9,7 +9,7 @@
 namespace trimma {
 namespace {
 
-constexpr int kWarmUpTokens = 4;
+constexpr int kWarmUpDecode = 4;
 constexpr int kWarmUpPrompt = 64;
 constexpr int kShortPrompt = 8;
 
@@ -20,7 +20,7 @@ class Visit {
   Result<StartFigures> Run() {
     StartFigures figures;
     figures.load_ms = server_.load_ms();
-    TRY_STATUS(Ask(std::min(kWarmUpPrompt, wish_.prompt_tokens), kWarmUpTokens, false));
+    TRY_STATUS(Ask(std::min(kWarmUpPrompt, wish_.prompt_tokens), kWarmUpDecode, false));
     for (int i = 0; i < wish_.samples; ++i) {
       ++number_;
       if (wish_.phases != Phases::kDecode) TRY_STATUS(Prefill(figures));

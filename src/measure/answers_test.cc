@@ -8,7 +8,7 @@
 #include "measure/compare.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::answers_test {
 namespace {
 
 const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
@@ -100,4 +100,4 @@ TEST(SideBySideTest, WhoGaveNoAnswersIsLeftOut) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::answers_test

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/child.h"
+#include "base/clock.h"
 
 namespace trimma {
 
@@ -20,7 +21,6 @@ class Beat {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kSilence{1};
   void Say() {
     emit_({{"progress", share_}});

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::prompt_advice_test {
 namespace {
 
 // 90 tokens of prompt, 10 of a question: 100 ms cold, 20 ms warm; 5 ms for each token answered.
@@ -50,4 +50,4 @@ TEST(AdviceTest, WhereIntervalsOverlapNothingIsClaimed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::prompt_advice_test

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <random>
 
+#include "base/clock.h"
 #include "base/divergence.h"
 #include "base/interrupt.h"
 #include "engine/chat.h"
@@ -16,11 +16,6 @@
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double Milliseconds(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 constexpr int kMinRounds = 3;
 constexpr int kTimedLoads = 2;
@@ -43,7 +38,7 @@ Result<Loaded> LoadTimed(const std::string& path, const RuntimeSettings& setting
     TRY(Model model, Model::Load(path, Model::Options::PlacedAs(settings)));
     {
       TRY(const Context context, Context::Create(model, {settings}));
-      if (i > 0) load_ms.push_back(Milliseconds(start));
+      if (i > 0) load_ms.push_back(MillisecondsSince(start));
     }
     if (i == kTimedLoads) return Loaded{std::move(model), load_ms};
   }
@@ -105,7 +100,7 @@ class PromptRun {
   Status TimeWarm(Subject& subject) {
     const auto start = Clock::now();
     TRY_STATUS(subject.state->Restore(reader_.context));
-    const double restore = Milliseconds(start);
+    const double restore = MillisecondsSince(start);
     TRY(const double ms, TimeToFirst(std::span(subject.tokens).subspan(subject.prefix)));
     subject.restore_ms.push_back(restore);
     subject.warm_ms.push_back(ms);
@@ -120,7 +115,7 @@ class PromptRun {
       const auto start = Clock::now();
       TRY(const Token token, MostLikely(reader_.context.Logits(-1), model_.vocabulary()));
       TRY_STATUS(reader_.Append({&token, 1}));
-      ms.push_back(Milliseconds(start));
+      ms.push_back(MillisecondsSince(start));
     }
     return ms;
   }
@@ -136,7 +131,7 @@ class PromptRun {
     TRY_STATUS(reader_.Append(tokens));
     TRY(const Token first, MostLikely(reader_.context.Logits(-1), model_.vocabulary()));
     (void)first;
-    return Milliseconds(start);
+    return MillisecondsSince(start);
   }
 
   const Model& model_;
@@ -160,9 +155,9 @@ PromptCost Summarise(const Subject& subject, const Model& model) {
 }
 
 // Two prompts side by side along the first one's answers.
-class Comparison {
+class AnswerComparison {
  public:
-  Comparison(const Model& model, Reader full, Reader brief)
+  AnswerComparison(const Model& model, Reader full, Reader brief)
       : model_(model), full_(std::move(full)), brief_(std::move(brief)) {}
 
   // `full`, `brief`: the same question behind either prompt.
@@ -264,7 +259,7 @@ Status Time(PromptRun& run, std::vector<Subject>& subjects, const Json& request,
   std::mt19937 random(7);
   const auto start = Clock::now();
   for (int round = 0; round < rounds; ++round) {
-    const double seconds = Milliseconds(start) / 1000;
+    const double seconds = MillisecondsSince(start) / 1000;
     if (round >= kMinRounds && seconds > budget) break;
     std::shuffle(order.begin(), order.end(), random);
     for (const auto& [i, warm] : order) {
@@ -299,7 +294,7 @@ Result<Reader> OpenReader(const Model& model, const RuntimeSettings& settings, B
 }
 
 // Both prompts' answers to every question; the context is given back at the end.
-Result<PromptChange> CompareAnswers(Comparison comparison, const SystemPromptFormat& format,
+Result<PromptChange> CompareAnswers(AnswerComparison comparison, const SystemPromptFormat& format,
                                     const Json& request, Beat& beat) {
   const auto questions = request.at("questions").get<std::vector<std::string>>();
   const std::string full = request.at("prompts").at(0);
@@ -344,8 +339,8 @@ Result<Json> PromptJob(const Json& request, const Emit& emit) {
     report.shorter = Summarise(subjects[1], model);
     TRY(Reader full, OpenReader(model, settings, beat));
     TRY(Reader brief, OpenReader(model, settings, beat));
-    TRY(report.change, CompareAnswers(Comparison(model, std::move(full), std::move(brief)), format,
-                                      request, beat));
+    TRY(report.change, CompareAnswers(AnswerComparison(model, std::move(full), std::move(brief)),
+                                      format, request, beat));
   }
   return ToJson(report);
 }

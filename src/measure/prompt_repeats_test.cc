@@ -5,7 +5,7 @@
 #include <map>
 #include <sstream>
 
-namespace trimma {
+namespace trimma::prompt_repeats_test {
 namespace {
 
 // A token for each word.
@@ -68,4 +68,4 @@ TEST(FindRepeatsTest, AThirdTimeCountsAgainAndRefersToTheNearestInWords) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::prompt_repeats_test

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/stats_json.h"
 #include "measure/quality_prompts.h"
 #include "measure/quality_request.h"
 
@@ -11,11 +12,6 @@ namespace {
 
 Json JudgedToJson(const Judged& judged) {
   return {{"path", judged.path}, {"settings", ToJson(judged.settings)}};
-}
-
-// One chunk bounds nothing: there an interval has no number.
-double OrInfinity(const Json& json) {
-  return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
 }
 
 LeftCards LeftCardsNamed(const std::string& name) {
@@ -104,7 +100,7 @@ Result<Quality> QualityFromJson(const Json& json) {
     q.tokens = json.at("tokens");
     q.mean_kld = json.at("mean_kld");
     q.mean_kld_low = json.at("mean_kld_ci95").at(0);
-    q.mean_kld_high = OrInfinity(json.at("mean_kld_ci95").at(1));
+    q.mean_kld_high = NumberOrInfinity(json.at("mean_kld_ci95").at(1));
     q.p99_kld = json.at("p99_kld");
     q.p999_kld = json.at("p999_kld");
     q.same_top = json.at("same_top");
@@ -120,7 +116,7 @@ Result<Quality> QualityFromJson(const Json& json) {
       q.ppl_ratio.mean = json["ppl_ratio"];
       q.ppl_ratio.low =
           json.at("ppl_ratio_ci95").at(0).is_null() ? 0 : json["ppl_ratio_ci95"][0].get<double>();
-      q.ppl_ratio.high = OrInfinity(json["ppl_ratio_ci95"].at(1));
+      q.ppl_ratio.high = NumberOrInfinity(json["ppl_ratio_ci95"].at(1));
     }
     q.left_cards = LeftCardsNamed(json.value("on_host", "none"));
     if (json.contains("samples"))

@@ -4,10 +4,10 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <thread>
 
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/mapped_pages.h"
 #include "gguf/reader.h"
@@ -24,11 +24,6 @@ constexpr uint64_t kHostLogitBytes = 16ULL << 20;
 constexpr uint64_t kDeviceLogitBytes = 96ULL << 20;
 constexpr uint32_t kHostBatch = 128;
 constexpr uint64_t kFewestRows = 16;  // fewer leave threads without work
-
-using Clock = std::chrono::steady_clock;
-double Seconds(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 bool SamePlace(const RuntimeSettings& a, const RuntimeSettings& b) {
   return a.gpu_layers == b.gpu_layers && a.use_gpu == b.use_gpu && a.host_tensors == b.host_tensors;
@@ -127,7 +122,7 @@ Status Lockstep::Evaluate(Runner& runner, std::span<const Token> tokens, int beg
     beat();
   }
   runner.context->Synchronize();
-  forward_seconds_ += Seconds(start);
+  forward_seconds_ += SecondsSince(start);
   return {};
 }
 
@@ -149,7 +144,7 @@ void Lockstep::Score(const std::vector<const float*>& expected,
   for (size_t t = 1; t < threads; ++t) workers.emplace_back(work, t);
   work(0);
   for (std::thread& worker : workers) worker.join();
-  scoring_seconds_ += Seconds(start);
+  scoring_seconds_ += SecondsSince(start);
 }
 
 Status Lockstep::JudgeChunk(const std::vector<Token>& tokens, std::vector<DivergenceSums>& sums,

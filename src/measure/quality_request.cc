@@ -3,22 +3,14 @@
 #include <cmath>
 #include <limits>
 
+#include "base/stats_json.h"
+
 namespace trimma {
 namespace {
 
 template <typename T>
-Json OrNull(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
-}
-
-template <typename T>
 std::optional<T> Optional(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional<T>(json.get<T>());
-}
-
-// An interval that one chunk can't bound has no number there.
-double OrInfinity(const Json& json) {
-  return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
 }
 
 }  // namespace
@@ -67,8 +59,8 @@ Json ToJson(const LossRatio& ratio) {
 LossRatio LossRatioFromJson(const Json& json) {
   return {json.at("a"),
           json.at("b"),
-          {OrInfinity(json.at("ratio")), OrInfinity(json.at("ci95").at(0)),
-           OrInfinity(json.at("ci95").at(1))}};
+          {NumberOrInfinity(json.at("ratio")), NumberOrInfinity(json.at("ci95").at(0)),
+           NumberOrInfinity(json.at("ci95").at(1))}};
 }
 
 }  // namespace trimma

@@ -6,7 +6,7 @@
 #include <functional>
 #include <random>
 
-namespace trimma {
+namespace trimma::quality_stop_test {
 namespace {
 
 constexpr double kLimit = 0.05;
@@ -200,4 +200,4 @@ TEST(QualityStopTest, JsonRoundTrip) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quality_stop_test

@@ -11,7 +11,7 @@
 #include "measure/answers.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::quality_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -300,4 +300,4 @@ TEST(QualityValueTest, AMalformedRecordIsInvalid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quality_test

@@ -9,7 +9,7 @@
 #include "measure/quality_prompts.h"
 #include "quantize/calibration/prompts.h"
 
-namespace trimma {
+namespace trimma::quality_text_test {
 namespace {
 
 const std::string kHash(64, 'a');
@@ -122,4 +122,4 @@ TEST(UserLanguageTest, IsWhatTheEnvironmentSays) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quality_text_test

@@ -1,9 +1,9 @@
 // The child's side of measuring samplers.
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 #include <random>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "engine/chat.h"
 #include "measure/sampler_cost.h"
@@ -11,13 +11,8 @@
 namespace trimma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double Seconds(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 // With six samples there is an interval that holds the median with 95 % (base/stats.h).
-constexpr int kMinRounds = 6;
+constexpr int kFewestRounds = 6;
 constexpr int kMostRounds = 100;
 constexpr int kTextTokens = 64;
 constexpr int kEvery = 8;  // of the text's positions, one in so many is used
@@ -51,7 +46,7 @@ Result<Positions> WriteText(const Model& model, RuntimeSettings settings, Sample
       TRY_STATUS(context.Append({&token, 1}));
     }
     context.Synchronize();
-    if (!begin) positions.decode_ms.push_back(Seconds(start) * 1000);
+    if (!begin) positions.decode_ms.push_back(SecondsSince(start) * 1000);
     const float* logits = context.Logits(-1);
     if (i % kEvery == 0) positions.logits.emplace_back(logits, logits + vocabulary);
     token = chain.Draw(logits, vocabulary);
@@ -112,7 +107,7 @@ double TimeOrder(Order& order, const Positions& positions, int vocabulary) {
   const auto start = Clock::now();
   for (const std::vector<float>& logits : positions.logits)
     (void)order.chain.Draw(logits.data(), vocabulary);
-  return Seconds(start) * 1e6 / static_cast<double>(positions.logits.size());
+  return SecondsSince(start) * 1e6 / static_cast<double>(positions.logits.size());
 }
 
 }  // namespace
@@ -136,14 +131,14 @@ Result<Json> SamplersJob(const Json& request, const Emit& emit) {
   std::mt19937 random(7);
   const auto start = Clock::now();
   for (int round = 0; round < kMostRounds; ++round) {
-    if (round >= kMinRounds && Seconds(start) > budget) break;
+    if (round >= kFewestRounds && SecondsSince(start) > budget) break;
     std::shuffle(sequence.begin(), sequence.end(), random);
     for (const size_t i : sequence) {
       TRY_STATUS(CheckInterrupted());
       orders[i].us.push_back(TimeOrder(orders[i], positions, cost.vocabulary));
     }
     emit({{"progress",
-           std::max((round + 1.0) / kMostRounds, std::min(1.0, Seconds(start) / budget))}});
+           std::max((round + 1.0) / kMostRounds, std::min(1.0, SecondsSince(start) / budget))}});
   }
   for (size_t i = 0; i < orders.size(); ++i) cost.orders[i].us = MedianSpread(orders[i].us);
   return ToJson(cost);

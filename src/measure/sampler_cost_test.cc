@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::sampler_cost_test {
 namespace {
 
 SamplerOrder Order(int group, double low, double median, double high) {
@@ -34,4 +34,4 @@ TEST(SamplerCostTest, GoesThroughJson) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::sampler_cost_test

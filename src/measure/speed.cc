@@ -6,6 +6,8 @@
 #include <chrono>
 #include <numeric>
 
+#include "base/clock.h"
+
 namespace trimma {
 namespace {
 
@@ -14,10 +16,6 @@ namespace {
 bool WasLost(const Error& error) {
   return error.code == Code::kInternal || error.code == Code::kNoFit ||
          error.code == Code::kFailure;
-}
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // In one child process.

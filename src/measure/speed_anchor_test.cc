@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-namespace trimma {
+namespace trimma::speed_anchor_test {
 namespace {
 
 TEST(SettledTest, OnlyATimeThatNoLongerFallsIsWarm) {
@@ -78,4 +78,4 @@ TEST(DriftTest, EitherPhaseCounts) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speed_anchor_test

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::speed_background_test {
 namespace {
 
 class BackgroundTest : public testing::Test {
@@ -79,4 +79,4 @@ TEST(BackgroundHereTest, ThisMachineHasProcessors) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speed_background_test

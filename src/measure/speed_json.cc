@@ -8,11 +8,6 @@ namespace trimma {
 namespace {
 
 template <typename T>
-Json OrNull(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
-}
-
-template <typename T>
 std::optional<T> OptionalFrom(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || found->is_null()) return std::nullopt;

@@ -1,20 +1,12 @@
 #include "measure/speed_pool.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "engine/engine.h"
 
 namespace trimma {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double Milliseconds(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-}  // namespace
+namespace {}  // namespace
 
 // The context that a measurement needs: enough cells, no more, so that candidates with a long
 // context don't hold gigabytes while others are measured. Only filled cells cost time. Logits of
@@ -96,7 +88,7 @@ Result<Resident*> SpeedPool::Get(const SpeedSubject& subject) {
   TRY_STATUS(ProveItFits(*model, subject, shortened.settings.context));
   TRY(Context context, Context::Create(*model, shortened));
   if (loads && !read_.insert(subject.path).second && proven_.size() == proven)
-    loads_.push_back({subject, Milliseconds(start)});
+    loads_.push_back({subject, MillisecondsSince(start)});
   Resident resident;
   resident.subject = subject;
   resident.model = model;
@@ -121,7 +113,7 @@ Result<std::vector<double>> SpeedPool::TimeLoads(const SpeedSubject& subject) {
     TRY(const Model model, Model::Load(subject.path, Model::Options::PlacedAs(subject.settings)));
     const auto slots = static_cast<uint32_t>(subject.settings.parallel);
     TRY(const Context context, Context::Create(model, {subject.settings, 1, slots, {}}));
-    milliseconds.push_back(Milliseconds(start));
+    milliseconds.push_back(MillisecondsSince(start));
   }
   return milliseconds;
 }

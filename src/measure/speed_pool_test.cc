@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::speed_pool_test {
 namespace {
 
 TEST(SpeedPoolTest, OnACardALongerContextThanIsMeasuredIsProvenFirst) {
@@ -16,4 +16,4 @@ TEST(SpeedPoolTest, OnACardALongerContextThanIsMeasuredIsProvenFirst) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speed_pool_test

@@ -9,12 +9,12 @@
 namespace trimma {
 namespace {
 
-constexpr int kFirstLook = 3;
+constexpr int kFirstRounds = 3;
 
 // 3, 4, 6, 8, 12, 16, 24, ...: looks cost certainty, so they grow rarer.
 bool IsLook(int rounds) {
   for (int base = 1; base <= rounds; base *= 2) {
-    if (rounds >= kFirstLook && (rounds == 2 * base || rounds == 3 * base)) return true;
+    if (rounds >= kFirstRounds && (rounds == 2 * base || rounds == 3 * base)) return true;
   }
   return false;
 }

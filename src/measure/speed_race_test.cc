@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-namespace trimma {
+namespace trimma::speed_race_test {
 namespace {
 
 // A machine in the computer: figures of candidates with true log gains, under noise.
@@ -128,4 +128,4 @@ TEST(RaceTest, UnderHeavyNoiseItStaysUndecidedAndSaysHowMuch) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speed_race_test

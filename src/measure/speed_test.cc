@@ -9,7 +9,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::speed_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -364,4 +364,4 @@ TEST(SpeedValueTest, AnExchangeIsThePromptAndTheAnswerOfOneRound) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speed_test

@@ -3,20 +3,15 @@
 #include <algorithm>
 #include <random>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "engine/rewind.h"
 
 namespace trimma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kMaxWarmUps = 10;
 constexpr int kWarmUpDecode = 8;
-
-double Since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::optional<double> Difference(const std::optional<double>& before,
                                  const std::optional<double>& after) {
@@ -33,7 +28,7 @@ bool UsesCard(const RuntimeSettings& settings) {
 SpeedVisitor::SpeedVisitor(const SpeedOptions& options, Beat& beat)
     : options_(options), beat_(beat) {}
 
-double SpeedVisitor::Now() const { return Since(start_); }
+double SpeedVisitor::Now() const { return SecondsSince(start_); }
 
 // Any tokens will do: the time of a matrix product doesn't depend on its values. The first is
 // BOS where the model wants one, as llama-bench does it.
@@ -85,7 +80,7 @@ Result<double> SpeedVisitor::Prefill(Resident& resident, int n) {
         {words.data() + at, static_cast<size_t>(std::min(batch, n - at))}));
   }
   resident.context->Synchronize();
-  return Since(start);
+  return SecondsSince(start);
 }
 
 Result<double> SpeedVisitor::Decode(Resident& resident, int parallel, int n) {
@@ -103,7 +98,7 @@ Result<double> SpeedVisitor::Decode(Resident& resident, int parallel, int n) {
     }
     resident.context->Synchronize();
   }
-  return Since(start);
+  return SecondsSince(start);
 }
 
 Result<int> SpeedVisitor::WarmUp(Resident& resident, const SpeedSubject& subject, bool is_first) {

@@ -19,7 +19,6 @@
 namespace trimma {
 namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kSmall = kMiB;  // fetched in one go, into memory
 
 std::string PartPath(const BlobSource& source, const BlobPlace& place) {

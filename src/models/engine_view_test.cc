@@ -8,7 +8,7 @@
 #include "gguf/soundness.h"
 #include "support/stored_model.h"
 
-namespace trimma {
+namespace trimma::engine_view_test {
 namespace {
 
 EngineView Shown(const GgufFile& file) {
@@ -221,4 +221,4 @@ TEST(EngineView, Qwens3EncoderIsJoinedAndSplit) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::engine_view_test

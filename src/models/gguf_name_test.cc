@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::gguf_name_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -58,4 +58,4 @@ TEST(GgufNameTest, PrefersTheProjectorBesideTheModel) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::gguf_name_test

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "models/gguf_name.h"
+#include "models/huggingface_cache.h"
 #include "models/store_folder.h"
 #include "net/json.h"
 #include "net/sha256.h"
@@ -22,19 +23,15 @@ constexpr uint64_t kMostPageBytes = uint64_t{16} << 20;
 constexpr int kMostPages = 50;
 constexpr size_t kMostFiles = 10'000;
 constexpr uint64_t kMostFileBytes = uint64_t{1} << 44;
-constexpr double kMostSeconds = 60;
-constexpr size_t kMostShown = 12;
+constexpr double kMostListSeconds = 60;
+constexpr size_t kMostFilesShown = 12;
 
-std::string Variable(const char* name) {
+std::string Trimmed(const char* name) {
   const char* value = std::getenv(name);
   return std::string(Trim(value == nullptr ? "" : value));
 }
 
-bool IsCommit(std::string_view text) {
-  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-Error Unsound(const std::string& why) {
+Error UnsoundList(const std::string& why) {
   return {Code::kInvalid, "the repository's list of files " + why,
           "nothing was fetched; the server is not to be trusted"};
 }
@@ -75,7 +72,7 @@ std::vector<std::string> HubListing::Paths() const {
 
 Result<std::vector<HubFile>> ParseHubTree(std::string_view text) {
   TRY(const Json json, ParseForeignJson(text, "the repository's list of files"));
-  if (!json.is_array()) return Unsound("is no list");
+  if (!json.is_array()) return UnsoundList("is no list");
   std::vector<HubFile> files;
   for (const Json& item : json) {
     if (TextOf(item, "type") != "file") continue;
@@ -83,18 +80,18 @@ Result<std::vector<HubFile>> ParseHubTree(std::string_view text) {
     file.path = TextOf(item, "path").value_or("");
     if (!IsGgufName(file.path)) continue;
     if (!IsSafeSubpath(file.path))
-      return Unsound(fmt::format("has a file \"{}\"", SafeText(file.path, 100)));
+      return UnsoundList(fmt::format("has a file \"{}\"", SafeText(file.path, 100)));
     const auto bytes = CountOf(item, "size");
     if (!bytes || *bytes > kMostFileBytes)
-      return Unsound(fmt::format("gives no sound size for {}", SafeText(file.path, 100)));
+      return UnsoundList(fmt::format("gives no sound size for {}", SafeText(file.path, 100)));
     file.bytes = *bytes;
     if (const auto lfs = item.find("lfs"); lfs != item.end() && lfs->is_object()) {
       file.sha256 = TextOf(*lfs, "oid").value_or("");
       if (file.sha256.starts_with("sha256:")) file.sha256 = file.sha256.substr(7);
       if (!IsSha256Hex(file.sha256))
-        return Unsound(fmt::format("gives no SHA-256 for {}", SafeText(file.path, 100)));
+        return UnsoundList(fmt::format("gives no SHA-256 for {}", SafeText(file.path, 100)));
       if (lfs->contains("size") && CountOf(*lfs, "size") != bytes)
-        return Unsound(fmt::format("gives two sizes for {}", SafeText(file.path, 100)));
+        return UnsoundList(fmt::format("gives two sizes for {}", SafeText(file.path, 100)));
     }
     files.push_back(std::move(file));
   }
@@ -116,14 +113,14 @@ Result<std::string> ParseHubRefs(std::string_view text) {
 
 Result<HubOptions> HubFromEnvironment() {
   HubOptions options;
-  if (std::string endpoint = Variable("HF_ENDPOINT"); !endpoint.empty()) {
+  if (std::string endpoint = Trimmed("HF_ENDPOINT"); !endpoint.empty()) {
     while (endpoint.ends_with('/')) endpoint.pop_back();
     options.endpoint = std::move(endpoint);
   }
-  options.token = Variable("HF_TOKEN");
+  options.token = Trimmed("HF_TOKEN");
   if (!options.token.empty()) return options;
-  std::string path = Variable("HF_TOKEN_PATH");
-  if (path.empty() && !Variable("HF_HOME").empty()) path = Variable("HF_HOME") + "/token";
+  std::string path = Trimmed("HF_TOKEN_PATH");
+  if (path.empty() && !Trimmed("HF_HOME").empty()) path = Trimmed("HF_HOME") + "/token";
   if (path.empty()) path = HomeDirectory() + "/.cache/huggingface/token";
   const Result<std::string> content = ReadSmallFile(path, 4096);
   if (content.ok()) options.token = Trim(*content);
@@ -131,7 +128,7 @@ Result<HubOptions> HubFromEnvironment() {
 }
 
 Hub::Hub(HubOptions options) : options_(std::move(options)), client_({options_.insecure}) {
-  options_.limits.total_seconds = kMostSeconds;
+  options_.limits.total_seconds = kMostListSeconds;
 }
 
 Result<HttpAnswer> Hub::Get(const std::string& url, const std::string& repo) {
@@ -158,16 +155,16 @@ Result<HubListing> Hub::List(const std::string& repo) {
   TRY(const Url endpoint, ParseUrl(options_.endpoint));
   std::string url = fmt::format("{}/tree/{}?recursive=true", base, listing.commit);
   for (int page = 0; !url.empty(); ++page) {
-    if (page == kMostPages) return Unsound("goes on without end");
+    if (page == kMostPages) return UnsoundList("goes on without end");
     TRY(const HttpAnswer answer, Get(url, repo));
     TRY(std::vector<HubFile> files, ParseHubTree(answer.body));
     std::move(files.begin(), files.end(), std::back_inserter(listing.files));
-    if (listing.files.size() > kMostFiles) return Unsound("has too many files");
+    if (listing.files.size() > kMostFiles) return UnsoundList("has too many files");
     url.clear();
     const auto next = NextPage(answer.Header("link"));
     if (!next) break;
     TRY(const Url followed, FollowFrom(answer.url, *next));
-    if (followed.Origin() != endpoint.Origin()) return Unsound("goes on at another host");
+    if (followed.Origin() != endpoint.Origin()) return UnsoundList("goes on at another host");
     url = followed.Text();
   }
   std::sort(listing.files.begin(), listing.files.end(),
@@ -208,7 +205,7 @@ Result<HuggingFaceFile> ChooseFromHub(const std::string& text, const HubListing&
   const std::vector<HuggingFaceFile> models = ModelsOf(listing);
   std::vector<std::string> names;
   for (const HuggingFaceFile& model : models) names.push_back(model.model.name);
-  if (names.size() > kMostShown) names.resize(kMostShown);
+  if (names.size() > kMostFilesShown) names.resize(kMostFilesShown);
   if (models.empty()) {
     return Error{Code::kNotFound,
                  fmt::format("the repository {} holds no GGUF model", listing.repo),

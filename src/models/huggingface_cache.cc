@@ -16,10 +16,6 @@ namespace {
 constexpr std::string_view kFolderStart = "models--";
 constexpr int kSnapshotDepth = 8;
 
-bool IsCommit(std::string_view text) {
-  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 // "models--user--repo" to "user/repo"; "" if it is no such folder.
 std::string RepoOf(std::string_view folder) {
   if (!folder.starts_with(kFolderStart)) return "";
@@ -106,6 +102,10 @@ Files ChooseDefault(const Files& files) {
 }
 
 }  // namespace
+
+bool IsCommit(std::string_view text) {
+  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 void NameByQuant(std::vector<HuggingFaceFile>& files) {
   std::map<std::string, int> uses;

@@ -34,4 +34,7 @@ std::vector<LocalModel> MatchHuggingFace(std::string_view text,
 // One slash, letters, digits and '_' with single '-', '.' between them, at most 256 bytes.
 bool IsHuggingFaceRepo(std::string_view repo);
 
+// 40 hexadecimal digits, as a snapshot is named.
+bool IsCommit(std::string_view text);
+
 }  // namespace trimma

@@ -4,7 +4,7 @@
 
 #include "models/test_stores.h"
 
-namespace trimma {
+namespace trimma::huggingface_cache_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -117,4 +117,4 @@ TEST(HuggingFaceCacheTest, ChecksRepositoryNames) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::huggingface_cache_test

@@ -4,7 +4,7 @@
 
 #include "models/test_stores.h"
 
-namespace trimma {
+namespace trimma::lm_studio_test {
 namespace {
 
 TEST(LmStudioTest, ListsFilesThreeDeepOnly) {
@@ -46,4 +46,4 @@ TEST(LmStudioTest, SkipsLinksOutOfTheFolder) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::lm_studio_test

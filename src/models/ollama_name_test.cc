@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::ollama_name_test {
 namespace {
 
 OllamaName Parsed(std::string_view text) {
@@ -78,4 +78,4 @@ TEST(OllamaNameTest, ComparesIgnoringCase) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::ollama_name_test

@@ -11,7 +11,6 @@
 namespace trimma {
 namespace {
 
-constexpr uint64_t kMostManifestBytes = 4ULL << 20;
 constexpr std::string_view kDigestStart = "sha256:";
 constexpr size_t kHexDigits = 64;
 

@@ -15,6 +15,9 @@
 namespace trimma {
 
 // The layers of a manifest that matter here, as digests "sha256:<64 hex digits>".
+// Longer ones are none.
+inline constexpr uint64_t kMostManifestBytes = uint64_t{4} << 20;
+
 struct OllamaManifest {
   std::string model;  // the last one, as Ollama's loader takes it
   std::optional<std::string> projector;

@@ -4,7 +4,7 @@
 
 #include "models/test_stores.h"
 
-namespace trimma {
+namespace trimma::ollama_store_test {
 namespace {
 
 constexpr const char* kGemma = "registry.ollama.ai/library/gemma3/4b";
@@ -105,4 +105,4 @@ TEST(OllamaStoreTest, FindsBlobsOfVeryOldStores) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::ollama_store_test

@@ -15,6 +15,7 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "base/units.h"
 
 namespace trimma {
 namespace {
@@ -23,7 +24,6 @@ static_assert(std::endian::native == std::endian::little,
               "the journal's counters are written as they are");
 
 constexpr size_t kHeadBytes = 64;
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 // Large enough for a server to get going, small enough that the last ones end together.
 uint64_t PartBytes(uint64_t bytes) {

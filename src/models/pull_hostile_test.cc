@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "models/test_registry.h"
 
-namespace trimma {
+namespace trimma::pull_hostile_test {
 namespace {
 
 constexpr const char* kBlobs = "/v2/library/m/blobs/sha256:";
@@ -378,4 +378,4 @@ TEST(PullHostileTest, ALinkUnderTheBlobsNameIsReplacedAndItsTargetUntouched) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pull_hostile_test

@@ -11,7 +11,7 @@
 #include "models/test_registry.h"
 #include "models/variants.h"
 
-namespace trimma {
+namespace trimma::pull_test {
 namespace {
 
 constexpr const char* kBlobs = "/v2/library/m/blobs/sha256:";
@@ -356,4 +356,4 @@ TEST(RemoteHeaderTest, ReadsTheHeaderAlone) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pull_test

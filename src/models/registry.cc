@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "models/download.h"
+#include "models/ollama_store.h"
 #include "net/json.h"
 #include "net/sha256.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr uint64_t kMostManifestBytes = uint64_t{4} << 20;
 constexpr uint64_t kMostConfigBytes = uint64_t{1} << 20;
 constexpr uint64_t kMostModelBytes = uint64_t{1} << 44;  // 16 TiB
 constexpr size_t kMostLayers = 64;

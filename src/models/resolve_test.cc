@@ -3,7 +3,7 @@
 #include "models/models.h"
 #include "models/test_stores.h"
 
-namespace trimma {
+namespace trimma::resolve_test {
 namespace {
 
 class ResolveTest : public testing::Test {
@@ -135,4 +135,4 @@ TEST_F(ResolveTest, RefusesHostileNames) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::resolve_test

@@ -7,7 +7,7 @@
 #include "hardware/temp_tree.h"
 #include "models/models.h"
 
-namespace trimma {
+namespace trimma::roots_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -85,4 +85,4 @@ TEST(RootsTest, WithoutHomeOnlyFixedPlacesRemain) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::roots_test

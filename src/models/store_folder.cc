@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kSpareBytes = uint64_t{64} << 20;
-constexpr size_t kLongestPart = 255;
+constexpr size_t kLongestPathPart = 255;
 constexpr size_t kMostParts = 8;
 constexpr mode_t kFolderMode = 0755;
 
@@ -68,7 +68,7 @@ bool IsSafeSubpath(std::string_view path) {
   const std::vector<std::string> parts = Split(path, '/');
   if (path.empty() || parts.size() > kMostParts || !IsUtf8(path)) return false;
   return std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-    return !part.empty() && part != "." && part != ".." && part.size() <= kLongestPart &&
+    return !part.empty() && part != "." && part != ".." && part.size() <= kLongestPathPart &&
            part.find('\\') == std::string::npos && SafeText(part, part.size()) == part;
   });
 }

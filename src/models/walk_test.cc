@@ -5,7 +5,7 @@
 
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::walk_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -63,4 +63,4 @@ TEST(WalkTest, SkipsHostileNamesAndPipes) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::walk_test

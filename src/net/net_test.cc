@@ -9,7 +9,7 @@
 #include "net/sha256.h"
 #include "net/url.h"
 
-namespace trimma {
+namespace trimma::net_test {
 namespace {
 
 Url At(const std::string& text) {
@@ -156,4 +156,4 @@ TEST(HeadersTest, MutatedHeadersKeepThePromises) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::net_test

@@ -12,12 +12,11 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 std::chrono::microseconds Micros(double seconds) {
   return std::chrono::microseconds(static_cast<int64_t>(std::clamp(seconds, 0.001, 1e6) * 1e6));

@@ -2,12 +2,12 @@
 // any bytes can be fed to it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "net/http.h"
 
 namespace trimma {
@@ -31,7 +31,6 @@ class Transfer {
   HttpAnswer& answer() { return answer_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   bool Fail(Error error, bool may_pass = false);
   bool CheckHead();
   bool CheckRange();

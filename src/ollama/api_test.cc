@@ -8,7 +8,7 @@
 #include "ollama/client.h"
 #include "ollama/errors.h"
 
-namespace trimma {
+namespace trimma::api_test {
 namespace {
 
 const std::string kDigest = "sha256:" + std::string(64, 'a');
@@ -310,4 +310,4 @@ TEST(OllamaTypesTest, FindsTheBlobsInAModelfileAndNotInItsTexts) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::api_test

@@ -8,7 +8,7 @@
 #include <functional>
 #include <thread>
 
-namespace trimma {
+namespace trimma::client_test {
 namespace {
 
 OllamaAddress Address(const char* text) {
@@ -128,4 +128,4 @@ TEST_F(ClientTest, FindsNothingWhereNobodyListens) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::client_test

@@ -4,7 +4,7 @@
 
 #include "net/raw_server.h"
 
-namespace trimma {
+namespace trimma::pull_test {
 namespace {
 
 std::string Report(const std::string& lines) {
@@ -65,4 +65,4 @@ TEST(OllamaPullTest, SaysWhatWentWrong) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pull_test

@@ -5,7 +5,7 @@
 
 #include "ollama/served_speed.h"
 
-namespace trimma {
+namespace trimma::recipe_test {
 namespace {
 
 const std::string kOld = "sha256:" + std::string(64, 'a');
@@ -173,4 +173,4 @@ TEST(ServedSpeedTest, NoPromptBeginsAsAnother) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::recipe_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::assignment_test {
 namespace {
 
 using tensor_type::kF16;
@@ -138,4 +138,4 @@ TEST(AssignmentTest, ShardsBecomeOneFile) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::assignment_test

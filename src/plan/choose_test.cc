@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-namespace trimma {
-namespace {
+#include "base/units.h"
 
-constexpr uint64_t kMiB = 1ULL << 20;
+namespace trimma::choose_test {
+namespace {
 
 struct TypeRow {
   const char* type;
@@ -351,4 +351,4 @@ TEST(ChooseTest, TheAnswerDoesNotDependOnTheOrderOfCells) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::choose_test

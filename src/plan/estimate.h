@@ -16,6 +16,9 @@ struct Estimate {
   bool operator==(const Estimate&) const = default;
 };
 
+// Of what isn't rounded.
+inline constexpr Estimate kNoLoss = {0, 0, 0, true};
+
 // {"low", "high", "measured"} beside the figure itself; null where there is none.
 Json IntervalJson(const std::optional<Estimate>& estimate);
 Json ValueJson(const std::optional<Estimate>& estimate);

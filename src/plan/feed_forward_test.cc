@@ -4,7 +4,7 @@
 
 #include <regex>
 
-namespace trimma {
+namespace trimma::feed_forward_test {
 namespace {
 
 TEST(FeedForwardTest, CountsLayersWithMatricesThatAreNoExperts) {
@@ -72,4 +72,4 @@ TEST(FeedForwardTest, WhatDoesNotFitAtAllIsNoNumberAndAnErrorIsPassedOn) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::feed_forward_test

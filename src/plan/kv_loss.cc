@@ -5,8 +5,6 @@
 namespace trimma {
 namespace {
 
-constexpr Estimate kNothing = {0, 0, 0, true};
-
 struct KvRow {
   const char* type;
   Estimate k;
@@ -48,7 +46,7 @@ std::optional<Estimate> ExpectedKvLoss(const std::string& kv_k, const std::strin
   const KvRow* k = FindRow(kv_k);
   const KvRow* v = FindRow(kv_v);
   if ((k == nullptr && !IsPlain(kv_k)) || (v == nullptr && !IsPlain(kv_v))) return std::nullopt;
-  return Sum(k == nullptr ? kNothing : k->k, v == nullptr ? kNothing : v->v);
+  return Sum(k == nullptr ? kNoLoss : k->k, v == nullptr ? kNoLoss : v->v);
 }
 
 Estimate Sum(const Estimate& a, const Estimate& b) {

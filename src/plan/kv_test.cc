@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace trimma {
+namespace trimma::kv_test {
 namespace {
 
 GgufFile Shape(const std::string& arch, uint32_t layers, uint32_t embedding, uint32_t heads) {
@@ -113,4 +113,4 @@ TEST(KvTest, QuantisedCachesNeedHeadsThatTheirBlocksDivide) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::kv_test

@@ -9,7 +9,7 @@
 #include "plan/file_hash.h"
 #include "plan/quality.h"
 
-namespace trimma {
+namespace trimma::measured_quality_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -220,4 +220,4 @@ TEST_F(StoreTest, TheOrderOfTensorsDoesNotMatterTheirTypesDo) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::measured_quality_test

@@ -4,7 +4,7 @@
 
 #include <regex>
 
-namespace trimma {
+namespace trimma::placement_test {
 namespace {
 
 TensorInfo Tensor(const std::string& name, std::vector<uint64_t> shape) {
@@ -70,4 +70,4 @@ TEST(WidestRowTest, IsThatOfAMatrixButNotOfTheEmbedding) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::placement_test

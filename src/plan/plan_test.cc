@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-namespace trimma {
-namespace {
+#include "base/units.h"
 
-constexpr uint64_t kMiB = 1ULL << 20;
+namespace trimma::plan_test {
+namespace {
 
 using tensor_type::kF16;
 using tensor_type::kF32;
@@ -207,4 +207,4 @@ TEST(PlanTest, JsonHasTheFieldsOfTheContract) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::plan_test

@@ -178,7 +178,7 @@ class Grid {
 };
 
 // A request's cells, as they are found.
-struct Answer {
+struct PricingAnswer {
   std::vector<PricedCell> cells;
   size_t composed = 0;
   size_t checked = 0;
@@ -191,7 +191,7 @@ struct Answer {
 
 // The choices with the GPUs left out, after those of `on_gpus` (mix by mix, all settings each).
 Status AddWithoutGpu(Pricer& pricer, size_t mixes, std::vector<RuntimeSettings> settings,
-                     bool always, Answer& answer) {
+                     bool always, PricingAnswer& answer) {
   const size_t n = settings.size();
   const auto wanted = [&](size_t mix, size_t i) {
     return always || !Pricer::Fits(answer.cells[mix * n + i]);
@@ -250,7 +250,7 @@ Result<Json> PricingJob(const Json& request, const Emit&) {
   }
   Grid grid(pricer, mixes.size(), request.at("kv").size(), settings);
   TRY_STATUS(as_asked ? grid.AsAsked() : grid.Placed());
-  Answer answer;
+  PricingAnswer answer;
   answer.cells = grid.cells();
   answer.Take(grid);
   if (!as_asked && pricer.has_gpu() && base.use_gpu) {

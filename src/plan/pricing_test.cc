@@ -7,7 +7,7 @@
 #include "support/tiny_model.h"
 #include "support/tiny_projector.h"
 
-namespace trimma {
+namespace trimma::pricing_test {
 namespace {
 
 GgufFile Written(const TempTree& tree, const TinyModelOptions& options) {
@@ -405,4 +405,4 @@ TEST(PricingTest, AProjectorTakesItsBytesOfTheFirstDeviceInEveryCell) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pricing_test

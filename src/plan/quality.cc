@@ -14,8 +14,6 @@
 namespace trimma {
 namespace {
 
-constexpr Estimate kNothing = {0, 0, 0, true};
-
 // Parameter counts this near mean the same model, or another of its make (Llama 3 and 3.1).
 constexpr double kSameSize = 0.02;
 // Between models of one architecture and size, in ln: LLaMA 3 8B and a Llama 3.1 8B lie 0.95 apart.
@@ -114,7 +112,7 @@ LossTable LossTable::For(const GgufFile& file, const MeasuredQualities& known, b
 }
 
 std::optional<Estimate> LossTable::Prior(const std::string& recipe, double share) const {
-  if (share == 0) return kNothing;
+  if (share == 0) return kNoLoss;
   const auto expected = KnownLossFit().Expected(recipe, parameters_, importance_);
   if (!expected) return std::nullopt;
   return FromLog(*expected + effect_ + std::log(share), sd_);
@@ -134,7 +132,7 @@ const MeasuredLoss* LossTable::Measured(const std::string& types, const std::str
 }
 
 std::optional<Estimate> LossTable::WeightsLoss(const Mix& mix) const {
-  if (!mix.assignment.changes && mix.recipe == nullptr) return kNothing;
+  if (!mix.assignment.changes && mix.recipe == nullptr) return kNoLoss;
   if (!measured_.empty()) {
     const MeasuredLoss* m = Measured(TypesDigest(tensors_, mix.assignment.types), "f16", "f16");
     if (m != nullptr) return FromMeasured(*m);
@@ -142,7 +140,7 @@ std::optional<Estimate> LossTable::WeightsLoss(const Mix& mix) const {
   const FileType* recipe = mix.recipe != nullptr ? mix.recipe : FindFileType(mix.label);
   if (recipe == nullptr) return std::nullopt;
   if (!InfoOf(recipe->base).quantized)
-    return kNothing;  // BF16 to F16 costs 0.00003 (llama.cpp, tools/perplexity)
+    return kNoLoss;  // BF16 to F16 costs 0.00003 (llama.cpp, tools/perplexity)
   const auto share = MixShare(tensors_, mix.assignment.types, *recipe);
   return share ? Prior(recipe->name, *share) : std::nullopt;
 }

@@ -10,7 +10,7 @@
 #include "plan/mix_share.h"
 #include "plan/quality_fit.h"
 
-namespace trimma {
+namespace trimma::quality_test {
 namespace {
 
 using tensor_type::kF16;
@@ -293,4 +293,4 @@ TEST(KvLossTest, IntervalsHoldWhatWasMeasuredHereAndElsewhere) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quality_test

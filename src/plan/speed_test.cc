@@ -5,7 +5,7 @@
 #include "plan/cell.h"
 #include "plan/without_gpu.h"
 
-namespace trimma {
+namespace trimma::speed_test {
 namespace {
 
 using tensor_type::kF16;
@@ -305,4 +305,4 @@ TEST(SpeedModelTest, NothingIsKnownOfACardWithoutBandwidth) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::speed_test

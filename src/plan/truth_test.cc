@@ -11,7 +11,7 @@
 #include "hardware/cards.h"
 #include "plan/pricer.h"
 
-namespace trimma {
+namespace trimma::truth_test {
 namespace {
 
 struct TruthCell {
@@ -147,4 +147,4 @@ TEST(TruthTest, ThirtySixShapesTakeOnAnH100WhatTheyTook) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::truth_test

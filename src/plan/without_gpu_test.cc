@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/units.h"
 #include "plan/choose.h"
 
-namespace trimma {
+namespace trimma::without_gpu_test {
 namespace {
-
-constexpr uint64_t kMiB = 1ULL << 20;
 
 Estimate About(double value) { return {value, value / 1.25, value * 1.25, true}; }
 
@@ -118,4 +117,4 @@ TEST(WithoutGpuTest, FewerBytesOnTheHostAreNoBetterThanMoreOnTheCard) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::without_gpu_test

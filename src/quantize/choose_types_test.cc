@@ -8,7 +8,7 @@
 #include "quantize/allocation/candidates.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::choose_types_test {
 namespace {
 
 using namespace tensor_type;
@@ -156,4 +156,4 @@ TEST_F(ChooseTypesTest, WhatFitsIsFoundByPricingMixes) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::choose_types_test

@@ -9,7 +9,7 @@
 #include "quantize/plain_rows.h"
 #include "quantize/rounding/weighted_error.h"
 
-namespace trimma {
+namespace trimma::compensated_tensor_test {
 namespace {
 
 constexpr uint64_t kN = 512;
@@ -119,4 +119,4 @@ TEST_F(CompensatedTensorsTest, PlainRoundingIsKeptWhereItIsBetterOnTheHeldOut) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::compensated_tensor_test

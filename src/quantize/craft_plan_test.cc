@@ -9,7 +9,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::craft_plan_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -155,4 +155,4 @@ TEST_F(CraftPlanTest, JsonSaysNullOfWhatIsNotKnown) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::craft_plan_test

@@ -13,7 +13,7 @@
 #include "quantize/stages.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::craft_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -303,4 +303,4 @@ TEST_F(CraftTest, ARecipeForAnotherModelIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::craft_test

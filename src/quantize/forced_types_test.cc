@@ -3,7 +3,7 @@
 #include <ggml.h>
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::forced_types_test {
 namespace {
 
 using namespace tensor_type;
@@ -155,4 +155,4 @@ TEST(NeedsImportanceTest, WhatGgmlMakesOfImportanceAlone) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::forced_types_test

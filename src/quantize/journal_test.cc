@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::journal_test {
 namespace {
 
 class JournalTest : public testing::Test {
@@ -120,4 +120,4 @@ TEST_F(JournalTest, AMissingFolderIsNotFound) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::journal_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::learn_from_test {
 namespace {
 
 TEST(LearnFromTest, SmallModelsReadMore) {
@@ -22,4 +22,4 @@ TEST(LearnFromTest, ManyTrialsOfALargeModelAreMeasuredOnLess) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::learn_from_test

@@ -6,7 +6,7 @@
 #include <csignal>
 #include <set>
 
-namespace trimma {
+namespace trimma::parallel_test {
 namespace {
 
 TEST(ParallelTest, EveryPieceIsDoneOnce) {
@@ -72,4 +72,4 @@ TEST(ParallelTest, AnInterruptStopsTheRest) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::parallel_test

@@ -18,7 +18,7 @@
 #include "quantize/journal.h"
 #include "quantize/plain_rows.h"
 
-namespace trimma {
+namespace trimma::pipeline_test {
 namespace {
 
 using tensor_type::kF16;
@@ -342,4 +342,4 @@ TEST_F(PipelineTest, ASourceThatShrankMeanwhileIsInvalid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pipeline_test

@@ -14,7 +14,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::quantize_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -352,4 +352,4 @@ TEST_F(QuantizeTest, JsonHasTheFieldsOfTheContract) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quantize_test

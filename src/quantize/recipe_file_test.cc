@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::recipe_file_test {
 namespace {
 
 GgufFile Written(const TempTree& tree, const TinyModelOptions& options = {}) {
@@ -63,4 +63,4 @@ TEST(RecipeFileTest, AnUnknownTypeOrAnotherFileIsSaid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::recipe_file_test

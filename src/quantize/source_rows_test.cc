@@ -9,7 +9,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::source_rows_test {
 namespace {
 
 class SourceRowsTest : public testing::Test {
@@ -65,4 +65,4 @@ TEST_F(SourceRowsTest, WhatIsNoFiniteNumberIsNamed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::source_rows_test

@@ -6,7 +6,7 @@
 
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::workshop_test {
 namespace {
 
 TEST(WorkshopTest, TheSameRunFindsItsStages) {
@@ -74,4 +74,4 @@ TEST(WorkshopTest, WhereNothingCanBeWrittenItIsSaid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::workshop_test

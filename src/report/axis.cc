@@ -31,7 +31,7 @@ double RoundDown(double value) {
   return best;
 }
 
-double Share(double value, const Ticks& ticks, bool log) {
+double AlongAxis(double value, const Ticks& ticks, bool log) {
   double share = 0;
   if (log) {
     const double safe = std::max(value, ticks.low);
@@ -98,16 +98,16 @@ ByteUnit UnitFor(uint64_t bytes) {
   return unit;
 }
 
-Point Place(const Frame& frame, double x, double y) {
+Point PointOf(const Frame& frame, double x, double y) {
   const Box& area = frame.area;
-  return {area.x + area.width * Share(x, frame.x, false),
-          area.y + area.height * (1 - Share(y, frame.y, frame.log_y))};
+  return {area.x + area.width * AlongAxis(x, frame.x, false),
+          area.y + area.height * (1 - AlongAxis(y, frame.y, frame.log_y))};
 }
 
 void DrawYAxis(Svg& svg, const Frame& frame) {
   const Box& area = frame.area;
   for (const double y : frame.y.at) {
-    const Point at = Place(frame, frame.x.low, y);
+    const Point at = PointOf(frame, frame.x.low, y);
     svg.Line(at, {area.x + area.width, at.y}, "grid");
     svg.Text({area.x - 5, at.y + 4}, Anchor::kEnd, TickLabel(y), "tick");
   }
@@ -116,7 +116,7 @@ void DrawYAxis(Svg& svg, const Frame& frame) {
 void DrawXAxis(Svg& svg, const Frame& frame, double y, const std::string& title) {
   const Box& area = frame.area;
   for (const double value : frame.x.at) {
-    const double x = Place(frame, value, frame.y.low).x;
+    const double x = PointOf(frame, value, frame.y.low).x;
     svg.Line({x, y}, {x, y + 4}, "axis");
     svg.Text({x, y + 16}, Anchor::kMiddle, TickLabel(value), "tick");
   }

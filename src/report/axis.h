@@ -37,7 +37,7 @@ struct Frame {
   bool log_y = false;
 };
 
-Point Place(const Frame& frame, double x, double y);  // clamped to the area
+Point PointOf(const Frame& frame, double x, double y);  // clamped to the area
 void DrawYAxis(Svg& svg, const Frame& frame);
 // At height `y`, which may be below the area.
 void DrawXAxis(Svg& svg, const Frame& frame, double y, const std::string& title);

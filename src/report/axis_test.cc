@@ -4,7 +4,7 @@
 
 #include "report/labels.h"
 
-namespace trimma {
+namespace trimma::axis_test {
 namespace {
 
 TEST(AxisTest, LinearTicksAreRoundAndEncloseTheValues) {
@@ -37,11 +37,11 @@ TEST(AxisTest, LogTicksUseOneTwoFiveOrDecades) {
 
 TEST(AxisTest, PlacesWithinTheArea) {
   const Frame frame = {{50, 10, 300, 200}, LinearTicks(0, 10, 5), LogTicks(0.001, 0.1), true};
-  const Point middle = Place(frame, 5, 0.01);
+  const Point middle = PointOf(frame, 5, 0.01);
   EXPECT_NEAR(middle.x, 200, 1e-6);
   EXPECT_NEAR(middle.y, 110, 1e-6);
-  EXPECT_NEAR(Place(frame, 5, 0).y, 210, 1e-6);  // zero has no logarithm
-  EXPECT_NEAR(Place(frame, 99, 1).x, 350, 1e-6);
+  EXPECT_NEAR(PointOf(frame, 5, 0).y, 210, 1e-6);  // zero has no logarithm
+  EXPECT_NEAR(PointOf(frame, 99, 1).x, 350, 1e-6);
 }
 
 TEST(LabelsTest, NoLabelCoversAnother) {
@@ -72,4 +72,4 @@ TEST(LabelsTest, LeavesOutWhatHasNoPlace) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::axis_test

@@ -15,14 +15,14 @@ namespace {
 constexpr double kContextEnd = 58;  // right end of the memory chart's first column
 constexpr int kSeriesColours = 8;   // classes s0 to s7 of the style sheet
 
-struct SpeedPanel {
+struct SpeedBars {
   const char* title;
   const char* better;
   Unit unit;
   Spread before, after;
 };
 
-std::string SpeedChart(const SpeedPanel& panel) {
+std::string SpeedChart(const SpeedBars& panel) {
   if (!Known(panel.before) && !Known(panel.after)) return "";
   constexpr double kLeft = 54;
   constexpr double kWidth = 206;
@@ -82,14 +82,14 @@ void DrawMemoryRow(Svg& svg, const MemoryRow& row, double y, double units_per_by
 }  // namespace
 
 std::string SpeedCharts(const Speed& before, const Speed& after) {
-  const std::array<SpeedPanel, 3> panels = {
+  const std::array<SpeedBars, 3> panels = {
       {{"Prefill", "higher is better", Unit::kTokensPerSecond, before.prefill_tps,
         after.prefill_tps},
        {"Decode", "higher is better", Unit::kTokensPerSecond, before.decode_tps, after.decode_tps},
        {"Time to first token", "lower is better", Unit::kMilliseconds, before.ttft_ms,
         after.ttft_ms}}};
   std::string charts;
-  for (const SpeedPanel& panel : panels) charts += SpeedChart(panel);
+  for (const SpeedBars& panel : panels) charts += SpeedChart(panel);
   return charts.empty() ? "" : "<div class=\"panels three\">\n" + charts + "</div>\n";
 }
 

@@ -5,7 +5,7 @@
 #include "report/answer_text.h"
 #include "report/compare_text.h"
 
-namespace trimma {
+namespace trimma::compare_page_test {
 namespace {
 
 Comparison TwoModels() {
@@ -65,4 +65,4 @@ TEST(CompareTextTest, HowAnswersRelate) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::compare_page_test

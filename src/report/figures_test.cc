@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace trimma {
+namespace trimma::figures_test {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -44,4 +44,4 @@ TEST(FiguresTest, DivergencesOfAllSizes) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::figures_test

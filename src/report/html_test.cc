@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::html_test {
 namespace {
 
 TEST(HtmlTest, EscapesMarkupAndBothKindsOfQuotes) {
@@ -35,4 +35,4 @@ TEST(HtmlTest, CutsAtACharacterAndNeverInsideAnEntity) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::html_test

@@ -20,7 +20,7 @@ std::string Heading(const OptimizeRecord& record) {
       record.machine.cpu.name.empty() ? "this machine" : record.machine.cpu.name;
   return fmt::format("<header>\n<h1>{}{}{}</h1>\n{}{}</header>\n",
                      Html(TitleOf(record), kHeadingBytes), types.empty() ? "" : ": ", Html(types),
-                     Paragraph(Verdict(record), "lead"),
+                     Paragraph(VerdictOn(record), "lead"),
                      Paragraph(fmt::format("Measured on {}{}{}.", machine,
                                            record.created.empty() ? "" : ", ", record.created),
                                "muted"));

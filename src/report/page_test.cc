@@ -8,7 +8,7 @@
 #include "report/charts.h"
 #include "report/test_record.h"
 
-namespace trimma {
+namespace trimma::page_test {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -162,4 +162,4 @@ TEST(SummaryTest, HoldsTheFiguresThatMatter) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::page_test

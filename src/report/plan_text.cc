@@ -118,8 +118,8 @@ std::vector<size_t> Shown(const Plan& plan, bool all) {
   return shown;
 }
 
-std::string Table(const Plan& plan, const Machine& machine, const PlanText& text,
-                  const std::vector<size_t>& shown) {
+std::string PlanTable(const Plan& plan, const Machine& machine, const PlanText& text,
+                      const std::vector<size_t>& shown) {
   TextTable table{{"", "type", "file", "context", "KV", machine.gpus.empty() ? "on" : "on GPU",
                    "memory", "", "tok/s", "wait", "loss"},
                   {}};
@@ -220,7 +220,7 @@ std::string RenderPlan(const Plan& plan, const Machine& machine, const PlanText&
                             kBold, text.colour);
   out += "\n";
   const std::vector<size_t> shown = Shown(plan, text.all);
-  out += Table(plan, machine, text, shown);
+  out += PlanTable(plan, machine, text, shown);
   if (shown.size() < plan.cells.size()) {
     out += fmt::format("{} more choices: --all\n", plan.cells.size() - shown.size());
   }

@@ -7,7 +7,7 @@
 #include "report/json_document.h"
 #include "report/test_record.h"
 
-namespace trimma {
+namespace trimma::record_test {
 namespace {
 
 TEST(RecordTest, HasEveryFieldOfTheContract) {
@@ -62,4 +62,4 @@ TEST(JsonDocumentTest, WritesNothingThatActsOnATerminal) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::record_test

@@ -11,7 +11,7 @@
 namespace trimma {
 namespace {
 
-constexpr size_t kColumns = 100;
+constexpr size_t kLineLength = 100;
 constexpr size_t kLabel = 9;  // "settings "
 
 // Cut between words where there are any: half a number would be another number.
@@ -75,12 +75,12 @@ std::string RenderSummary(const OptimizeRecord& record) {
   const std::string types = record.before.type == record.after.type
                                 ? record.after.type
                                 : record.before.type + " to " + record.after.type;
-  std::string summary = Cut(Cut(TitleOf(record), 60) + ": " + types, kColumns) + "\n";
+  std::string summary = Cut(Cut(TitleOf(record), 60) + ": " + types, kLineLength) + "\n";
   summary += TableLine({"", "", {"before", ""}, {"after", ""}, "change", true});
   for (const ComparisonRow& row : CompareOutcomes(record)) {
     if (row.brief) summary += TableLine(row);
   }
-  const size_t room = kColumns - kLabel;
+  const size_t room = kLineLength - kLabel;
   if (!record.weights_verdict.empty()) {
     summary += LabelledLine("why", Cut(record.weights_verdict, room));
   }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::table_test {
 namespace {
 
 TEST(TableTest, ColumnsAreAsWideAsTheirWidestCell) {
@@ -56,4 +56,4 @@ TEST(TableTest, ShortRowsAreAllowed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::table_test

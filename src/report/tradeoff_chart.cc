@@ -121,15 +121,15 @@ Ticks DivergenceTicks(const std::vector<const PlotPoint*>& points) {
 Mark DivergenceMark(const Frame& frame, const PlotPoint& point, const ByteUnit& unit) {
   Mark mark;
   mark.point = &point;
-  mark.at = Place(frame, SizeOf(point, unit), frame.y.low);
+  mark.at = PointOf(frame, SizeOf(point, unit), frame.y.low);
   if (!OnLogAxis(point)) {
     mark.at.y += kZeroStrip / 2;
     return mark;
   }
-  mark.at = Place(frame, SizeOf(point, unit), *point.mean_kld);
+  mark.at = PointOf(frame, SizeOf(point, unit), *point.mean_kld);
   if (Known(point.kld_high) && std::isfinite(point.kld_low)) {
-    mark.bar_low = Place(frame, 0, point.kld_low).y;
-    mark.bar_high = Place(frame, 0, point.kld_high).y;
+    mark.bar_low = PointOf(frame, 0, point.kld_low).y;
+    mark.bar_high = PointOf(frame, 0, point.kld_high).y;
   }
   return mark;
 }
@@ -174,7 +174,7 @@ std::string SpeedPanel(const std::vector<PlotPoint>& all) {
   DrawXAxis(svg, frame, kArea.y + kArea.height, fmt::format("file size, {}", unit.name));
   std::vector<Mark> marks;
   for (const PlotPoint* point : points) {
-    marks.push_back({Place(frame, SizeOf(*point, unit), point->decode_tps), {}, {}, point});
+    marks.push_back({PointOf(frame, SizeOf(*point, unit), point->decode_tps), {}, {}, point});
   }
   DrawMarks(svg, marks);
   return Figure("Speed: decode, tokens per second. Higher is better.", std::move(svg).Finish());

@@ -97,7 +97,7 @@ std::string TitleOf(const OptimizeRecord& record) {
   return "unnamed model";
 }
 
-std::string Verdict(const OptimizeRecord& record) {
+std::string VerdictOn(const OptimizeRecord& record) {
   return fmt::format("{}, {}, and {}.", SizePhrase(record.before, record.after),
                      SpeedPhrase(record.before.speed.decode_tps, record.after.speed.decode_tps),
                      QualityPhrase(record));

@@ -27,6 +27,6 @@ std::string ChangeText(const Spread& before, const Spread& after, Better better)
 std::string TitleOf(const OptimizeRecord& record);
 
 // One sentence: what became of size, speed and quality. Plain text.
-std::string Verdict(const OptimizeRecord& record);
+std::string VerdictOn(const OptimizeRecord& record);
 
 }  // namespace trimma

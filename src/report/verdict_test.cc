@@ -6,7 +6,7 @@
 
 #include "report/test_record.h"
 
-namespace trimma {
+namespace trimma::verdict_test {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -40,17 +40,17 @@ TEST(VerdictTest, WritesChangesInPercent) {
 }
 
 TEST(VerdictTest, SaysSizeSpeedAndQualityInOneSentence) {
-  EXPECT_EQ(Verdict(FullRecord()),
+  EXPECT_EQ(VerdictOn(FullRecord()),
             "The file is 63 % smaller (18.4 MiB instead of 50.3 MiB), it generates text 64 % "
             "faster (410 instead of 250 tokens per second), and its first choice for the next "
             "token is the original's in 93.1 % of positions (mean KL divergence 0.0169).");
 }
 
 TEST(VerdictTest, PromisesNothingWithoutMeasurements) {
-  EXPECT_EQ(Verdict(OptimizeRecord{}).find('0'), std::string::npos);
+  EXPECT_EQ(VerdictOn(OptimizeRecord{}).find('0'), std::string::npos);
   OptimizeRecord kept = FullRecord();
   kept.after = kept.before;
-  EXPECT_EQ(Verdict(kept),
+  EXPECT_EQ(VerdictOn(kept),
             "The file is the same size (50.3 MiB), it generates text no faster and no slower as "
             "far as could be measured (250 tok/s), and its weights are untouched, so its answers "
             "are the same.");
@@ -64,4 +64,4 @@ TEST(VerdictTest, FallsBackToTheArgumentForATitle) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::verdict_test

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "settings/files.h"
 
-namespace trimma {
+namespace trimma::config_files_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -205,4 +205,4 @@ TEST(ConfigMapTest, AKeyThatCantBeReachedIsSaidWithItsLine) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::config_files_test

@@ -8,7 +8,7 @@
 #include "settings/files.h"
 #include "settings/toml_document.h"
 
-namespace trimma {
+namespace trimma::config_toml_property_test {
 namespace {
 
 class Random {
@@ -185,4 +185,4 @@ TEST(EditConfigTomlPropertyTest, KeepsEveryOtherLineOfRandomDocuments) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::config_toml_property_test

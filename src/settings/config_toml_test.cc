@@ -6,7 +6,7 @@
 #include "settings/files.h"
 #include "settings/toml_library.h"
 
-namespace trimma {
+namespace trimma::config_toml_test {
 namespace {
 
 Applied Wanted() {
@@ -319,4 +319,4 @@ TEST(EditConfigTomlTest, HostileNamesComeBackAsTheyWere) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::config_toml_test

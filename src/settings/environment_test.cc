@@ -4,7 +4,7 @@
 #include "settings/files.h"
 #include "settings/ollama_versions.h"
 
-namespace trimma {
+namespace trimma::environment_test {
 namespace {
 
 Applied WithKv(const std::string& k, const std::string& v) {
@@ -115,4 +115,4 @@ TEST(OllamaVersionsTest, EveryRowHasASourceAndIsRead) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::environment_test

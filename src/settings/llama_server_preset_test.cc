@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "settings/files.h"
 
-namespace trimma {
+namespace trimma::llama_server_preset_test {
 namespace {
 
 Applied Example() {
@@ -191,4 +191,4 @@ TEST(RenderLlamaServerPresetTest, TheVariablesSayWhatTheCommandSays) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::llama_server_preset_test

@@ -4,7 +4,7 @@
 
 #include "settings/files.h"
 
-namespace trimma {
+namespace trimma::modelfile_test {
 namespace {
 
 Applied Example() {
@@ -121,4 +121,4 @@ TEST(RenderModelfileTest, RefusesSamplingThatIsNoNumber) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::modelfile_test

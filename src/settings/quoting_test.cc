@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::quoting_test {
 namespace {
 
 TEST(QuotingTest, FloatTextIsShortAndAlwaysAFloat) {
@@ -38,4 +38,4 @@ TEST(QuotingTest, EnvironmentValueEscapesInsideDoubleQuotes) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::quoting_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::toml_document_test {
 namespace {
 
 std::string Written(const std::string& value) {
@@ -80,4 +80,4 @@ TEST(TomlDocumentTest, SameComparesTypesAndValues) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::toml_document_test

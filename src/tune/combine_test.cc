@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-namespace trimma {
+namespace trimma::combine_test {
 namespace {
 
 TuneTrialResult Trial(Knob knob, const std::string& what, double gain,
@@ -342,4 +342,4 @@ TEST(ChangesTest, SaysWhichPhasesSettingsCanChange) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::combine_test

@@ -6,7 +6,7 @@
 
 #include "hardware/temp_tree.h"
 
-namespace trimma {
+namespace trimma::journal_test {
 namespace {
 
 std::vector<SpeedTrial> SomeTrials() {
@@ -85,4 +85,4 @@ TEST(TuneJournalTest, WithoutADirectoryNothingIsKept) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::journal_test

@@ -5,7 +5,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::placements_test {
 namespace {
 
 constexpr const char* kFeedForward = "feed-forward matrices on the host";
@@ -134,4 +134,4 @@ TEST(TunePlacementsTest, WhatTheUserPlacedStaysAndIsSaid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::placements_test

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace trimma {
+namespace trimma::pooled_test {
 namespace {
 
 SpeedTrial TrialOf(std::vector<double> log_gains) {
@@ -69,4 +69,4 @@ TEST(PooledTest, RenewTakesTheNewerOfEach) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::pooled_test

@@ -9,6 +9,7 @@
 #include "plan/file_hash.h"
 #include "tune/confirm.h"
 #include "tune/stage.h"
+#include "tune/verdict.h"
 
 namespace trimma {
 namespace {
@@ -19,7 +20,6 @@ constexpr double kMostSeconds = 30;
 
 constexpr double kMargin = 0.10;   // rates that differ by less are "as fast as then"
 constexpr int kFewestFigures = 6;  // that bound a median
-constexpr double kBusyShare = 0.25;
 
 // Shown to be the same within the margin, which wide intervals don't show.
 bool AsThen(const Spread& then, const Spread& now) {

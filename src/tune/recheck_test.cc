@@ -9,7 +9,7 @@
 #include "tune/cost.h"
 #include "tune/stage.h"
 
-namespace trimma {
+namespace trimma::recheck_test {
 namespace {
 
 RuntimeSettings WithUbatch(uint32_t ubatch) {
@@ -260,4 +260,4 @@ TEST(FormerChoiceTest, OnlyTheSameQuestionIsCheckedAgain) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::recheck_test

@@ -8,7 +8,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::space_test {
 namespace {
 
 ModelFacts Quantised() {
@@ -255,4 +255,4 @@ TEST(SpaceTest, CacheTypesThatNobodyMayTryAreNamedWithTheReason) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::space_test

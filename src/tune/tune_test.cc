@@ -14,7 +14,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::tune_test {
 namespace {
 
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
@@ -279,4 +279,4 @@ TEST(TuneTimeTest, WhatNoTimeIsLeftForIsSaidInTheVerdict) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::tune_test

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "tune/confirm.h"
 #include "tune/pooled.h"
@@ -12,8 +13,6 @@
 
 namespace trimma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int kRaces = 3;  // of the first step, each in a process of its own
 constexpr int kFewestDecoded = 12;

@@ -13,8 +13,6 @@ namespace {
 // A thread count changes decoding by 50 % where it matters (docs/measuring.md): where not even that
 // could be told, nothing was.
 const double kNothingTold = std::log(1.5);
-// A quarter of the processors busy with something else.
-constexpr double kBusyShare = 0.25;
 constexpr double kNoticedShare = 0.05;
 constexpr double kAlmostAll = 0.9;  // of the time: nothing was excluded
 

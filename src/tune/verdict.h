@@ -10,6 +10,9 @@
 
 namespace trimma {
 
+// Other processes that take so much of the processors spoil a measurement.
+inline constexpr double kBusyShare = 0.25;
+
 // What went on beside the measurement, over all its steps.
 struct Disturbance {
   int segments = 0;  // stretches judged for drift,

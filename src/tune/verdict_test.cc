@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::verdict_test {
 namespace {
 
 TEST(TuneNotesTest, WhatWentOnBesideIsSaidOnlyWhereItMatters) {
@@ -15,4 +15,4 @@ TEST(TuneNotesTest, WhatWentOnBesideIsSaidOnlyWhereItMatters) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::verdict_test

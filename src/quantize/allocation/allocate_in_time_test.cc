@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace trimma {
+namespace trimma::allocate_in_time_test {
 namespace {
 
 struct Problem {
@@ -113,4 +113,4 @@ TEST(AllocateInTimeTest, WhatCannotBeInTimeIsSaid) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::allocate_in_time_test

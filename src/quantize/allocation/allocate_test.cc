@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace trimma {
+namespace trimma::allocate_test {
 namespace {
 
 std::vector<TypeChoices> RandomTensors(size_t count, uint32_t seed) {
@@ -110,4 +110,4 @@ TEST(AllocateTest, UnderALossTheFewestBytes) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::allocate_test

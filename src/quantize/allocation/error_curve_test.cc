@@ -4,7 +4,7 @@
 
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::error_curve_test {
 namespace {
 
 constexpr uint64_t kColumns = 256;
@@ -48,4 +48,4 @@ TEST(CompensatedShareTest, IsOneWithoutInputs) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::error_curve_test

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-namespace trimma {
+namespace trimma::exchange_test {
 namespace {
 
 // Tensors with four types each, whose losses are thought to be other than they are.
@@ -119,4 +119,4 @@ TEST(ExchangesTest, OneTensorWithOneTypeHasNoExchange) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::exchange_test

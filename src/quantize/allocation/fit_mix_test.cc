@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <string>
 
-namespace trimma {
-namespace {
+#include "base/units.h"
 
-constexpr uint64_t kMiB = 1 << 20;
+namespace trimma::fit_mix_test {
+namespace {
 
 // Files of which a device holds a share, beside something fixed. A mix is its bytes, as a note.
 struct Device {
@@ -69,4 +69,4 @@ TEST(FitMixTest, AnErrorEndsTheSearch) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::fit_mix_test

@@ -13,7 +13,7 @@
 #include "quantize/calibration/moments.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::measure_worth_test {
 namespace {
 
 class MeasureWorthTest : public testing::Test {
@@ -154,4 +154,4 @@ TEST_F(MeasureWorthTest, AWeightThatIsNoNumberIsNamed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::measure_worth_test

@@ -8,7 +8,7 @@
 #include "quantize/allocation/candidates.h"
 #include "quantize/recipe_file.h"
 
-namespace trimma {
+namespace trimma::mix_test {
 namespace {
 
 using namespace tensor_type;
@@ -155,4 +155,4 @@ TEST(ChooseMixTest, AQuantisedTensorIsKeptOrLowered) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::mix_test

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace trimma {
+namespace trimma::sensitivity_test {
 namespace {
 
 std::vector<std::string> Names(int layers) {
@@ -68,4 +68,4 @@ TEST(TensorWorthTest, ComesBackFromJson) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::sensitivity_test

@@ -4,7 +4,7 @@
 
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::type_speed_test {
 namespace {
 
 using namespace tensor_type;
@@ -97,4 +97,4 @@ TEST(TypeSpeedTest, WhatWasNotMeasuredIsNotGuessed) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::type_speed_test

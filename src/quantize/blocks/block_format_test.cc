@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace trimma {
+namespace trimma::block_format_test {
 namespace {
 
 const char* const kNames[] = {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",   "Q2_K",
@@ -107,4 +107,4 @@ TEST(BlockFormatTest, AnyBytesComeBack) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::block_format_test

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-namespace trimma {
+namespace trimma::calibration_text_test {
 namespace {
 
 // Chunk i consists of the token i; those that the model wrote come after the file's.
@@ -97,4 +97,4 @@ TEST(CalibrationTextTest, ComesBackFromJson) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::calibration_text_test

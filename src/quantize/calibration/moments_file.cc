@@ -17,7 +17,7 @@ constexpr const char* kWeights = "moments.weights";
 constexpr const char* kReaders = "moments.readers";
 constexpr const char* kDataset = "moments.dataset";
 constexpr const char* kChunks = "moments.chunk_count";
-constexpr const char* kChunkTokens = "moments.chunk_size";
+constexpr const char* kChunkTokensKey = "moments.chunk_size";
 constexpr const char* kNote = "moments.note";
 constexpr std::string_view kMoment = ".moment";
 constexpr uint64_t kBufferFloats = 4ULL << 20;
@@ -33,7 +33,7 @@ Metadata MetadataOf(const MomentsIndex& index) {
   metadata.Set(kReaders, Array{std::move(readers)});
   metadata.Set(kDataset, index.dataset);
   metadata.Set(kChunks, index.chunks);
-  metadata.Set(kChunkTokens, index.chunk_tokens);
+  metadata.Set(kChunkTokensKey, index.chunk_tokens);
   metadata.Set(kNote, index.note);
   return metadata;
 }
@@ -139,7 +139,7 @@ Status MomentsFile::ReadIndex() {
   const auto* names = weights == nullptr ? nullptr : std::get_if<Strings>(&weights->elements);
   const auto* whose = readers == nullptr ? nullptr : std::get_if<Strings>(&readers->elements);
   const auto chunks = metadata.Integer(kChunks);
-  const auto tokens = metadata.Integer(kChunkTokens);
+  const auto tokens = metadata.Integer(kChunkTokensKey);
   if (names == nullptr || whose == nullptr || names->size() != whose->size() || !chunks ||
       !tokens || *chunks < 1 || *tokens < 1 || file_.tensors.size() % 2 != 0) {
     return Damaged(file_.paths[0]);

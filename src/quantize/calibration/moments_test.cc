@@ -11,7 +11,7 @@
 #include "hardware/temp_tree.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::moments_test {
 namespace {
 
 class GatherTest : public testing::Test {
@@ -252,4 +252,4 @@ TEST_F(GatherTest, AFileOfAnotherKindIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::moments_test

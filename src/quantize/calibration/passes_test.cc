@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace trimma {
+namespace trimma::passes_test {
 namespace {
 
 constexpr uint64_t kSmall = uint64_t{512} * 512 * 4;  // bytes of a moment of 512 inputs
@@ -76,4 +76,4 @@ TEST(PlanPassesTest, EveryDeviceHasMemoryOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::passes_test

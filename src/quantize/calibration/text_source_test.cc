@@ -12,7 +12,7 @@
 #include "quantize/calibration/prompts.h"
 #include "support/tiny_model.h"
 
-namespace trimma {
+namespace trimma::text_source_test {
 namespace {
 
 constexpr const char* kEnglish =
@@ -199,4 +199,4 @@ TEST(LearningTextTest, ComesBackFromJsonAndTakesTheSameRoom) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::text_source_test

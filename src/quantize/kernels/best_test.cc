@@ -17,7 +17,7 @@
 // After simd_targets.h.
 #include <hwy/highway.h>
 
-namespace trimma {
+namespace trimma::best_test {
 namespace {
 
 using Bytes = std::vector<char>;
@@ -273,4 +273,4 @@ INSTANTIATE_TEST_SUITE_P(Types, BestTest, testing::ValuesIn(kTypes),
                          [](const auto& test) { return std::string(NameOf(test.param)); });
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::best_test

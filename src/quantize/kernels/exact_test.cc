@@ -10,7 +10,7 @@
 #include "quantize/kernels/adversarial_rows.h"
 #include "quantize/kernels/quantize_rows.h"
 
-namespace trimma {
+namespace trimma::exact_test {
 namespace {
 
 constexpr uint64_t kLength = 512;
@@ -75,4 +75,4 @@ INSTANTIATE_TEST_SUITE_P(Types, ExactTest, testing::ValuesIn(kTypes),
                          [](const auto& test) { return std::string(NameOf(test.param)); });
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::exact_test

@@ -6,7 +6,7 @@
 
 #include "base/half.h"
 
-namespace trimma {
+namespace trimma::super_scale_test {
 namespace {
 
 constexpr float kAlike[] = {1, 1, 1, 1};
@@ -49,4 +49,4 @@ TEST(HalfScaleTest, EndsAtTheLargestHalf) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::super_scale_test

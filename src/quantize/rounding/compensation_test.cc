@@ -7,7 +7,7 @@
 
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::compensation_test {
 namespace {
 
 constexpr uint64_t kN = 320;
@@ -87,4 +87,4 @@ TEST(CompensationTest, AMomentThatIsNotFiniteIsRefused) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::compensation_test

@@ -6,7 +6,7 @@
 
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::factor_test {
 namespace {
 
 // x^T x + a little on the diagonal.
@@ -78,4 +78,4 @@ TEST(FactorTest, TheInverseOfATriangle) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::factor_test

@@ -8,7 +8,7 @@
 #include "quantize/rounding/round_compensated.h"
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::held_out_test {
 namespace {
 
 constexpr uint64_t kN = 512;
@@ -64,4 +64,4 @@ TEST(HeldOutTest, WhatWasLearntFromAFewOtherTokensLoses) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::held_out_test

@@ -4,7 +4,7 @@
 
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::outer_products_test {
 namespace {
 
 struct Size {
@@ -47,4 +47,4 @@ TEST(OuterProductsTest, AgreesWithThePlainLoops) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::outer_products_test

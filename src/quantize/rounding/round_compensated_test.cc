@@ -11,7 +11,7 @@
 #include "quantize/rounding/reference_rounding.h"
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::round_compensated_test {
 namespace {
 
 constexpr uint64_t kN = 512;
@@ -387,4 +387,4 @@ TEST(RoundCompensatedDeathTest, ShapesMustFit) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::round_compensated_test

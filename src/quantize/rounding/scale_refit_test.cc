@@ -6,7 +6,7 @@
 #include "quantize/rounding/second_moment.h"
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::scale_refit_test {
 namespace {
 
 constexpr uint64_t kN = 256;
@@ -140,4 +140,4 @@ INSTANTIATE_TEST_SUITE_P(Types, ScaleRefitTest,
                          [](const auto& type) { return std::string(type.param); });
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::scale_refit_test

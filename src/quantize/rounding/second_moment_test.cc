@@ -7,7 +7,7 @@
 
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::second_moment_test {
 namespace {
 
 constexpr uint64_t kN = 416;
@@ -75,4 +75,4 @@ TEST(SecondMomentDeathTest, BlocksMustDivideTheInput) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::second_moment_test

@@ -5,7 +5,7 @@
 #include "engine/rows.h"
 #include "quantize/rounding/test_matrices.h"
 
-namespace trimma {
+namespace trimma::weighted_error_test {
 namespace {
 
 constexpr uint64_t kN = 512;
@@ -70,4 +70,4 @@ TEST(WeightedErrorTest, NoChangeIsNoError) {
 }
 
 }  // namespace
-}  // namespace trimma
+}  // namespace trimma::weighted_error_test
