@@ -151,8 +151,9 @@ def main():
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             return 130
-    words = f"{bad} of {len(files)} files have findings" if bad else f"{len(files)} files are clean"
-    print(f"==> lint: {words} ({len(todo)} looked at in {time.monotonic() - started:.0f} s)",
+    count = sum(len(parts_of(path)) for path in files)
+    words = f"{bad} of {len(files)} have findings" if bad else f"{count} files are clean"
+    print(f"==> lint: {words} ({len(todo)} of {len(files)} looked at in {time.monotonic() - started:.0f} s)",
           file=sys.stderr)
     return 1 if bad else 0
 
