@@ -62,6 +62,23 @@ HistoryEntry EntryOf(const Statement& row) {
   return entry;
 }
 
+struct Head {
+  int64_t application = 0;
+  int64_t version = 0;
+  int64_t tables = 0;
+};
+
+// In one statement, or what another process is just making would be seen in part, and taken for
+// someone else's.
+Result<Head> ReadHead(Database& database) {
+  TRY(Statement head,
+      database.Prepare("SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+                       "FROM pragma_application_id, pragma_user_version"));
+  TRY(const bool row, head.Step());
+  CHECK(row);
+  return Head{head.Integer(0), head.Integer(1), head.Integer(2)};
+}
+
 bool IsDamage(const Error& error) { return error.code == Code::kInvalid; }
 
 // A name that is free: the time, and a number where that is taken.
@@ -157,11 +174,10 @@ Status History::Connect() {
 // Brings a new or an older file to this version. The rollback journal and full synchronisation are
 // SQLite's defaults: what is written is written, after a lost power supply too.
 Status History::Prepare() {
-  TRY(const int64_t application, database_->Number("PRAGMA application_id"));
-  TRY(const int64_t tables, database_->Number("SELECT count(*) FROM sqlite_master"));
-  if (tables > 0 && application != kApplication)
+  TRY(const Head head, ReadHead(*database_));
+  if (head.tables > 0 && head.application != kApplication)
     return Error{Code::kInvalid, path_ + " is no history of trimma", ""};
-  TRY(const int64_t before, database_->Number("PRAGMA user_version"));
+  const int64_t before = head.version;
   if (before == kVersion) {
     const Status table =
         database_->Run(fmt::format("SELECT {}, document FROM runs LIMIT 0", kColumns));

@@ -8,6 +8,7 @@
 #include <array>
 #include <filesystem>
 #include <functional>
+#include <iostream>
 #include <thread>
 #include <utility>
 
@@ -108,8 +109,13 @@ class HistoryTest : public testing::Test {
     return Writer([=, this](int done) {
       for (int i = 0; i < rows; ++i) {
         auto history = History::Open(path_);
-        if (!history.ok() || !history->Append(Entry(command, "/m.gguf", std::to_string(i))).ok())
+        const auto row = history.ok()
+                             ? history->Append(Entry(command, "/m.gguf", std::to_string(i)))
+                             : Result<int64_t>(history.error());
+        if (!row.ok()) {
+          std::cerr << command << ": " << row.error().what << "\n";
           return false;
+        }
         if (write(done, "+", 1) != 1) return false;
         // Commands do something else in between; the other one gets its turn.
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
