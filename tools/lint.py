@@ -33,7 +33,7 @@ INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 def parts_of(path):
     """The sources that a file of the build's joins; itself if it joins none."""
-    if "Unity" not in path.parts:
+    if path.suffix != ".cxx":  # of CMake's own making
         return [path]
     return [Path(os.fsdecode(name)) for name in INCLUDE.findall(path.read_bytes())]
 

@@ -40,7 +40,7 @@ class Meter {
     const uint64_t bytes = now.there + now.fetched;
     std::string text = fmt::format("{} of {}", FormatBytes(bytes), FormatBytes(now.of));
     if (!now.file.empty()) text = fmt::format("{}, {}", SafeText(now.file, 80), text);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    const double seconds = SecondsSince(start_);
     if (seconds > 0.5 && now.fetched > 0) {
       const double rate = static_cast<double>(now.fetched) / seconds;
       const double left = static_cast<double>(now.of - std::min(now.of, bytes)) / rate;
@@ -197,7 +197,7 @@ Status Pull(const PullFlags& options, const Shared& shared) {
   TRY(Pulled pulled, server ? ThroughOllama(*server, name, options.insecure, progress)
                             : PullByOurselves(name, options, progress));
   progress.Done();
-  pulled.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  pulled.seconds = SecondsSince(start);
   return shared.json ? PrintDocument(ToDocument(pulled)) : PrintText(Describe(pulled));
 }
 

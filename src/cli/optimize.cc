@@ -417,7 +417,7 @@ Status RunSteps(Run& run) {
   TRY_STATUS(MeasureAndTune(run, steps));
   TRY_STATUS(JudgeSettings(run, steps));
   FillMemoryRows(run);
-  run.record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  run.record.seconds = SecondsSince(start);
   return WriteFiles(run);
 }
 

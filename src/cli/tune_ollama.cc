@@ -65,7 +65,7 @@ class Tuning {
  private:
   static constexpr std::array<uint32_t, 5> kBatches = {128, 256, 512, 1024, 2048};
 
-  double spent() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double spent() const { return SecondsSince(start_); }
 
   // Each list begins with the default. What the user gave stays as it is.
   std::vector<RuntimeSettings> ThreadsToTry(const RuntimeSettings& defaults) const {

@@ -14,6 +14,9 @@
 
 namespace trimma {
 
+// Of a file of settings, in bytes; a longer one is not read.
+inline constexpr uint64_t kMostText = uint64_t{1} << 20;
+
 // A value, or the reason why it isn't known.
 template <typename T>
 class Fact {

@@ -17,8 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMostText = 1 << 20;
-
 bool IsBelow(const std::string& path, const std::string& folder) {
   if (folder.empty() || folder == "/") return false;
   std::error_code error;

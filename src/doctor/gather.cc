@@ -16,8 +16,6 @@ namespace trimma {
 namespace fs = std::filesystem;
 
 namespace {
-constexpr uint64_t kMostPageText = 1 << 20;
-
 // The address that a running server says it has, before the one of this shell.
 std::optional<OllamaAddress> AddressOf(const Surroundings& around, const DoctorFacts& facts) {
   if (!around.ollama) return std::nullopt;
@@ -57,7 +55,7 @@ std::vector<std::string> FilesIn(const std::string& folder, const std::string& e
 }
 
 std::optional<std::string> TextOf(const std::string& path, DoctorFacts& facts) {
-  auto text = ReadSmallFile(path, kMostPageText);
+  auto text = ReadSmallFile(path, kMostText);
   if (text.ok()) return *std::move(text);
   if (text.error().code != Code::kNotFound)
     facts.unread.push_back(SafeText(text.error().what, 300));

@@ -41,7 +41,7 @@ double Best(int repeats, const std::function<void()>& run) {
   for (int i = 0; i < repeats; ++i) {
     const auto start = Clock::now();
     run();
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+    best = std::min(best, SecondsSince(start));
   }
   return best;
 }

@@ -59,7 +59,7 @@ class Bench {
   }
 
  private:
-  double Spent() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double Spent() const { return SecondsSince(start_); }
   // Tells the share done; false when this device's part of the budget is used up.
   bool Go(double share) {
     const double end = budget_ * (done_ + share_);

@@ -11,6 +11,7 @@
 #include <random>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/greedy.h"
@@ -205,9 +206,7 @@ Result<TokenText> GenerateText(const Model& model, const RuntimeSettings& settin
   }
 
   const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
+  const auto seconds = [&] { return SecondsSince(start); };
   int length = 1;
   for (; length < options.chunk; ++length) {
     if (length >= kShortestChunk && seconds() > options.seconds) break;

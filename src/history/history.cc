@@ -75,7 +75,7 @@ Result<Head> ReadHead(Database& database) {
       database.Prepare("SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
                        "FROM pragma_application_id, pragma_user_version"));
   TRY(const bool row, head.Step());
-  CHECK(row);
+  if (!row) return Error{Code::kInvalid, "the history has no header", ""};
   return Head{head.Integer(0), head.Integer(1), head.Integer(2)};
 }
 

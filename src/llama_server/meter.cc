@@ -83,7 +83,7 @@ class Run {
   }
 
  private:
-  double Elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double Elapsed() const { return SecondsSince(start_); }
   double Share(int taken) const {
     const double by_rounds = static_cast<double>(taken) / std::max(1, options_.rounds);
     const double by_time = rounds_ >= fewest_ ? Elapsed() / options_.budget_seconds : 0;

@@ -67,7 +67,7 @@ class Speculating {
   }
 
  private:
-  double Elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double Elapsed() const { return SecondsSince(start_); }
   double Left() const { return wish_.budget_seconds - Elapsed(); }
   void Tell() const {
     if (progress_) progress_(std::clamp(Elapsed() / wish_.budget_seconds, 0.0, 1.0));
@@ -134,7 +134,7 @@ class Speculating {
                    "give other --prompts"};
     }
     answers.tokens_per_s = static_cast<double>(tokens) / seconds;
-    visit_seconds_ += std::chrono::duration<double>(Clock::now() - begun).count();
+    visit_seconds_ += SecondsSince(begun);
     ++visits_;
     return answers;
   }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "engine/chat.h"
 #include "engine/greedy.h"
@@ -69,7 +70,7 @@ Result<ModelAnswer> AnswerOne(const Model& model, Context& context, const Questi
     }
   }
   answer.text = WholeCharacters(model.Detokenize(answer.tokens));
-  answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  answer.seconds = SecondsSince(start);
   return answer;
 }
 

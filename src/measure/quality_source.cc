@@ -8,6 +8,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/language.h"
 #include "base/text.h"
@@ -30,9 +31,7 @@ Result<std::string> HashOf(const std::string& path) {
 
 class Watch {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double seconds() const { return SecondsSince(start_); }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

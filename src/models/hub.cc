@@ -26,7 +26,7 @@ constexpr uint64_t kMostFileBytes = uint64_t{1} << 44;
 constexpr double kMostListSeconds = 60;
 constexpr size_t kMostFilesShown = 12;
 
-std::string Trimmed(const char* name) {
+std::string HubVariable(const char* name) {
   const char* value = std::getenv(name);
   return std::string(Trim(value == nullptr ? "" : value));
 }
@@ -113,14 +113,14 @@ Result<std::string> ParseHubRefs(std::string_view text) {
 
 Result<HubOptions> HubFromEnvironment() {
   HubOptions options;
-  if (std::string endpoint = Trimmed("HF_ENDPOINT"); !endpoint.empty()) {
+  if (std::string endpoint = HubVariable("HF_ENDPOINT"); !endpoint.empty()) {
     while (endpoint.ends_with('/')) endpoint.pop_back();
     options.endpoint = std::move(endpoint);
   }
-  options.token = Trimmed("HF_TOKEN");
+  options.token = HubVariable("HF_TOKEN");
   if (!options.token.empty()) return options;
-  std::string path = Trimmed("HF_TOKEN_PATH");
-  if (path.empty() && !Trimmed("HF_HOME").empty()) path = Trimmed("HF_HOME") + "/token";
+  std::string path = HubVariable("HF_TOKEN_PATH");
+  if (path.empty() && !HubVariable("HF_HOME").empty()) path = HubVariable("HF_HOME") + "/token";
   if (path.empty()) path = HomeDirectory() + "/.cache/huggingface/token";
   const Result<std::string> content = ReadSmallFile(path, 4096);
   if (content.ok()) options.token = Trim(*content);

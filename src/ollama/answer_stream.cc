@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "ollama/errors.h"
 
@@ -43,9 +44,7 @@ Status ErrorInLine(const Json& line, const std::string& version) {
 AnswerStream::AnswerStream(AnswerWish wish)
     : wish_(std::move(wish)), start_(std::chrono::steady_clock::now()) {}
 
-double AnswerStream::Since() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
+double AnswerStream::Since() const { return SecondsSince(start_); }
 
 void AnswerStream::TakePiece(const Json& from, const char* key, std::string& to) {
   const auto piece = from.find(key);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/clock.h"
+
 namespace trimma {
 namespace {
 
@@ -26,9 +28,7 @@ class Visits {
   Visits(OllamaClient& client, const ServedSpeedOptions& options)
       : client_(client), options_(options) {}
 
-  double spent() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double spent() const { return SecondsSince(start_); }
   bool over() const { return options_.most_seconds && spent() >= *options_.most_seconds; }
 
   // One visit: the samples of it are appended, one figure a phase.

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/model.h"
@@ -45,8 +46,7 @@ class Craft {
     auto report = RunStages();
     if (!report.ok()) return AndWhatIsKept(report.error());
     if (!options_.work_directory) workshop_->Remove();
-    report->seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report->seconds = SecondsSince(start);
     return report;
   }
 

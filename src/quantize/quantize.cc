@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/text.h"
@@ -282,7 +283,7 @@ Result<QuantizeReport> Quantize(const QuantizeOptions& options, const QuantizePr
   report.notes.insert(report.notes.end(), origin.notes.begin(), origin.notes.end());
   const std::string unseen = UnseenExpertsNote(importance);
   if (!unseen.empty()) report.notes.push_back(unseen);
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = SecondsSince(start);
   return report;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "plan/file_hash.h"
 #include "tune/confirm.h"
@@ -161,7 +162,7 @@ Result<Recheck> RecheckChoice(const std::string& model_path, const FormerChoice&
   for (SpeedTrial& trial : trials)
     if (trial.speed.load_ms.n == 0) trial.speed.load_ms = former.default_speed.load_ms;
   Recheck recheck = JudgeAgain(former, options, trials);
-  recheck.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  recheck.seconds = SecondsSince(start);
   return recheck;
 }
 

@@ -43,7 +43,7 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
     };
     TRY(kept, options_.meter ? options_.meter(candidates, options, tell)
                              : MeasureSpeed(candidates, options, tell));
-    step_seconds_ = std::chrono::duration<double>(Clock::now() - before).count();
+    step_seconds_ = SecondsSince(before);
     journal_.Keep(name, *kept, step_seconds_);
   }
   if (kept->front().error) return *kept->front().error;

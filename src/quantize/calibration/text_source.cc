@@ -8,6 +8,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/language.h"
 #include "engine/chat.h"
@@ -46,9 +47,7 @@ class Writer {
     RuntimeSettings settings;
     settings.context = settings.batch = kChunkTokens;
     const auto start = std::chrono::steady_clock::now();
-    const auto spent = [&] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    };
+    const auto spent = [&] { return SecondsSince(start); };
     to.record.first_seed = kCalibrationSeed;
     const size_t tokens = chunks * kChunkTokens;
     std::vector<Token> written;
