@@ -163,7 +163,7 @@ Status DeviceSums::Add(const std::string& reader, const ggml_tensor* input) {
   ggml_cgraph* graph = Adding(context.get(), Alias(context.get(), input), sum.tensor, sum.form);
   if (!ggml_gallocr_alloc_graph(parts_->products.get(), graph) ||
       ggml_backend_graph_compute(parts_->backend.get(), graph) != GGML_STATUS_SUCCESS) {
-    const std::string words = TakeEngineWords();
+    const std::string words = TakeEngineWords().said;
     return Error{Code::kFailure,
                  fmt::format("{} can't sum up the second moments of {}'s inputs{}{}",
                              NameOf(parts_->device), reader, words.empty() ? "" : ": ", words),

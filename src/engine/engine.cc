@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <string_view>
+#include <utility>
 
 #include "base/build_info.h"
 #include "base/text.h"
@@ -15,7 +17,7 @@ namespace trimma {
 namespace {
 
 std::mutex g_mutex;
-std::string g_words;
+EngineWords g_words;
 
 void OnLog(ggml_log_level level, const char* text, void*) {
   if (level != GGML_LOG_LEVEL_ERROR && level != GGML_LOG_LEVEL_WARN) return;
@@ -23,8 +25,11 @@ void OnLog(ggml_log_level level, const char* text, void*) {
   // The first error explains a failure, the ones after it repeat it; a warning only where there is
   // no error.
   static bool holds_error = false;
-  if (holds_error && !g_words.empty()) return;
-  g_words = SafeText(Trim(text), 300);
+  // The words of the engine's loader; what a backend says before them differs from one to another.
+  if (std::string_view(text).find("unable to allocate") != std::string_view::npos)
+    g_words.no_room = true;
+  if (holds_error && !g_words.said.empty()) return;
+  g_words.said = SafeText(Trim(text), 300);
   holds_error = level == GGML_LOG_LEVEL_ERROR;
 }
 
@@ -32,7 +37,7 @@ void OnLog(ggml_log_level level, const char* text, void*) {
 // card without memory left, say) logs why before it aborts.
 void OnAbort(const char* message) {
   const std::lock_guard<std::mutex> lock(g_mutex);
-  std::fprintf(stderr, "%s%s%s\n", message, g_words.empty() ? "" : ": ", g_words.c_str());
+  std::fprintf(stderr, "%s%s%s\n", message, g_words.said.empty() ? "" : ": ", g_words.said.c_str());
 }
 
 bool IsGpu(ggml_backend_dev_t device) {
@@ -97,9 +102,9 @@ std::vector<std::string> EngineBackends() {
   return names;
 }
 
-std::string TakeEngineWords() {
+EngineWords TakeEngineWords() {
   const std::lock_guard<std::mutex> lock(g_mutex);
-  return std::exchange(g_words, "");
+  return std::exchange(g_words, {});
 }
 
 }  // namespace trimma

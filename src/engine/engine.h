@@ -23,7 +23,11 @@ std::vector<Gpu> EngineGpus();
 // Names of the loaded backends: "CPU", "CUDA", "Vulkan".
 std::vector<std::string> EngineBackends();
 
-// Last error or warning that the engine wrote to its log since the last call, cleaned; "" if none.
-std::string TakeEngineWords();
+// What the engine wrote to its log since the last call.
+struct EngineWords {
+  std::string said;      // the first error, or the last warning where there is none, cleaned
+  bool no_room = false;  // its loader found no room for the weights
+};
+EngineWords TakeEngineWords();
 
 }  // namespace trimma

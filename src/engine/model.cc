@@ -19,14 +19,13 @@ namespace {
 std::string EngineSays(const std::string& words) {
   return words.empty() ? "" : fmt::format(" (the engine says: {})", words);
 }
-std::string EngineSays() { return EngineSays(TakeEngineWords()); }
+std::string EngineSays() { return EngineSays(TakeEngineWords().said); }
 
-// The engine's API gives no reason for a failure. These are the words of its loader where a device
-// has no room, and no other failure has them.
+// The engine's API gives no reason for a failure; its log does.
 Error CannotLoad(const std::string& path) {
-  const std::string words = TakeEngineWords();
-  const std::string said = EngineSays(words);
-  if (words.find("unable to allocate") != std::string::npos) {
+  const EngineWords words = TakeEngineWords();
+  const std::string said = EngineSays(words.said);
+  if (words.no_room) {
     return {Code::kNoFit, fmt::format("{}: its weights don't fit in memory{}", path, said),
             "choose a smaller type, or put fewer layers on the device that is full (--gpu-layers)"};
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <llama.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -91,6 +92,30 @@ TEST(EngineTest, StartsWithItsCpuBackendHoweverOftenItIsAsked) {
   ASSERT_TRUE(StartEngine().ok());
   const std::vector<std::string> backends = EngineBackends();
   EXPECT_EQ(std::count(backends.begin(), backends.end(), "CPU"), 1);
+}
+
+// What a card's backend says comes first, and names its own function (as an H100 that was full).
+TEST(EngineTest, NoRoomIsToldWhicheverBackendSaysItFirst) {
+  ASSERT_TRUE(StartEngine().ok());
+  ggml_log_callback log = nullptr;
+  void* user = nullptr;
+  llama_log_get(&log, &user);
+  ASSERT_NE(log, nullptr);
+  (void)TakeEngineWords();
+  const char* first =
+      "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 1994.88 MiB on device 0: cudaMalloc "
+      "failed: out of memory\n";
+  log(GGML_LOG_LEVEL_ERROR, first, user);
+  log(GGML_LOG_LEVEL_ERROR, "alloc_tensor_range: failed to allocate CUDA0 buffer of size 7\n",
+      user);
+  log(GGML_LOG_LEVEL_ERROR,
+      "llama_model_load: error loading model: unable to allocate CUDA0 buffer\n", user);
+  const EngineWords words = TakeEngineWords();
+  EXPECT_TRUE(words.no_room);
+  EXPECT_NE(words.said.find("cudaMalloc failed"), std::string::npos) << words.said;
+  EXPECT_FALSE(TakeEngineWords().no_room);
+  log(GGML_LOG_LEVEL_ERROR, "llama_model_load: error loading model: missing tensor\n", user);
+  EXPECT_FALSE(TakeEngineWords().no_room);
 }
 
 TEST(ModelTest, KnowsWhatTheFileHolds) {

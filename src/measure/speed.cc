@@ -142,6 +142,12 @@ SpeedTrial MergeTrials(const std::vector<SpeedTrial>& runs) {
   return merged;
 }
 
+int ExpectedProcesses(const SpeedOptions& options, int processes, double seconds_each) {
+  const double fit = std::ceil(options.budget_seconds / seconds_each);
+  const int least = std::min(options.min_rounds, processes);
+  return static_cast<int>(std::clamp(fit, 1.0 * least, 1.0 * processes));
+}
+
 Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& candidates,
                                              const SpeedOptions& options,
                                              const std::function<void(double)>& progress) {
@@ -156,6 +162,8 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
   double furthest = 0;
   for (int process = 0; process < processes; ++process) {
     const double spent = SecondsSince(start);
+    const int expected =
+        process == 0 ? processes : ExpectedProcesses(options, processes, spent / process);
     // As with rounds: without time, three are done.
     if (process >= options.min_rounds && spent > options.budget_seconds) break;
     if (process > 0 && options.most_seconds) {
@@ -174,7 +182,7 @@ Result<std::vector<SpeedTrial>> MeasureSpeed(const std::vector<SpeedSubject>& ca
       subjects.push_back(candidates[i]);
     }
     TRY(const auto trials, MeasureTogether(subjects, each, [&](double share) {
-          furthest = std::max(furthest, (process + share) / processes);
+          furthest = std::max(furthest, std::min(1.0, (process + share) / expected));
           if (progress) progress(furthest);
         }));
     for (size_t i = 0; i < trials.size(); ++i) runs[left[i]].push_back(trials[i]);

@@ -1,10 +1,11 @@
 // Speed of a model under given settings, measured like an experiment.
 //
 // Candidates are measured side by side in one process. The first is the anchor: it is measured
-// again after every few of the others, which come in random order, and what lies between two of
-// its visits is compared with it. Where the anchor itself changed (heat, another process), what
-// lies between is discarded. Each candidate is warmed up until its time settles. Raw samples are
-// kept with their times; docs/measuring.md tells why each of this is done, with figures.
+// again after every few of the others, which come in random order (speed_order.h), and what lies
+// between two of its visits is compared with it. Where the anchor itself changed (heat, another
+// process), what lies between is discarded. Each candidate is warmed up until its time settles. Raw
+// samples are kept with their times; docs/measuring.md tells why each of this is done, with
+// figures.
 #pragma once
 
 #include <cstdint>
@@ -143,6 +144,10 @@ double ExchangeTime(const Exchange& exchange, int decode_tokens, int parallel, d
 
 // Rounds of each of so many processes: as even as they can be, `rounds` together.
 std::vector<int> DividedRounds(int rounds, int processes);
+
+// How many of so many processes the budget holds, each taking so many seconds; as with rounds,
+// min_rounds are done in any case.
+int ExpectedProcesses(const SpeedOptions& options, int processes, double seconds_each);
 
 // The options and trials on their way between the processes.
 Json ToJson(const SpeedOptions& options);

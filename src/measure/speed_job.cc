@@ -8,6 +8,7 @@
 #include "measure/speed.h"
 #include "measure/speed_anchor.h"
 #include "measure/speed_background.h"
+#include "measure/speed_order.h"
 #include "measure/speed_pool.h"
 #include "measure/speed_race.h"
 #include "measure/speed_visit.h"
@@ -305,6 +306,8 @@ Status SpeedRun::Measure() {
   const auto before = ReadProcessorTimes();
   start_ = visitor_.Now();
   std::mt19937 random(options_.seed);
+  std::vector<SpeedSubject> subjects;
+  for (const Candidate& candidate : candidates_) subjects.push_back(candidate.subject);
   if (candidates_.size() > 1) {
     TRY(anchor_, VisitOf(0, Phases::kBoth));
   }
@@ -317,7 +320,7 @@ Status SpeedRun::Measure() {
     const size_t of_round = std::max<size_t>(1, order.size());
     if (!HasTimeFor(of_round, visits, round)) break;
     visits += of_round;
-    std::shuffle(order.begin(), order.end(), random);
+    order = RoundOrder(subjects, order, options_.resident.has_value(), random);
     if (order.empty()) {
       TRY(const Visit visit, VisitOf(0, Phases::kBoth));
       candidates_[0].visits.push_back(visit);

@@ -6,7 +6,6 @@
 #include "engine/engine.h"
 
 namespace trimma {
-namespace {}  // namespace
 
 // The context that a measurement needs: enough cells, no more, so that candidates with a long
 // context don't hold gigabytes while others are measured. Only filled cells cost time. Logits of

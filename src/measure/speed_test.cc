@@ -226,6 +226,31 @@ TEST_F(SpeedTest, WhereOnlyOneMayBeLoadedAllAreMeasuredStill) {
   }
 }
 
+// As a card that holds one: each placement is loaded once a round, the anchor's again after it.
+TEST_F(SpeedTest, APlacementIsLoadedOnceARoundForBothPhases) {
+  RuntimeSettings unpacked;
+  unpacked.repack = false;
+  SpeedOptions options = Short();
+  options.resident = 1;
+  options.load_repeats = 0;
+  options.rounds = options.min_rounds = 4;
+  const auto of = [&](const RuntimeSettings& settings, Phases phases) {
+    SpeedSubject subject = Subject(settings);
+    subject.phases = phases;
+    return subject;
+  };
+  const auto trials =
+      MeasureSpeed({Subject(), of(unpacked, Phases::kPrefill), of({}, Phases::kPrefill),
+                    of(unpacked, Phases::kDecode), of({}, Phases::kDecode)},
+                   options);
+  ASSERT_TRUE(trials.ok()) << trials.error().what;
+  for (const SpeedTrial& trial : *trials)
+    ASSERT_FALSE(trial.error.has_value()) << trial.error->what;
+  // Four rounds, and in the first candidates' order once, to see that they run.
+  EXPECT_EQ((*trials)[1].speed.load_ms.n, 4 + 2);
+  EXPECT_EQ((*trials)[1].log_gains.size(), 4U);
+}
+
 TEST_F(SpeedTest, SamplesHaveTheirTimesAndConditions) {
   const auto trials = MeasureSpeed({Subject(), Subject()}, Short());
   ASSERT_TRUE(trials.ok()) << trials.error().what;
@@ -237,6 +262,15 @@ TEST_F(SpeedTest, SamplesHaveTheirTimesAndConditions) {
     EXPECT_EQ(speed.conditions.segments, 0) << "four rounds are too few to judge drift by";
     EXPECT_GT(speed.conditions.seconds, 0);
   }
+}
+
+TEST(ExpectedProcessesTest, AreThoseThatTheBudgetHoldsAndThreeInAnyCase) {
+  SpeedOptions options;
+  options.budget_seconds = 30;
+  EXPECT_EQ(ExpectedProcesses(options, 8, 1), 8);
+  EXPECT_EQ(ExpectedProcesses(options, 8, 7), 5) << "the fifth begins within the budget";
+  EXPECT_EQ(ExpectedProcesses(options, 8, 40), 3);
+  EXPECT_EQ(ExpectedProcesses(options, 2, 40), 2);
 }
 
 TEST_F(SpeedTest, RoundsAreDividedAmongProcesses) {

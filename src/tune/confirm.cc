@@ -19,13 +19,22 @@ struct Cost {
 Cost CostOf(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) {
   const double visit = VisitSeconds(costs, Phases::kBoth);
   Cost cost = {StartSeconds(costs), 0};
-  if (subjects.size() == 1) cost.round = visit;
+  // The anchor's visit stands at the end of a round; what was changed before is changed back.
+  double back = 0;
+  cost.round = visit;
   for (size_t i = 1; i < subjects.size(); ++i) {
-    cost.round += RoundSeconds(costs, subjects[0], subjects[i]);
+    cost.round += VisitSeconds(costs, subjects[i].phases);
     // A finalist's two candidates share what is loaded.
-    if (i % 2 == 1) cost.start += PrepareSeconds(costs, subjects[0], subjects[i]);
-    if (i % 2 == 0) cost.start += VisitSeconds(costs, subjects[i].phases);
+    if (i % 2 == 0) {
+      cost.start += VisitSeconds(costs, subjects[i].phases);
+      continue;
+    }
+    cost.start += PrepareSeconds(costs, subjects[0], subjects[i]);
+    const double there = SwitchSeconds(costs, subjects[0], subjects[i]);
+    cost.round += there;
+    back = std::max(back, there);
   }
+  cost.round += back;
   return cost;
 }
 

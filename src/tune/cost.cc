@@ -14,14 +14,6 @@ constexpr double kWarmUpVisits = 1;
 constexpr double kLoads = 2;
 constexpr double kLoadsOfOneResident = 1;
 
-// What a change of settings costs where only one context may be there.
-double SwitchSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
-                     const SpeedSubject& candidate) {
-  if (!costs.one_resident || SameContext(defaults, candidate)) return 0;
-  const double load = SamePlacement(defaults, candidate) ? 0 : costs.load_seconds;
-  return load + costs.fill_seconds + kWarmUpVisits * VisitSeconds(costs, candidate.phases);
-}
-
 }  // namespace
 
 TrialCosts CostsOf(const Speed& defaults, int decode_tokens, int parallel, bool one_resident) {
@@ -62,6 +54,13 @@ double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
   if (!SamePlacement(defaults, candidate))
     seconds += (costs.one_resident ? kLoadsOfOneResident : kLoads) * costs.load_seconds;
   return costs.pace * seconds;
+}
+
+double SwitchSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
+                     const SpeedSubject& candidate) {
+  if (!costs.one_resident || SameContext(defaults, candidate)) return 0;
+  const double load = SamePlacement(defaults, candidate) ? 0 : costs.load_seconds;
+  return load + costs.fill_seconds + kWarmUpVisits * VisitSeconds(costs, candidate.phases);
 }
 
 double RoundSeconds(const TrialCosts& costs, const SpeedSubject& defaults,

@@ -37,6 +37,9 @@ inline constexpr int kFewestRounds = 3;
 // Before the first round: loads, a context filled, warming up.
 double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                       const SpeedSubject& candidate);
+// Getting its context, and its model, back where another's had to make room; 0: it needn't.
+double SwitchSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
+                     const SpeedSubject& candidate);
 // One round of it, with its share of the anchor's visits and of what it makes the anchor do anew.
 double RoundSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                     const SpeedSubject& candidate);

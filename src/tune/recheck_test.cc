@@ -79,6 +79,22 @@ TEST(TrialCostsTest, WhereOneModelIsLoadedEveryVisitOfAnotherLoadsAgain) {
             RoundSeconds(all, defaults, Subject(unpacked)) + 2);
 }
 
+TEST(TrialCostsTest, AFinalistIsLoadedOnceARoundForBothPhases) {
+  RuntimeSettings unpacked;
+  unpacked.repack = false;
+  const auto subjects = ConfirmSubjects("m.gguf", {}, {unpacked});
+  const TrialCosts all = CostsOf(SomeSpeed(), 50, 1, false);
+  const TrialCosts one = CostsOf(SomeSpeed(), 50, 1, true);
+  const auto each = [&](const TrialCosts& costs) {
+    return ConfirmSeconds(costs, subjects, 0) / kConfirmRounds;
+  };
+  const double there = SwitchSeconds(one, subjects[0], subjects[1]);
+  EXPECT_GT(there, one.load_seconds);
+  EXPECT_DOUBLE_EQ(SwitchSeconds(one, subjects[0], subjects[0]), 0);
+  // There and back; loading it once more to begin with takes the same in both.
+  EXPECT_NEAR(each(one) - each(all), 2 * there, one.load_seconds);
+}
+
 TEST(PlanConfirmationTest, TakesAProcessForEachRoundWhereThereIsTime) {
   const auto subjects = ConfirmSubjects("m.gguf", {}, {WithUbatch(64)});
   ASSERT_EQ(subjects.size(), 3U);

@@ -86,6 +86,19 @@ Status Tuning::JudgeKv(std::vector<TuneTrialResult>& alone) {
   }
 }
 
+// Two where the time holds enough rounds of both: of too few nothing is proven, however large it
+// is.
+std::vector<RuntimeSettings> Tuning::WhoseRoundsFit(std::vector<RuntimeSettings> finalists) {
+  const auto takes = [&] {
+    return ConfirmSeconds(costs_, ConfirmSubjects(path_, options_.defaults, finalists), Left());
+  };
+  if (finalists.size() < 2 || takes() <= Left()) return finalists;
+  finalists.resize(1);
+  result_.not_tried.push_back({"the fastest threads and batches by themselves",
+                               "no time was left to confirm them beside what promises more"});
+  return finalists;
+}
+
 Result<Choice> Tuning::Confirm(const std::vector<RuntimeSettings>& finalists) {
   const auto candidates = ConfirmSubjects(path_, options_.defaults, finalists);
   SpeedOptions speed = StageOptions(options_);
@@ -192,7 +205,8 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   std::vector<Combination> combinations = Combinations(options_.defaults, alone);
   TRY(const auto together, TryTogether(combinations, alone_budget));
   result_.trials.insert(result_.trials.end(), together.begin(), together.end());
-  TRY(const auto finalists, FindFinalists(alone, combinations, together));
+  TRY(auto finalists, FindFinalists(alone, combinations, together));
+  finalists = WhoseRoundsFit(std::move(finalists));
   Renew(result_.trials, alone);
   for (const Variation& variation : later_)
     result_.not_tried.push_back({variation.what, "no time was left for it"});

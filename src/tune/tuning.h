@@ -54,6 +54,7 @@ class Tuning {
                                                    double alone_budget);
   Result<bool> KvIsGoodEnough(const RuntimeSettings& settings);
   Status JudgeKv(std::vector<TuneTrialResult>& alone);
+  std::vector<RuntimeSettings> WhoseRoundsFit(std::vector<RuntimeSettings> finalists);
   Result<Choice> Confirm(const std::vector<RuntimeSettings>& finalists);
   Result<std::vector<RuntimeSettings>> FindFinalists(std::vector<TuneTrialResult>& alone,
                                                      const std::vector<Combination>& combinations,

@@ -164,12 +164,16 @@ void Tuning::LeaveOutWhatTakesTooLong(std::vector<Combination>& combinations, do
   double spent = StartSeconds(costs_);
   std::erase_if(combinations, [&](const Combination& combination) {
     if (FitsAfter(spent, combination.variation, budget)) return false;
-    // Prefill and decode of one bear the same name, which may have been tried alone.
+    // Prefill and decode of one bear the same name, and so does what won alone.
     const NotTried item = {combination.variation.what, "no time was left for the combination"};
     const auto same = [&](const NotTried& other) {
       return other.what == item.what && other.why == item.why;
     };
-    if (std::none_of(result_.not_tried.begin(), result_.not_tried.end(), same))
+    const auto known = [&](const TuneTrialResult& trial) {
+      return trial.variation.what == item.what;
+    };
+    if (std::none_of(result_.not_tried.begin(), result_.not_tried.end(), same) &&
+        std::none_of(result_.trials.begin(), result_.trials.end(), known))
       result_.not_tried.push_back(item);
     return true;
   });
