@@ -95,6 +95,11 @@ class CardFigures(Tuning):
             raise BenchError(f"trimma plan {model.name}: nothing fits, not even without a layer on the card")
         return said["cells"][0]
 
+    def whole(self, model):
+        """Layers as -ngl counts them: the output too."""
+        names = [tensor["name"] for tensor in self.call("inspect", model)["tensors"]]
+        return 2 + max(int(name.split(".")[1]) for name in names if name.startswith("blk."))
+
     @staticmethod
     def feed_forward_of(layers):
         return FEED_FORWARD.format("|".join(map(str, range(layers))))
@@ -102,9 +107,7 @@ class CardFigures(Tuning):
     def placements(self, model, free):
         """Options: layers near what fits, and all layers with the feed-forward matrices of the first ones on
         the host, near what fits."""
-        names = [tensor["name"] for tensor in self.call("inspect", model)["tensors"]]
-        # -ngl counts the output too.
-        whole = 2 + max(int(name.split(".")[1]) for name in names if name.startswith("blk."))
+        whole = self.whole(model)
         fitting = self.cell(model, free)["gpu_layers"]
         words = [["--gpu-layers", str(layers)] for layers in range(fitting - 2, fitting + 3) if 0 <= layers <= whole]
         low, high = 0, whole - 1  # of layers whose matrices are on the host: too few, enough
@@ -197,6 +200,10 @@ class CardFigures(Tuning):
             say(f"llama-fit-params: {error}")
             theirs = None
         settings = [tuning["default"]]
+        # Beside itself under another name it would be judged by noise alone.
+        default = tuning["default"]
+        layers = default[default.index("--gpu-layers") + 1] if "--gpu-layers" in default else str(self.whole(model))
+        places = [words for words in places if words != ["--gpu-layers", layers]]
         for words in [tuning["best"], *([theirs] if theirs is not None else []), *places]:
             if words not in settings:
                 settings.append(words)
