@@ -31,8 +31,10 @@ std::vector<size_t> RoundOrder(const std::vector<SpeedSubject>& subjects,
   if (!one_resident) return members;
   members = Gathered(subjects, Gathered(subjects, members, SameContext), SamePlacement);
   const bool first = random() % 2 == 0;
-  std::stable_partition(members.begin(), members.end(),
-                        [&](size_t i) { return SamePlacement(subjects[0], subjects[i]) == first; });
+  for (const AreAlike alike : {SameContext, SamePlacement}) {
+    std::stable_partition(members.begin(), members.end(),
+                          [&](size_t i) { return alike(subjects[0], subjects[i]) == first; });
+  }
   return members;
 }
 

@@ -108,6 +108,23 @@ bool SameShared(const RuntimeSettings& a, const RuntimeSettings& b) {
   return c == a;
 }
 
+// Of what touches both phases, the best that looked better than the defaults and isn't in `first`.
+Best RunnerUp(const std::vector<TuneTrialResult>& alone, const RuntimeSettings& first,
+              const RuntimeSettings& defaults) {
+  Best best = {defaults, 0};
+  for (const Knob knob : kSharedKnobs) {
+    for (const TuneTrialResult* trial : Promising(alone, knob)) {
+      const RuntimeSettings& its = trial->variation.settings;
+      RuntimeSettings with = first;
+      Apply(knob, its, with);
+      // Of the caches only that of `first` was judged.
+      const bool judged = SameCache(its, defaults) || SameCache(its, first);
+      if (!(with == first) && judged) Offer(best, *trial);
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 bool Changes(const RuntimeSettings& settings, const RuntimeSettings& defaults, Phases phases) {
@@ -301,6 +318,13 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
       gain = std::exp(by_itself.log_gain);
     }
     if (gain > plain_gain) finalists.push_back(settings);
+    if (!finalists.empty()) {
+      const Best second = RunnerUp(alone, settings, defaults);
+      if (std::exp(second.log_gain) > plain_gain) {
+        finalists.push_back(second.settings);
+        return finalists;
+      }
+    }
   }
   if (!(plain == defaults)) finalists.push_back(plain);
   return finalists;

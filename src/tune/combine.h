@@ -58,7 +58,8 @@ struct PhaseSeconds {
 };
 
 // Settings to confirm, at most two: the best of all, and where that changes what touches both
-// phases, the best without such changes. Empty where nothing looked better than the defaults.
+// phases, what promises most of another choice there and of the best without such changes. Empty
+// where nothing looked better than the defaults.
 std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
                                        const std::vector<TuneTrialResult>& alone,
                                        const std::vector<Combination>& combinations,

@@ -192,6 +192,24 @@ TEST(FinalistsTest, WhatWonAloneIsOfferedWhereNoTimeWasLeftToCombineIt) {
   EXPECT_EQ(Finalists({}, {FlashOff(1.02), Ubatch(64, 1.5)}, {}, {}, {1, 1}).size(), 1U);
 }
 
+TEST(FinalistsTest, TwoPlacementsAreConfirmedWhereTheSecondPromisesMoreThanThreads) {
+  const TuneTrialResult best = PlacedTrial(35, {"ffn"}, 1.36);
+  const TuneTrialResult second = PlacedTrial(33, {}, 1.22);
+  auto finalists = Finalists({}, {second, best, Threads(4, 1.05)}, {}, {}, {1, 1});
+  ASSERT_EQ(finalists.size(), 2U);
+  EXPECT_EQ(finalists[0].host_tensors, best.variation.settings.host_tensors);
+  EXPECT_EQ(finalists[1].gpu_layers, 33);
+  finalists = Finalists({}, {second, best, Threads(4, 2)}, {}, {}, {1, 1});
+  ASSERT_EQ(finalists.size(), 2U);
+  EXPECT_EQ(finalists[1].threads, 4);
+  // Of two caches the faster one was judged; what the other loses, nobody knows.
+  const TuneTrialResult unjudged = Trial(Knob::kKv, "KV cache q4_0/q4_0", 1.29,
+                                         [](RuntimeSettings& s) { s.kv_k = s.kv_v = "q4_0"; });
+  finalists = Finalists({}, {Kv(1.3), unjudged}, {}, {}, {1, 1});
+  ASSERT_EQ(finalists.size(), 1U);
+  EXPECT_EQ(finalists[0].kv_k, "q8_0");
+}
+
 TEST(FinalistsTest, WithoutWinnersThereAreNone) {
   EXPECT_TRUE(Finalists({}, {Ubatch(64, 0.9), Threads(4, 0.8)}, {}, {}, {1, 1}).empty());
 }

@@ -93,9 +93,9 @@ std::vector<RuntimeSettings> Tuning::WhoseRoundsFit(std::vector<RuntimeSettings>
     return ConfirmSeconds(costs_, ConfirmSubjects(path_, options_.defaults, finalists), Left());
   };
   if (finalists.size() < 2 || takes() <= Left()) return finalists;
+  result_.not_tried.push_back({"confirming " + Difference(options_.defaults, finalists[1]),
+                               "no time was left for it beside what promises more"});
   finalists.resize(1);
-  result_.not_tried.push_back({"the fastest threads and batches by themselves",
-                               "no time was left to confirm them beside what promises more"});
   return finalists;
 }
 

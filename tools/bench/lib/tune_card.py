@@ -21,7 +21,16 @@ CARD_SHARE = 0.25
 WOBBLE = 64 * MIB  # of the free memory: more is another program's
 AS_FAST = 0.98  # as llama-server's own fit
 GRID_FREE, FIT_FREE = (4.25,), (3.75, 4.0, 4.25, 4.5, 4.75, 5.0)
-FEED_FORWARD = r"blk\.({})\.ffn_(up|gate|down|gate_up)\."
+FEED_FORWARD = r"blk\.({})\.ffn_(up|down|gate|gate_up)\."  # as tune writes it
+PLACEMENT = ("--gpu-layers", "--on-host")
+
+
+def parts_of(words, whole):
+    """Options of `trimma measure`: (their placement, all others)."""
+    values = {name: [value for before, value in zip(words, words[1:]) if before == name] for name in PLACEMENT}
+    layers = values["--gpu-layers"] or [str(whole)]
+    others = [word for before, word in zip(["", *words], words) if not {before, word} & set(PLACEMENT)]
+    return (*layers, *values["--on-host"]), others
 
 
 class CardFigures(Tuning):
@@ -200,10 +209,12 @@ class CardFigures(Tuning):
             say(f"llama-fit-params: {error}")
             theirs = None
         settings = [tuning["default"]]
-        # Beside itself under another name it would be judged by noise alone.
-        default = tuning["default"]
-        layers = default[default.index("--gpu-layers") + 1] if "--gpu-layers" in default else str(self.whole(model))
-        places = [words for words in places if words != ["--gpu-layers", layers]]
+        # Beside itself in other words a setting would be judged by noise alone.
+        whole = self.whole(model)
+        default, others = parts_of(tuning["default"], whole)
+        best, its_others = parts_of(tuning["best"], whole)
+        known = [default, best] if its_others == others else [default]
+        places = [words for words in places if parts_of(words, whole)[0] not in known]
         for words in [tuning["best"], *([theirs] if theirs is not None else []), *places]:
             if words not in settings:
                 settings.append(words)
