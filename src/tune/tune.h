@@ -45,7 +45,9 @@ struct TuneOptions {
   uint32_t seed = 1;                     // of the order in which candidates are measured
   // Who measures speed; empty: trimma's own engine.
   SpeedMeter meter;
-  // It starts a process for every visit, so that each figure is independent of the others.
+  // Seconds since any moment; empty: the system's clock that never jumps.
+  std::function<double()> clock;
+  // The meter starts a process for every visit, so that each figure is independent of the others.
   bool starts_for_each_visit = false;
   std::string why_no_kv;  // no KV-cache type may be tried, for this reason; "": they may
   // Where finished steps are kept, so that an interrupted run goes on; "": nowhere.

@@ -1,11 +1,11 @@
 // One tuning on its way: what its steps share (inside tune/ only).
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "tune/cost.h"
 #include "tune/journal.h"
 #include "tune/tune.h"
@@ -22,10 +22,8 @@ class Tuning {
   Result<TuneResult> Run(const ModelFacts& facts);
 
  private:
-  double Elapsed() const {
-    return resumed_seconds_ +
-           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double Now() const { return options_.clock ? options_.clock() : SecondsSince(made_); }
+  double Elapsed() const { return resumed_seconds_ + Now() - start_; }
   double Left() const { return options_.budget_seconds - Elapsed(); }
   double MostSeconds() const;
   Result<std::vector<SpeedTrial>> Step(const std::string& name, const std::string& said,
@@ -65,8 +63,8 @@ class Tuning {
   TuneOptions options_;
   const std::function<void(const std::string&, double)>& progress_;
   TuneJournal journal_;
-  std::chrono::steady_clock::time_point start_ =
-      options_.begun.value_or(std::chrono::steady_clock::now());
+  const Clock::time_point made_ = Clock::now();
+  const double start_ = Now() - (options_.begun ? SecondsSince(*options_.begun) : 0);
   double resumed_seconds_ = 0;  // that the steps which were found had taken
   double step_seconds_ = 0;     // of the last one
   TuneResult result_;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/clock.h"
 #include "base/units.h"
 #include "tune/confirm.h"
 #include "tune/pooled.h"
@@ -37,13 +36,13 @@ Result<std::vector<SpeedTrial>> Tuning::Step(const std::string& name, const std:
     step_seconds_ = journal_.SecondsOf(name);
     resumed_seconds_ += step_seconds_;
   } else {
-    const auto before = Clock::now();
+    const double before = Now();
     const auto tell = [&](double share) {
       if (progress_) progress_(said, share);
     };
     TRY(kept, options_.meter ? options_.meter(candidates, options, tell)
                              : MeasureSpeed(candidates, options, tell));
-    step_seconds_ = SecondsSince(before);
+    step_seconds_ = Now() - before;
     journal_.Keep(name, *kept, step_seconds_);
   }
   if (kept->front().error) return *kept->front().error;
