@@ -49,7 +49,7 @@ TEST(AssignmentsTest, ReadsFishAndEnvironmentFiles) {
   EXPECT_EQ(
       Shown(EnvFileAssignments("# OLLAMA_A=1\nOLLAMA_B=\"2 3\"\nPATH=x\n; c\nexport OLLAMA_C=4")),
       "OLLAMA_B=2 3@2 OLLAMA_C=4@5");
-  EXPECT_EQ(ProcessAssignments(std::string_view("A=1\0B=2=3\0=x\0", 14)).size(), 2U);
+  EXPECT_EQ(ProcessAssignments(std::string_view("A=1\0B=2=3\0=x\0", 13)).size(), 2U);
 }
 
 TEST(AssignmentsTest, ReadsSystemdUnits) {

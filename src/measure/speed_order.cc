@@ -1,6 +1,7 @@
 #include "measure/speed_order.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace trimma {
 namespace {
@@ -32,8 +33,12 @@ std::vector<size_t> RoundOrder(const std::vector<SpeedSubject>& subjects,
   members = Gathered(subjects, Gathered(subjects, members, SameContext), SamePlacement);
   const bool first = random() % 2 == 0;
   for (const AreAlike alike : {SameContext, SamePlacement}) {
-    std::stable_partition(members.begin(), members.end(),
-                          [&](size_t i) { return alike(subjects[0], subjects[i]) == first; });
+    std::vector<size_t> parted;
+    for (const bool own : {first, !first}) {
+      for (const size_t i : members)
+        if (alike(subjects[0], subjects[i]) == own) parted.push_back(i);
+    }
+    members = std::move(parted);
   }
   return members;
 }
