@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/stats_json.h"
+#include "engine/engine.h"
 #include "measure/quality_prompts.h"
 #include "measure/quality_request.h"
 
@@ -22,21 +23,6 @@ LeftCards LeftCardsNamed(const std::string& name) {
 Judged OnHost(Judged judged) {
   judged.settings.use_gpu = false;
   return judged;
-}
-
-// What leaves the cards next, where they have no room; nullopt: nothing more can.
-std::optional<LeftCards> Next(LeftCards left, const Judged& reference,
-                              const std::vector<Judged>& candidates) {
-  const auto on_card = [](const Judged& judged) {
-    return judged.settings.use_gpu && judged.settings.gpu_layers != 0;
-  };
-  const auto is_reference = [&](const Judged& judged) { return judged.path == reference.path; };
-  const bool others = std::none_of(candidates.begin(), candidates.end(), is_reference);
-  if (left == LeftCards::kNone && on_card(reference) && others) return LeftCards::kReference;
-  const bool some =
-      on_card(reference) || std::any_of(candidates.begin(), candidates.end(), on_card);
-  if (left != LeftCards::kAll && some) return LeftCards::kAll;
-  return std::nullopt;
 }
 
 Result<Judgement> JudgementFromJson(const Json& json) {
@@ -67,6 +53,20 @@ const char* NameOf(LeftCards left) {
   }
   CHECK(false);
   return "";
+}
+
+std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,
+                                      const std::vector<Judged>& candidates) {
+  const auto on_card = [](const Judged& judged) {
+    return judged.settings.use_gpu && judged.settings.gpu_layers != 0;
+  };
+  const auto is_reference = [&](const Judged& judged) { return judged.path == reference.path; };
+  const bool others = std::none_of(candidates.begin(), candidates.end(), is_reference);
+  if (left == LeftCards::kNone && on_card(reference) && others) return LeftCards::kReference;
+  const bool some =
+      on_card(reference) || std::any_of(candidates.begin(), candidates.end(), on_card);
+  if (left != LeftCards::kAll && some) return LeftCards::kAll;
+  return std::nullopt;
 }
 
 int JudgingChunk(uint32_t trained_context) {
@@ -147,7 +147,9 @@ Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged
       if (progress) progress(furthest);
     });
     if (!result.ok()) {
-      const auto next = options.may_leave_cards ? Next(left, reference, candidates) : std::nullopt;
+      const auto next = options.may_leave_cards && HasGpuBackends()
+                            ? NextOffCards(left, reference, candidates)
+                            : std::nullopt;
       if (result.error().code != Code::kNoFit || !next) return result.error();
       left = *next;
       continue;

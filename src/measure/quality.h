@@ -95,6 +95,10 @@ struct Judgement {
   double scoring_seconds = 0;  //   and in comparing what they predict
 };
 
+// What leaves the cards next, where they have no room; nullopt: nothing more can.
+std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,
+                                      const std::vector<Judged>& candidates);
+
 // Judges every candidate against the reference on the same tokens, in one child process; files that
 // several share are loaded once. Where the cards don't hold them beside each other, the reference
 // is evaluated on the host, or else all are (at once where a candidate is the reference's file,

@@ -14,6 +14,25 @@
 namespace trimma::quality_test {
 namespace {
 
+TEST(NextOffCardsTest, TheReferenceGoesFirstThenAll) {
+  const Judged reference = {"whole.gguf", {}};
+  const Judged candidate = {"small.gguf", {}};
+  EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {candidate}), LeftCards::kReference);
+  EXPECT_EQ(NextOffCards(LeftCards::kReference, reference, {candidate}), LeftCards::kAll);
+  EXPECT_EQ(NextOffCards(LeftCards::kAll, reference, {candidate}), std::nullopt);
+  // Of one file on two kinds of device the devices' difference would be judged.
+  EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {candidate, reference}), LeftCards::kAll);
+}
+
+TEST(NextOffCardsTest, WhatIsOnTheHostCannotLeave) {
+  Judged reference = {"whole.gguf", {}};
+  Judged candidate = {"small.gguf", {}};
+  reference.settings.gpu_layers = 0;
+  EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {candidate}), LeftCards::kAll);
+  candidate.settings.use_gpu = false;
+  EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {candidate}), std::nullopt);
+}
+
 // Threads that spin at barriers stall where tests share the machine; the children inherit this.
 const int kPatience = setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
 
