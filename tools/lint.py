@@ -112,7 +112,7 @@ def main():
     build = Path(build).resolve()
     database = json.loads((build / "compile_commands.json").read_text())
     commands = commands_of(database, "--joined" in rest, "--no-tests" not in rest)
-    plain = build / "lint"
+    plain = build / ("lint-joined" if "--joined" in rest else "lint")  # the two may run at once
     plain.mkdir(exist_ok=True)
     (plain / "compile_commands.json").write_text(json.dumps(list(commands.values())))
     version = subprocess.run([TIDY, "--version"], capture_output=True).stdout
