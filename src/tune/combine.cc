@@ -108,6 +108,12 @@ bool SameShared(const RuntimeSettings& a, const RuntimeSettings& b) {
   return c == a;
 }
 
+// Of the quantised caches only that of `judged` may be taken.
+bool HasJudgedCache(const RuntimeSettings& settings, const RuntimeSettings& defaults,
+                    const RuntimeSettings& judged) {
+  return SameCache(settings, defaults) || SameCache(settings, judged);
+}
+
 // Of what touches both phases, the best that looked better than the defaults and isn't in `first`.
 Best RunnerUp(const std::vector<TuneTrialResult>& alone, const RuntimeSettings& first,
               const RuntimeSettings& defaults) {
@@ -117,9 +123,7 @@ Best RunnerUp(const std::vector<TuneTrialResult>& alone, const RuntimeSettings& 
       const RuntimeSettings& its = trial->variation.settings;
       RuntimeSettings with = first;
       Apply(knob, its, with);
-      // Of the caches only that of `first` was judged.
-      const bool judged = SameCache(its, defaults) || SameCache(its, first);
-      if (!(with == first) && judged) Offer(best, *trial);
+      if (!(with == first) && HasJudgedCache(its, defaults, first)) Offer(best, *trial);
     }
   }
   return best;
@@ -306,10 +310,9 @@ std::vector<RuntimeSettings> Finalists(const RuntimeSettings& defaults,
     // had alone, of the whole exchange.
     Best by_itself = {defaults, 0};
     for (const TuneTrialResult& trial : alone) {
-      // Of the caches only the shared one was judged.
-      const RuntimeSettings& its = trial.variation.settings;
-      const bool judged = SameCache(its, defaults) || SameCache(its, shared);
-      if (trial.variation.phases == Phases::kBoth && judged) Offer(by_itself, trial);
+      if (trial.variation.phases == Phases::kBoth &&
+          HasJudgedCache(trial.variation.settings, defaults, shared))
+        Offer(by_itself, trial);
     }
     const bool both_tried = WasTried(Phases::kPrefill, of_these, results) &&
                             WasTried(Phases::kDecode, of_these, results);

@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "hardware/temp_tree.h"
 #include "measure/speed_order.h"
