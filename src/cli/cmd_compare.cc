@@ -150,6 +150,12 @@ class Comparing {
     TRY(const Judgement judgement, JudgeQuality(reference, candidates, quality, [&](double share) {
           progress_.Update("measuring quality", share);
         }));
+    const std::string on_host = HostWords(judgement.qualities.at(0).left_cards);
+    if (!on_host.empty()) {
+      comparison_.notes.push_back(fmt::format(
+          "divergences against {} were measured with {}", comparison_.models[group[0]].name,
+          judgement.qualities[0].left_cards == LeftCards::kAll ? "all " + on_host : on_host));
+    }
     for (size_t i = 1; i < group.size(); ++i) {
       comparison_.pairs.push_back({group[0], group[i], judgement.qualities[i - 1]});
       const auto reason = CalibratedOn(opened_[group[i]].file.metadata, judgement.text);

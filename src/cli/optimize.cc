@@ -17,6 +17,8 @@
 #include "cli/card_placing.h"
 #include "cli/keep_quality.h"
 #include "cli/machine.h"
+#include "cli/optimize_record.h"
+#include "cli/optimize_time.h"
 #include "cli/output_folder.h"
 #include "cli/overheads.h"
 #include "cli/records.h"
@@ -159,7 +161,7 @@ Status QuantiseByMeasurement(Run& run, Steps& steps) {
   for (const auto* recipe : options.recipes)
     TRY_STATUS(CheckMayReplace(run.folder, ModelFileOf(run, recipe->name)));
   options.trained_context = TrainedContext(run.source.file);
-  options.seconds = run.options.seconds / 2;
+  options.seconds = kCandidatesShare * run.options.seconds;
   TRY(const Candidates measured, MakeCandidates(options, run.progress));
   const std::vector<Candidate>& candidates = measured.made;
   if (!measured.source_note.empty())
@@ -236,24 +238,6 @@ Status KeepOrLower(Run& run, Steps& steps) {
   return {};
 }
 
-// A phase that a setting can't change wasn't measured: the default's figures stand for it.
-TuneTrial ToTrial(const TuneTrialResult& trial, const Speed& defaults) {
-  TuneTrial t;
-  t.what = trial.variation.what;
-  t.settings = trial.variation.settings;
-  if (trial.error) {
-    t.outcome = "failed: " + trial.error->what;
-    return t;
-  }
-  const Speed& its = trial.speed;
-  const Spread& decode = its.decode_tps.n > 0 ? its.decode_tps : defaults.decode_tps;
-  const Spread& prefill = its.prefill_tps.n > 0 ? its.prefill_tps : defaults.prefill_tps;
-  t.decode_tps = decode.median, t.decode_low = decode.low, t.decode_high = decode.high;
-  t.prefill_tps = prefill.median, t.prefill_low = prefill.low, t.prefill_high = prefill.high;
-  t.outcome = NameOf(trial.outcome);
-  return t;
-}
-
 Status MeasureAndTune(Run& run, Steps& steps) {
   const bool same_weights = run.record.weights_kept();
   TRY(const GgufFile after_file, ReadGguf(run.record.files.model));
@@ -270,7 +254,8 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   TuneOptions tune;
   tune.defaults = placing.settings;
   tune.other = placing.other;
-  tune.budget_seconds = run.options.seconds / 3;
+  tune.budget_seconds =
+      TuningShare(run.record.after.quality.has_value(), same_weights) * run.options.seconds;
   tune.cores = run.record.machine.cpu.cores;
   tune.threads = run.record.machine.cpu.threads;
   tune.text_file = run.options.text;
@@ -299,7 +284,7 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   } else {
     // Side by side: the sentence "so much faster" compares these two.
     SpeedOptions speed;
-    speed.budget_seconds = run.options.seconds / 6;
+    speed.budget_seconds = kSideBySideShare * run.options.seconds;
     speed.rounds = 2 * kSpeedProcesses;
     speed.processes = kSpeedProcesses;
     const std::vector<SpeedSubject> subjects = {{run.model.local.path, placed_before.settings},
@@ -329,12 +314,21 @@ Status JudgeSettings(Run& run, Steps& steps) {
   quality.own_text = run.options.calibration;
   quality.chunks = 8;
   quality.chunk = JudgingChunk(TrainedContext(run.model.file));
-  quality.generate_seconds = run.options.seconds / 6;
-  quality.budget_seconds = run.options.seconds / 3;
-  TRY(const auto measured,
+  quality.generate_seconds = kJudgingTextShare * run.options.seconds;
+  quality.budget_seconds = kJudgingShare * run.options.seconds;
+  const auto result =
       MeasureQuality({run.model.local.path, ReferenceSettings(run.record.before.settings)},
                      {{run.record.files.model, run.record.after.settings}}, quality,
-                     [&](double share) { run.progress.Update("measuring quality", share); }));
+                     [&](double share) { run.progress.Update("measuring quality", share); });
+  if (!result.ok() && result.error().code == Code::kNoFit && run.record.weights_kept()) {
+    run.record.notes.emplace_back(
+        "the graphics cards don't hold the model under both settings at once, and on the host "
+        "these "
+        "are the same: what moving layers changes in the answers, rounding, was not measured");
+    return {};
+  }
+  if (!result.ok()) return result.error();
+  const std::vector<Quality>& measured = *result;
   run.record.after.quality = measured[0];
   const RuntimeSettings& after = run.record.after.settings;
   if (!run.record.weights_kept() || !(after.kv_k == "f16" && after.kv_v == "f16")) {
@@ -345,23 +339,6 @@ Status JudgeSettings(Run& run, Steps& steps) {
   run.record.quality_text = measured[0].text;
   steps.End("measure quality");
   return {};
-}
-
-void FillMemoryRows(Run& run) {
-  const std::string& type = run.record.after.type;
-  const Plan& plan = run.planned.plan;
-  const bool use_gpu = plan.cells[*plan.recommended].settings.use_gpu;
-  for (const PlanCell& cell : plan.cells) {
-    if (cell.type != type || cell.settings.use_gpu != use_gpu) continue;
-    MemoryRow row{
-        cell.settings.context, cell.settings.kv_k, cell.settings.kv_v, 0, 0, 0, cell.fits};
-    for (const DeviceBytes& device : cell.devices) {
-      row.weights_bytes += device.weights_bytes;
-      row.kv_bytes += device.kv_bytes;
-      row.compute_bytes += device.compute_bytes;
-    }
-    run.record.memory.push_back(row);
-  }
 }
 
 Status WriteFiles(Run& run) {
@@ -416,7 +393,7 @@ Status RunSteps(Run& run) {
   TRY_STATUS(PlanAgainIfMemoryWent(run));
   TRY_STATUS(MeasureAndTune(run, steps));
   TRY_STATUS(JudgeSettings(run, steps));
-  FillMemoryRows(run);
+  run.record.memory = MemoryRowsOf(run.planned.plan, run.record.after.type);
   run.record.seconds = SecondsSince(start);
   return WriteFiles(run);
 }

@@ -28,12 +28,9 @@ std::string JudgedOn(const Quality& q) {
                              : q.score == "last"
                                  ? fmt::format("the last {} of each", q.tokens / q.chunks)
                                  : "all";
-  const char* on_host = q.left_cards == LeftCards::kAll ? "; on the host, the cards had no room"
-                        : q.left_cards == LeftCards::kReference
-                            ? "; the reference on the host, the cards had no room for both"
-                            : "";
+  const std::string on_host = HostWords(q.left_cards);
   return fmt::format("{} tokens of {} chunks of {} ({} scored): {}{}", q.tokens, q.chunks, q.chunk,
-                     scored, SafeText(q.text), on_host);
+                     scored, SafeText(q.text), on_host.empty() ? "" : "; " + on_host);
 }
 
 std::string TextFacts(const JudgingText& text) {

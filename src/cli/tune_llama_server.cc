@@ -113,6 +113,8 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   options.seconds_before = std::chrono::duration<double>(now - options.begun.value_or(now)).count();
   options.begun = now;
   if (!possible.tried.empty()) options.budget_share = kSettingsShare;
+  // Where starts take so long that no setting can be tried, guessing ahead may still be.
+  options.keeps_where_short = !possible.tried.empty();
   options.budget_seconds = options.budget_share * std::max(0.0, budget - options.seconds_before);
   TRY(tuned.result, Tune(path, options, progress));
   tuned.result.seconds += options.seconds_before;
@@ -131,6 +133,7 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   TRY(tuned.speculation, TuneSpeculation(server, guess, [&](double share) {
         if (progress) progress("trying speculation", share);
       }));
+  if (tuned.result.too_short && tuned.speculation.trials.empty()) return *tuned.result.too_short;
   const auto asked = static_cast<size_t>(tuned.speculation.prompts);
   const size_t all = guess.prompts.size();
   const std::string of_all =

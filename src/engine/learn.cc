@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace trimma {
 
@@ -47,6 +48,17 @@ bool IsAsFree(const std::vector<uint64_t>& before, const std::vector<uint64_t>& 
   return std::equal(
       before.begin(), before.end(), now.begin(), now.end(),
       [](uint64_t a, uint64_t b) { return std::max(a, b) - std::min(a, b) < kLearnedMargin; });
+}
+
+bool StaysAsFree(const std::function<std::vector<uint64_t>()>& free,
+                 std::chrono::milliseconds watched) {
+  const auto until = std::chrono::steady_clock::now() + watched;
+  const std::vector<uint64_t> first = free();
+  do {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (!IsAsFree(first, free())) return false;
+  } while (std::chrono::steady_clock::now() < until);
+  return true;
 }
 
 Result<std::vector<OverheadSample>> LearnOverhead(

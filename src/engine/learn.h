@@ -5,6 +5,7 @@
 // context of its own all the while, less the buffers that the engine knows of.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -56,6 +57,9 @@ inline constexpr uint64_t kLearnedMargin = 64ULL << 20;
 
 // Whether every card has what it had before, by less than a margin.
 bool IsAsFree(const std::vector<uint64_t>& before, const std::vector<uint64_t>& now);
+// Whether `free` says the same, by less than a margin, for so long.
+bool StaysAsFree(const std::function<std::vector<uint64_t>()>& free,
+                 std::chrono::milliseconds watched);
 
 // The child's side, and its own children's.
 Result<Json> LearnJob(const Json& request, const Emit& emit);

@@ -15,8 +15,10 @@
 namespace trimma {
 namespace {
 
-// How long a child stays as it is after its word, so that it can be looked at.
-constexpr std::chrono::milliseconds kLookedAt(700);
+// How long a child stays as it is after its word, and how long it is looked at meanwhile: what it
+// has doesn't change then, so that what changes is another program's.
+constexpr std::chrono::milliseconds kStays(1300);
+constexpr std::chrono::milliseconds kLookedAt(800);
 // A driver may take so long to give back what a process that has ended had.
 constexpr std::chrono::seconds kGivenBack(2);
 
@@ -37,8 +39,13 @@ Status LookAt(
   for (int i = 0; i < kTries; ++i) {
     TRY_STATUS(CheckInterrupted());
     const std::vector<uint64_t> before = FreeBytes();
-    const auto done = RunChild(job, request, [&](const Json& event) { look(event, before); });
+    bool steady = true;
+    const auto done = RunChild(job, request, [&](const Json& event) {
+      look(event, before);
+      steady = StaysAsFree(FreeBytes, kLookedAt);
+    });
     if (!done.ok()) return done.error();
+    if (!steady) continue;
     const auto until = std::chrono::steady_clock::now() + kGivenBack;
     do {
       if (IsAsFree(before, FreeBytes())) return {};
@@ -78,7 +85,7 @@ Result<Json> IdleJob(const Json&, const Emit& emit) {
   TRY_STATUS(StartEngine());
   (void)FreeBytes();
   emit({{"buffers", Json::array()}});
-  std::this_thread::sleep_for(kLookedAt);
+  std::this_thread::sleep_for(kStays);
   return Json::object();
 }
 
@@ -96,7 +103,7 @@ Result<Json> FillJob(const Json& request, const Emit& emit) {
   const std::vector<DeviceBytes> devices = BytesOf(model, context);
   for (size_t i = 0; i + 1 < devices.size(); ++i) buffers.push_back(devices[i].total_bytes());
   emit({{"buffers", buffers}});
-  std::this_thread::sleep_for(kLookedAt);
+  std::this_thread::sleep_for(kStays);
   return Json::object();
 }
 

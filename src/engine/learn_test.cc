@@ -72,6 +72,21 @@ TEST(LearnOverheadTest, WhatAnotherProgramTakesOrGivesMeanwhileIsSeen) {
   EXPECT_FALSE(IsAsFree({kFree}, {kFree, kFree})) << "another card is no other";
 }
 
+TEST(LearnOverheadTest, WhatIsTakenAndGivenBackMeanwhileIsSeenToo) {
+  constexpr std::chrono::milliseconds kWatched(100);
+  int looks = 0;
+  const auto reads = [&](int taken_at) {
+    looks = 0;
+    return [&looks, taken_at]() -> std::vector<uint64_t> {
+      return {(++looks == taken_at ? 3700 : 4000) * kMiB, 1000 * kMiB};
+    };
+  };
+  EXPECT_TRUE(StaysAsFree(reads(0), kWatched));
+  EXPECT_GE(looks, 2);
+  EXPECT_FALSE(StaysAsFree(reads(1), kWatched));
+  EXPECT_FALSE(StaysAsFree(reads(2), kWatched));
+}
+
 TEST(EstimatedOverheadTest, GrowsWithTheCardAndIsLargestForAnUnknownOne) {
   const Overhead small = EstimatedOverhead(30 * kMiB);
   const Overhead unknown = EstimatedOverhead(0);

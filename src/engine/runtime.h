@@ -58,6 +58,8 @@ struct Sampling {
 
 const char* NameOf(FlashAttention flash_attention);  // "auto", "on", "off"
 const char* NameOf(LoadMode load_mode);              // "auto", "none", "mmap", "mmap+mlock"
+// "flash attention off, ubatch 256": what of the settings differs from the defaults; "": nothing.
+std::string Difference(const RuntimeSettings& defaults, const RuntimeSettings& settings);
 Json ToJson(const RuntimeSettings& settings);
 Result<RuntimeSettings> RuntimeSettingsFromJson(const Json& json);
 

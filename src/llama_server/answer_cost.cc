@@ -36,4 +36,13 @@ size_t PromptsThatFit(const AnswerCosts& costs, const AnswerPlan& plan) {
   return fit;
 }
 
+size_t AnswersThatFit(double visit_seconds, const std::vector<double>& answer_seconds,
+                      const std::function<bool(double visit_seconds)>& fits) {
+  for (size_t count = answer_seconds.size(); count > 0; --count) {
+    if (fits(visit_seconds)) return count;
+    visit_seconds -= answer_seconds[count - 1];
+  }
+  return answer_seconds.size();
+}
+
 }  // namespace trimma

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,5 +34,10 @@ struct AnswerPlan {
   double budget_seconds = 0;
 };
 size_t PromptsThatFit(const AnswerCosts& costs, const AnswerPlan& plan);
+
+// The same once a start has taken `visit_seconds`, these answers among them: how many of them, from
+// the first on, make a start that `fits`; all where not even one does.
+size_t AnswersThatFit(double visit_seconds, const std::vector<double>& answer_seconds,
+                      const std::function<bool(double visit_seconds)>& fits);
 
 }  // namespace trimma

@@ -23,5 +23,16 @@ TEST(AnswerCostTest, ASlowModelIsWaitedFor) {
   EXPECT_DOUBLE_EQ(MostAnswerSeconds({}, kPrompts, 10), 600);
 }
 
+TEST(AnswerCostTest, FewerAnswersMakeAStartThatFits) {
+  const auto within = [](double most) {
+    return [most](double seconds) { return seconds <= most; };
+  };
+  const std::vector<double> answers = {1, 2, 3};
+  EXPECT_EQ(AnswersThatFit(8, answers, within(8)), 3U);
+  EXPECT_EQ(AnswersThatFit(8, answers, within(5)), 2U);
+  EXPECT_EQ(AnswersThatFit(8, answers, within(4.9)), 1U);
+  EXPECT_EQ(AnswersThatFit(8, answers, within(2.9)), 3U) << "nothing is won by asking less";
+}
+
 }  // namespace
 }  // namespace trimma::answer_cost_test

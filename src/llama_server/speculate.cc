@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/interrupt.h"
@@ -34,6 +35,17 @@ struct Answers {
 
 bool SameAnswer(const ServedAnswer& a, const ServedAnswer& b) {
   return a.tokens.empty() || b.tokens.empty() ? a.text == b.text : a.tokens == b.tokens;
+}
+
+// 0 where there are no tokens.
+double TokensPerSecond(const std::vector<ServedAnswer>& answers) {
+  double seconds = 0;
+  int64_t tokens = 0;
+  for (const ServedAnswer& answer : answers) {
+    seconds += answer.total_s;
+    tokens += answer.answer_tokens;
+  }
+  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
 int CountSame(const Answers& a, const Answers& b) {
@@ -74,7 +86,12 @@ class Speculating {
   }
 
   Status Try(std::vector<Speculation> speculations) {
-    TRY(const Answers plain, Plain());
+    TRY(Answers plain, Plain());
+    DropPromptsForTime(plain);
+    if (asked_.size() < wish_.prompts.size()) {
+      result_.notes.push_back(fmt::format("{} of {} prompts were asked: for more no time was left",
+                                          asked_.size(), wish_.prompts.size()));
+    }
     TakeWhatFits(std::move(speculations));
     if (result_.trials.empty()) return {};
     TRY(const size_t winner, RaceAll(plain));
@@ -94,13 +111,28 @@ class Speculating {
           kFewestStarts);
       return false;
     }
-    if (fit < asked_.size()) {
-      result_.notes.push_back(fmt::format("{} of {} prompts were asked: for more no time was left",
-                                          fit, asked_.size()));
-    }
     asked_.resize(fit);
     result_.prompts = static_cast<int>(fit);
     return true;
+  }
+
+  // Where starts take longer than was expected, so that no way of guessing could be tried.
+  void DropPromptsForTime(Answers& plain) {
+    std::vector<double> seconds;
+    for (const ServedAnswer& answer : plain.of) seconds.push_back(answer.total_s);
+    const size_t fit = AnswersThatFit(MeanVisitSeconds(), seconds,
+                                      [&](double visit) { return WaysThatFit(visit) > 0; });
+    const std::vector<ServedAnswer> kept(plain.of.begin(),
+                                         plain.of.begin() + static_cast<std::ptrdiff_t>(fit));
+    if (fit == plain.of.size() || TokensPerSecond(kept) <= 0) return;
+    visit_seconds_ -=
+        std::accumulate(seconds.begin() + static_cast<std::ptrdiff_t>(fit), seconds.end(), 0.0);
+    plain.of = kept;
+    plain.tokens_per_s = TokensPerSecond(kept);
+    first_plain_ = plain;
+    asked_.resize(fit);
+    prompts_.resize(fit);
+    result_.prompts = static_cast<int>(fit);
   }
 
   // One start of it; nullptr: the plain server.
@@ -117,23 +149,19 @@ class Speculating {
     TRY_STATUS(server.Complete(request));
     request.most_tokens = wish_.most_tokens;
     Answers answers;
-    double seconds = 0;
-    int64_t tokens = 0;
     for (const std::string& prompt : prompts_) {
       request.text = prompt;
       TRY(ServedAnswer answer, server.Complete(request));
-      seconds += answer.total_s;
-      tokens += answer.answer_tokens;
       answers.drafted += answer.drafted;
       answers.accepted += answer.accepted;
       answers.of.push_back(std::move(answer));
       Tell();
     }
-    if (seconds <= 0 || tokens == 0) {
+    answers.tokens_per_s = TokensPerSecond(answers.of);
+    if (answers.tokens_per_s <= 0) {
       return Error{Code::kFailure, "the model ends each answer with its first token",
                    "give other --prompts"};
     }
-    answers.tokens_per_s = static_cast<double>(tokens) / seconds;
     visit_seconds_ += SecondsSince(begun);
     ++visits_;
     return answers;
@@ -167,14 +195,19 @@ class Speculating {
     return plain;
   }
 
-  // As many as two rounds of all leave time for; the rest is named.
-  void TakeWhatFits(std::vector<Speculation> speculations) {
-    const double visit = MeanVisitSeconds();
+  // How many ways of guessing two rounds of all leave time for, where a start takes so long.
+  size_t WaysThatFit(double visit) const {
     const double confirming = 2 * kFewestTurns * visit;
     const double raced = std::max(0.0, std::min(Left() - confirming, kRaceShare * Left()));
     // The first plain visit is there.
     const auto visits = static_cast<size_t>(raced / visit) + 1;
-    const size_t fit = std::max<size_t>(1, visits / kFewestRounds) - 1;
+    return std::max<size_t>(1, visits / kFewestRounds) - 1;
+  }
+
+  // The rest is named.
+  void TakeWhatFits(std::vector<Speculation> speculations) {
+    const double visit = MeanVisitSeconds();
+    const size_t fit = WaysThatFit(visit);
     for (size_t i = fit; i < speculations.size(); ++i)
       result_.not_tried.emplace_back(speculations[i].what, "no time was left for it");
     speculations.resize(std::min(fit, speculations.size()));

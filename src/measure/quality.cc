@@ -25,6 +25,17 @@ Judged OnHost(Judged judged) {
   return judged;
 }
 
+// Without cards, on which layers lie elsewhere.
+bool IsSameOnHost(const Judged& a, const Judged& b) {
+  const auto bare = [](const Judged& judged) {
+    RuntimeSettings settings = OnHost(judged).settings;
+    settings.gpu_layers.reset();
+    settings.host_tensors.clear();
+    return settings;
+  };
+  return a.path == b.path && bare(a) == bare(b);
+}
+
 Result<Judgement> JudgementFromJson(const Json& json) {
   Judgement judgement;
   for (const Json& item : json.at("qualities")) {
@@ -55,6 +66,19 @@ const char* NameOf(LeftCards left) {
   return "";
 }
 
+const char* HostWords(LeftCards left) {
+  switch (left) {
+    case LeftCards::kNone:
+      return "";
+    case LeftCards::kReference:
+      return "the reference on the host, the cards had no room for both";
+    case LeftCards::kAll:
+      return "on the host, the cards had no room";
+  }
+  CHECK(false);
+  return "";
+}
+
 std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,
                                       const std::vector<Judged>& candidates) {
   const auto on_card = [](const Judged& judged) {
@@ -63,6 +87,8 @@ std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,
   const auto is_reference = [&](const Judged& judged) { return judged.path == reference.path; };
   const bool others = std::none_of(candidates.begin(), candidates.end(), is_reference);
   if (left == LeftCards::kNone && on_card(reference) && others) return LeftCards::kReference;
+  const auto is_same = [&](const Judged& judged) { return IsSameOnHost(reference, judged); };
+  if (std::all_of(candidates.begin(), candidates.end(), is_same)) return std::nullopt;
   const bool some =
       on_card(reference) || std::any_of(candidates.begin(), candidates.end(), on_card);
   if (left != LeftCards::kAll && some) return LeftCards::kAll;

@@ -24,6 +24,8 @@ namespace trimma {
 
 enum class LeftCards { kNone, kReference, kAll };
 const char* NameOf(LeftCards left);  // "none", "reference", "all"
+// What a reader is to know of it, a part of a sentence; "" for kNone.
+const char* HostWords(LeftCards left);
 
 struct Quality {
   int64_t tokens = 0;       // scored positions
@@ -95,7 +97,8 @@ struct Judgement {
   double scoring_seconds = 0;  //   and in comparing what they predict
 };
 
-// What leaves the cards next, where they have no room; nullopt: nothing more can.
+// What leaves the cards next, where they have no room; nullopt: nothing more can, or on the host no
+// candidate would be another than the reference, whose divergence from itself says nothing.
 std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,
                                       const std::vector<Judged>& candidates);
 

@@ -24,6 +24,17 @@ TEST(NextOffCardsTest, TheReferenceGoesFirstThenAll) {
   EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {candidate, reference}), LeftCards::kAll);
 }
 
+TEST(NextOffCardsTest, WhatOnlyLiesElsewhereOnTheCardIsNotComparedWithItselfOnTheHost) {
+  Judged reference = {"whole.gguf", {}};
+  Judged moved = reference;
+  reference.settings.gpu_layers = 28;
+  moved.settings.host_tensors = {"ffn"};
+  EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {moved}), std::nullopt);
+  Judged quantised = moved;
+  quantised.settings.kv_k = "q8_0";
+  EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {moved, quantised}), LeftCards::kAll);
+}
+
 TEST(NextOffCardsTest, WhatIsOnTheHostCannotLeave) {
   Judged reference = {"whole.gguf", {}};
   Judged candidate = {"small.gguf", {}};

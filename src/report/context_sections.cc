@@ -1,5 +1,6 @@
 // What the results rest on: settings, files, the machine, the method, notes.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -27,7 +28,7 @@ struct SettingRow {
 };
 
 std::vector<SettingRow> SettingRows(const RuntimeSettings& a, const RuntimeSettings& b) {
-  return {
+  std::vector<SettingRow> rows = {
       {"Context, tokens", "--ctx-size", FormatCount(a.context), FormatCount(b.context)},
       {"Threads while decoding", "--threads", OrDefault(a.threads, "default"),
        OrDefault(b.threads, "default")},
@@ -40,6 +41,23 @@ std::vector<SettingRow> SettingRows(const RuntimeSettings& a, const RuntimeSetti
       {"KV-cache type, values", "--cache-type-v", a.kv_v, b.kv_v},
       {"Layers on the GPU", a.use_gpu && b.use_gpu ? "--gpu-layers" : "--gpu-layers, --device",
        OnGpu(a), OnGpu(b)}};
+  // What is seldom other than the engine's own.
+  const RuntimeSettings own;
+  const auto add = [&](auto member, const char* name, const char* flag, const auto& text) {
+    if (a.*member != own.*member || b.*member != own.*member)
+      rows.push_back({name, flag, text(a), text(b)});
+  };
+  add(&RuntimeSettings::host_tensors, "Kept on the host, by name", "--override-tensor",
+      [](const RuntimeSettings& s) -> std::string {
+        return s.host_tensors.empty() ? "none" : fmt::format("{}", fmt::join(s.host_tensors, ", "));
+      });
+  add(&RuntimeSettings::parallel, "Sequences side by side", "--parallel",
+      [](const RuntimeSettings& s) { return std::to_string(s.parallel); });
+  add(&RuntimeSettings::load_mode, "How the weights are loaded", "--load-mode",
+      [](const RuntimeSettings& s) -> std::string { return NameOf(s.load_mode); });
+  add(&RuntimeSettings::repack, "Weights rearranged for the processor", "--no-repack",
+      [](const RuntimeSettings& s) -> std::string { return s.repack ? "yes" : "no"; });
+  return rows;
 }
 
 std::string SamplingText(const Sampling& sampling) {
@@ -89,7 +107,9 @@ std::string SpeedProtocol(const Speed& speed) {
 
 void AddQuality(Facts& facts, const Quality& quality, const std::string& judged_on) {
   facts.Add("Quality", QualityProtocol(quality));
-  facts.Add("Judged on", judged_on.empty() ? quality.text : judged_on);
+  const std::string on_host = HostWords(quality.left_cards);
+  facts.Add("Judged on", (judged_on.empty() ? quality.text : judged_on) +
+                             (on_host.empty() ? "" : "; " + on_host));
   facts.Add("KL divergence, tail",
             fmt::format("99 % of positions are below {}, 99.9 % below {}",
                         Divergence(quality.p99_kld), Divergence(quality.p999_kld)));

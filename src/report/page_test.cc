@@ -45,7 +45,7 @@ void ExpectSound(const OptimizeRecord& record) {
   }
   const std::string summary = RenderSummary(record);
   const std::vector<std::string> lines = Split(summary, '\n');
-  EXPECT_LE(lines.size(), 13U);  // twelve, and nothing after the last line break
+  EXPECT_LE(lines.size(), 15U);  // fourteen, and nothing after the last line break
   for (const std::string& line : lines) {
     EXPECT_LE(line.size(), 100U) << line;
     EXPECT_EQ(SafeText(line, line.size()), line);
@@ -151,11 +151,38 @@ TEST(ChartsTest, NothingMeasuredMakesNoChart) {
   EXPECT_EQ(TimeChart({{"step", 0}, {"step", kNan}}), "");
 }
 
+TEST(SummaryTest, SettingsThatAreSeldomOtherThanTheEnginesAreShownWhereTheyAre) {
+  OptimizeRecord record = FullRecord();
+  EXPECT_EQ(RenderPage(record).find("--override-tensor"), std::string::npos);
+  record.after.settings.host_tensors = {R"(blk\.(0|1)\.ffn_up\.)"};
+  record.after.settings.repack = false;
+  record.after.quality->left_cards = LeftCards::kAll;
+  ExpectSound(record);
+  const std::string page = RenderPage(record);
+  EXPECT_NE(page.find("--override-tensor"), std::string::npos);
+  EXPECT_NE(page.find(R"(blk\.(0|1)\.ffn_up\.)"), std::string::npos);
+  EXPECT_NE(page.find("--no-repack"), std::string::npos);
+  EXPECT_NE(page.find("on the host, the cards had no room"), std::string::npos);
+  EXPECT_EQ(page.find("--load-mode"), std::string::npos);
+  EXPECT_NE(RenderSummary(record).find(
+                R"(settings decode threads 2, on the host blk\.(0|1)\.ffn_up\., no repacking)"),
+            std::string::npos);
+}
+
+TEST(SummaryTest, ALongReasonHasTwoLines) {
+  OptimizeRecord record = FullRecord();
+  record.weights_verdict = "The weights are kept:";
+  for (int i = 0; i < 12; ++i) record.weights_verdict += " so many words";
+  ExpectSound(record);
+  EXPECT_NE(RenderSummary(record).find("many words\n         so many"), std::string::npos)
+      << RenderSummary(record);
+}
+
 TEST(SummaryTest, HoldsTheFiguresThatMatter) {
   const std::string summary = RenderSummary(FullRecord());
   EXPECT_EQ(summary.rfind("tiny: F16 to Q5_K_M\n", 0), 0U);
   for (const char* text : {"18.4 MiB   -63 %", "410 tok/s   +64 %, faster", "no difference",
-                           "reference         0.0169\n", "settings threads 2\n",
+                           "reference         0.0169\n", "settings decode threads 2\n",
                            "why      Quantised to Q5_K_M.\n", "report   /out/report.html\n"}) {
     EXPECT_NE(summary.find(text), std::string::npos) << text << "\n" << summary;
   }

@@ -44,29 +44,16 @@ std::string TableLine(const ComparisonRow& row) {
   return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
 }
 
-void Difference(std::string& text, const char* name, const std::string& before,
-                const std::string& after) {
-  if (before != after) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, after);
-}
-
-std::string SettingsText(const RuntimeSettings& a, const RuntimeSettings& b) {
-  const auto number = [](const std::optional<int>& value) {
-    return value ? std::to_string(*value) : std::string("default");
-  };
-  std::string text;
-  Difference(text, "context", std::to_string(a.context), std::to_string(b.context));
-  Difference(text, "threads", number(a.threads), number(b.threads));
-  Difference(text, "prefill threads", number(a.threads_batch), number(b.threads_batch));
-  Difference(text, "batch", std::to_string(a.batch), std::to_string(b.batch));
-  Difference(text, "ubatch", std::to_string(a.ubatch), std::to_string(b.ubatch));
-  Difference(text, "flash attention", NameOf(a.flash_attention), NameOf(b.flash_attention));
-  Difference(text, "KV keys", a.kv_k, b.kv_k);
-  Difference(text, "KV values", a.kv_v, b.kv_v);
-  const auto layers = [&](const RuntimeSettings& s) {
-    return s.use_gpu ? number(s.gpu_layers) : std::string("none, GPU left out");
-  };
-  Difference(text, "GPU layers", layers(a), layers(b));
-  return text.empty() ? "as before" : text;
+// On two lines at most.
+std::string Wrapped(const char* label, const std::string& text) {
+  const size_t room = kLineLength - kLabel;
+  std::string line = SafeText(text, text.size());
+  if (line.size() <= room) return LabelledLine(label, line);
+  const size_t space = line.rfind(' ', room);
+  if (space == std::string::npos || space == 0) return LabelledLine(label, Cut(line, room));
+  const std::string rest = Cut(line.substr(space + 1), room);
+  line.resize(space);
+  return LabelledLine(label, line) + LabelledLine("", rest);
 }
 
 }  // namespace
@@ -82,10 +69,10 @@ std::string RenderSummary(const OptimizeRecord& record) {
   }
   const size_t room = kLineLength - kLabel;
   if (!record.weights_verdict.empty()) {
-    summary += LabelledLine("why", Cut(record.weights_verdict, room));
+    summary += Wrapped("why", record.weights_verdict);
   }
-  summary += LabelledLine("settings",
-                          Cut(SettingsText(record.before.settings, record.after.settings), room));
+  const std::string settings = Difference(record.before.settings, record.after.settings);
+  summary += Wrapped("settings", settings.empty() ? "as before" : settings);
   if (!record.files.model.empty()) {
     summary += LabelledLine("model", CutPath(record.files.model, room));
   }

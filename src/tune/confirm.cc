@@ -24,8 +24,12 @@ Cost CostOf(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) 
   cost.round = visit;
   for (size_t i = 1; i < subjects.size(); ++i) {
     cost.round += VisitSeconds(costs, subjects[i].phases);
-    // A finalist's two candidates share what is loaded.
+    // A finalist's two candidates share what is loaded, and a visit that is a start.
     if (i % 2 == 0) {
+      if (costs.starts_each_visit) {
+        cost.round -= costs.around_seconds;
+        continue;
+      }
       cost.start += VisitSeconds(costs, subjects[i].phases);
       continue;
     }

@@ -40,6 +40,7 @@ double VisitSeconds(const TrialCosts& costs, Phases phases) {
 }
 
 double StartSeconds(const TrialCosts& costs) {
+  if (costs.starts_each_visit) return 0;
   // The first candidate of a process is warm after about three visits' time.
   constexpr double kFirstWarmUpVisits = 3;
   return costs.pace * std::max(costs.process_seconds,
@@ -47,8 +48,15 @@ double StartSeconds(const TrialCosts& costs) {
                                    kFirstWarmUpVisits * VisitSeconds(costs, Phases::kBoth));
 }
 
+double BareRaceSeconds(const TrialCosts& costs) {
+  const double anchor =
+      costs.starts_each_visit ? kFewestRounds * VisitSeconds(costs, Phases::kBoth) : 0;
+  return StartSeconds(costs) + anchor;
+}
+
 double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                       const SpeedSubject& candidate) {
+  if (costs.starts_each_visit) return 0;
   double seconds = kWarmUpVisits * VisitSeconds(costs, candidate.phases);
   if (!SameContext(defaults, candidate)) seconds += costs.fill_seconds;
   if (!SamePlacement(defaults, candidate))
@@ -58,13 +66,14 @@ double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
 
 double SwitchSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                      const SpeedSubject& candidate) {
-  if (!costs.one_resident || SameContext(defaults, candidate)) return 0;
+  if (costs.starts_each_visit || !costs.one_resident || SameContext(defaults, candidate)) return 0;
   const double load = SamePlacement(defaults, candidate) ? 0 : costs.load_seconds;
   return load + costs.fill_seconds + kWarmUpVisits * VisitSeconds(costs, candidate.phases);
 }
 
 double RoundSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                     const SpeedSubject& candidate) {
+  if (costs.starts_each_visit) return VisitSeconds(costs, candidate.phases);
   return VisitSeconds(costs, candidate.phases) + kAnchorShare * VisitSeconds(costs, Phases::kBoth) +
          (1 + kAnchorShare) * SwitchSeconds(costs, defaults, candidate);
 }

@@ -20,6 +20,9 @@ struct TrialCosts {
   // over when times have settled, which is later where much disturbs them.
   double pace = 1;
   bool one_resident = false;  // other settings in between drop the model or its context
+  // Every visit is the start of a process, measured as part of it: nothing is prepared, and a round
+  // visits the anchor once, however many there are beside it.
+  bool starts_each_visit = false;
 };
 
 // From the defaults' measured speed; `decode_tokens` of the visits to come.
@@ -33,6 +36,10 @@ double StartSeconds(const TrialCosts& costs);
 
 // Rounds that a race does of everybody, however little time is left.
 inline constexpr int kFewestRounds = 3;
+
+// A race before any candidate is in it: the start, and where every round visits the anchor, the
+// fewest of them.
+double BareRaceSeconds(const TrialCosts& costs);
 
 // Before the first round: loads, a context filled, warming up.
 double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,

@@ -95,6 +95,26 @@ TEST(TrialCostsTest, AFinalistIsLoadedOnceARoundForBothPhases) {
   EXPECT_NEAR(each(one) - each(all), 2 * there, one.load_seconds);
 }
 
+TEST(TrialCostsTest, WhereAVisitIsAStartNothingElseIsPrepared) {
+  TrialCosts costs = CostsOf(SomeSpeed(), 50, 1, true);
+  costs.starts_each_visit = true;
+  costs.around_seconds = 6;  // the start
+  costs.process_seconds = 30;
+  RuntimeSettings unpacked;
+  unpacked.repack = false;
+  const SpeedSubject defaults = Subject({});
+  // Three rounds of two starts: of the defaults, and of the candidate.
+  EXPECT_DOUBLE_EQ(BareRaceSeconds(costs), 3 * 7.5);
+  EXPECT_DOUBLE_EQ(FewestSeconds(costs, defaults, Subject(unpacked)), 3 * 7.5);
+  EXPECT_DOUBLE_EQ(FewestSeconds(costs, defaults, Subject(unpacked, Phases::kPrefill)), 3 * 6.5);
+  // A finalist's phases are measured in one start.
+  const auto subjects = ConfirmSubjects("m.gguf", {}, {unpacked});
+  EXPECT_DOUBLE_EQ(ConfirmSeconds(costs, subjects, 0), kConfirmRounds * 2 * 7.5);
+  EXPECT_EQ(PlanConfirmation(costs, subjects, 10 * 2 * 7.5).rounds, 10);
+  costs.starts_each_visit = false;
+  EXPECT_DOUBLE_EQ(BareRaceSeconds(costs), StartSeconds(costs));
+}
+
 TEST(PlanConfirmationTest, TakesAProcessForEachRoundWhereThereIsTime) {
   const auto subjects = ConfirmSubjects("m.gguf", {}, {WithUbatch(64)});
   ASSERT_EQ(subjects.size(), 3U);

@@ -170,13 +170,29 @@ Result<std::vector<RuntimeSettings>> Tuning::FindFinalists(
   return find();
 }
 
+TuneResult Tuning::Kept(const Error& why) {
+  result_.best_settings = options_.defaults;
+  result_.best_speed = result_.default_speed;
+  result_.gain = result_.prefill_gain = result_.decode_gain = {1, 1, 1};
+  result_.verdict = "the defaults are kept, no other setting was tried: " + why.what;
+  result_.too_short = why;
+  result_.seconds = Elapsed();
+  return result_;
+}
+
 Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   result_.asked = AskedOf(options_);
   result_.max_kv_kld = options_.max_kv_kld;
   result_.default_settings = options_.defaults;
   if (journal_.IsResumed())
     result_.notes.emplace_back("steps that an interrupted run had finished were not repeated");
-  TRY_STATUS(Probe());
+  TRY(const double needed, Probe());
+  if (needed > options_.budget_seconds) {
+    journal_.Remove();
+    const Error short_of_time = TooShortFor(needed);
+    if (!options_.keeps_where_short) return short_of_time;
+    return Kept(short_of_time);
+  }
   SpaceOptions space_options;
   space_options.defaults = options_.defaults;
   space_options.purpose = options_.purpose;

@@ -49,6 +49,8 @@ struct TuneOptions {
   std::function<double()> clock;
   // The meter starts a process for every visit, so that each figure is independent of the others.
   bool starts_for_each_visit = false;
+  // Where the budget holds no trial, the defaults' speed is the result; else that is an error.
+  bool keeps_where_short = false;
   std::string why_no_kv;  // no KV-cache type may be tried, for this reason; "": they may
   // Where finished steps are kept, so that an interrupted run goes on; "": nowhere.
   std::string journal_directory;
@@ -79,7 +81,8 @@ struct TuneResult {
   MeanInterval
       gain;  // time of the default / time of the best by the objective; {1, 1, 1}: it stays
   MeanInterval prefill_gain, decode_gain;
-  std::string verdict;  // one sentence
+  std::string verdict;             // one sentence
+  std::optional<Error> too_short;  // the budget held no trial (TuneOptions::keeps_where_short)
   std::vector<TuneTrialResult> trials;
   std::vector<NotTried> not_tried;
   std::vector<std::string> notes;  // what the reader should know of this run, one sentence each
@@ -91,11 +94,8 @@ struct TuneResult {
   double seconds = 0;
 };
 
-// Settings, "flash attention off, ubatch 256": what differs from the defaults.
-std::string Difference(const RuntimeSettings& defaults, const RuntimeSettings& settings);
-
-// kUsage where the budget doesn't suffice for one trial; kBusy where the machine is so busy that
-// nothing could be told.
+// kUsage where the budget doesn't suffice for one trial, unless that keeps the defaults; kBusy
+// where the machine is so busy that nothing could be told.
 Result<TuneResult> Tune(
     const std::string& model_path, const TuneOptions& options,
     const std::function<void(const std::string& stage, double share)>& progress = {});

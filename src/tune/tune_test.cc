@@ -279,6 +279,32 @@ TEST(TuneTimeTest, WhereTheTimeHoldsOneFinalistTheBetterOneIsConfirmed) {
   }
 }
 
+TEST(TuneTimeTest, WhereTheBudgetHoldsNoTrialTheDefaultsAreKeptIfThatIsWished) {
+  TuneOptions options = Quick();
+  options.budget_share = 0.5;
+  options.starts_for_each_visit = true;
+  StandIn stand_in;
+  // Three rounds and nine, of two starts each.
+  EXPECT_EQ(TuneWith(stand_in, 23, options).error().code, Code::kUsage);
+  EXPECT_TRUE(TuneWith(stand_in, 25, options).ok());
+  options.keeps_where_short = true;
+  EXPECT_FALSE(TuneWith(stand_in, 25, options)->too_short);
+  stand_in.calls.clear();
+  const auto result = TuneWith(stand_in, 23, options);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  EXPECT_EQ(stand_in.calls.size(), 1U);
+  EXPECT_EQ(result->best_settings, result->default_settings);
+  EXPECT_GT(result->best_speed.decode_tps.median, 0);
+  EXPECT_EQ(result->gain.mean, 1);
+  ASSERT_TRUE(result->too_short);
+  EXPECT_NE(result->too_short->hint.find("--budget 48s"), std::string::npos)
+      << result->too_short->hint;
+  EXPECT_NE(result->verdict.find("the defaults are kept, no other setting was tried: a budget of "
+                                 "46.0 s is too small"),
+            std::string::npos)
+      << result->verdict;
+}
+
 TEST(TuneTimeTest, EveryStepButTheFirstEndsWithTheBudget) {
   StandIn stand_in;
   TuneWith(stand_in, 30).value();

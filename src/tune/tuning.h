@@ -43,7 +43,9 @@ class Tuning {
   void LearnPace(double computed, double measuring);
   Result<bool> RaceAgain(const std::string& name, std::vector<TuneTrialResult>& trials,
                          double seconds);
-  Status Probe();
+  Result<double> Probe();
+  Error TooShortFor(double needed) const;
+  TuneResult Kept(const Error& why);
   bool FitsAfter(double& spent, const Variation& variation, double budget) const;
   std::vector<Variation> TakeWhatFits(double budget);
   std::vector<Variation> TakeFirst(double budget);

@@ -56,8 +56,9 @@ double Tuning::MostSeconds() const {
   return std::max(0.0, Left() - costs_.pace * costs_.process_seconds);
 }
 
-// What a visit takes, so that the number of candidates can be chosen for the budget.
-Status Tuning::Probe() {
+// The defaults' speed, and what a visit takes, so that the number of candidates can be chosen for
+// the budget. The seconds that are needed for one of them, all in all.
+Result<double> Tuning::Probe() {
   SpeedOptions speed = StageOptions(options_);
   speed.race = false;
   speed.rounds = kFewestRounds;
@@ -72,6 +73,7 @@ Status Tuning::Probe() {
   const auto needed_seconds = [&] {
     costs_ = CostsOf(defaults, options_.decode_tokens, options_.defaults.parallel,
                      speed.resident.has_value());
+    costs_.starts_each_visit = options_.starts_for_each_visit;
     // The first is to read the file; the other steps time fewer.
     const int loads = options_.meter   ? 1
                       : speed.resident ? 1 + kProbedLoads
@@ -79,8 +81,10 @@ Status Tuning::Probe() {
     costs_.process_seconds =
         std::max(0.0, spent - defaults.conditions.seconds - loads * costs_.load_seconds);
     // One candidate beside the defaults: raced, then confirmed; loaded and warmed up each time.
-    const double visit = VisitSeconds(costs_, Phases::kBoth);
-    return Elapsed() + (kFewestRounds + kConfirmRounds) * 2 * visit +
+    const double rounds =
+        (kFewestRounds + kConfirmRounds) * 2 * VisitSeconds(costs_, Phases::kBoth);
+    if (costs_.starts_each_visit) return Elapsed() + rounds;
+    return Elapsed() + rounds +
            2 * (costs_.load_seconds + costs_.fill_seconds +
                 2 * PrepareSeconds(costs_, itself, itself));
   };
@@ -91,21 +95,20 @@ Status Tuning::Probe() {
     options_.decode_tokens = std::max(kFewestDecoded, options_.decode_tokens / 2);
     needed = needed_seconds();
   }
-  if (needed > options_.budget_seconds) {
-    journal_.Remove();
-    const auto of_users = [&](double seconds) {
-      return options_.seconds_before + seconds / options_.budget_share;
-    };
-    return Error{
-        Code::kUsage,
-        fmt::format("a budget of {} is too small for one trial of this model here: it "
-                    "takes {}{}",
-                    FormatSeconds(of_users(options_.budget_seconds)),
-                    FormatSeconds(of_users(needed)),
-                    options_.budget_share < 1 ? ", with what is kept for later steps" : ""),
-        fmt::format("give --budget {}s or more, or a shorter prompt", std::ceil(of_users(needed)))};
-  }
-  return {};
+  return needed;
+}
+
+Error Tuning::TooShortFor(double needed) const {
+  const auto of_users = [&](double seconds) {
+    return options_.seconds_before + seconds / options_.budget_share;
+  };
+  return {
+      Code::kUsage,
+      fmt::format("a budget of {} is too small for one trial of this model here: it "
+                  "takes {}{}",
+                  FormatSeconds(of_users(options_.budget_seconds)), FormatSeconds(of_users(needed)),
+                  options_.budget_share < 1 ? ", with what is kept for later steps" : ""),
+      fmt::format("give --budget {}s or more, or a shorter prompt", std::ceil(of_users(needed)))};
 }
 
 // Whether it fits beside what was `spent`, which then includes it.
@@ -129,7 +132,7 @@ double Tuning::ReserveFor(const std::vector<Variation>& variations, double most)
 
 // The next of those that were not tried yet, each only where it could be confirmed afterwards.
 std::vector<Variation> Tuning::TakeWhatFits(double budget) {
-  double spent = StartSeconds(costs_);
+  double spent = BareRaceSeconds(costs_);
   std::vector<Variation> taken;
   std::erase_if(later_, [&](const Variation& variation) {
     const double most = std::min(budget, Left() - ReserveFor({variation}, 0));
@@ -160,7 +163,7 @@ std::vector<Variation> Tuning::TakeFirst(double budget) {
 }
 
 void Tuning::LeaveOutWhatTakesTooLong(std::vector<Combination>& combinations, double budget) {
-  double spent = StartSeconds(costs_);
+  double spent = BareRaceSeconds(costs_);
   std::erase_if(combinations, [&](const Combination& combination) {
     if (FitsAfter(spent, combination.variation, budget)) return false;
     // Prefill and decode of one bear the same name, and so does what won alone.
@@ -241,7 +244,7 @@ Result<bool> Tuning::RaceLater(std::vector<TuneTrialResult>& trials, double seco
 // Whoever isn't decided, in another process. False: nobody, or there is no time.
 Result<bool> Tuning::RaceAgain(const std::string& name, std::vector<TuneTrialResult>& trials,
                                double seconds) {
-  double spent = StartSeconds(costs_);
+  double spent = BareRaceSeconds(costs_);
   std::vector<size_t> places;
   std::vector<Variation> variations;
   for (const size_t i : UndecidedOf(trials)) {
