@@ -1,6 +1,9 @@
 // measure, tune and compare through a llama-server: a made-up one, whose figures are known, and a
 // real one where TRIMMA_TEST_LLAMA_SERVER names one.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <regex>
 
 #include "support/fake_llama_server.h"
 #include "support/program.h"
@@ -85,6 +88,29 @@ TEST_F(LlamaServerCli, AFirstModelThatCannotStartLeavesTheOthersFigures) {
 TEST_F(LlamaServerCli, ABudgetThatIsTooSmallIsSpokenOfAsTheUserGaveIt) {
   ExpectRefused(box_, Through({"tune", "tiny.gguf", "--budget", "1s", "--prompt-tokens", "20"}),
                 Code::kUsage, "with what is kept for later steps");
+}
+
+TEST_F(LlamaServerCli, WhereNoSettingCanBeTriedGuessingMayStillBe) {
+  const Words words = {"tune", "tiny.gguf", "--prompt-tokens", "20", "--threads", "1", "--budget"};
+  const auto with = [&](const std::string& budget) {
+    Words all = words;
+    all.push_back(budget);
+    return Through(all);
+  };
+  const ProgramEnd refused = box_.Run(with("0.1s"));
+  std::smatch takes;
+  ASSERT_TRUE(std::regex_search(refused.err, takes, std::regex(R"(--budget (\d+)s or more)")))
+      << refused.err;
+  const ProgramEnd end =
+      box_.Run(Through({"tune", "tiny.gguf", "--prompt-tokens", "20", "--threads", "1", "--json",
+                        "--budget", fmt::format("{:.1f}s", 0.7 * std::stod(takes[1]))}));
+  const Json document = end.document();
+  if (!document.contains("too_short") || document["too_short"].is_null())
+    GTEST_SKIP() << "this machine's speed changed meanwhile";
+  EXPECT_TRUE(document["trials"].empty());
+  EXPECT_FALSE(document["not_tried"].empty());
+  EXPECT_EQ(document["best"]["settings"], document["default"]["settings"]);
+  EXPECT_FALSE(document["speculation"]["trials"].empty()) << document["speculation"].dump(1);
 }
 
 TEST_F(LlamaServerCli, ADraftOfAnotherVocabularyIsRefusedBeforeAnythingStarts) {

@@ -254,8 +254,9 @@ Status MeasureAndTune(Run& run, Steps& steps) {
   TuneOptions tune;
   tune.defaults = placing.settings;
   tune.other = placing.other;
-  tune.budget_seconds =
-      TuningShare(run.record.after.quality.has_value(), same_weights) * run.options.seconds;
+  const OtherSteps others = {run.record.after.quality.has_value(), run.options.text.has_value(),
+                             same_weights};
+  tune.budget_seconds = TuningShare(others) * run.options.seconds;
   tune.cores = run.record.machine.cpu.cores;
   tune.threads = run.record.machine.cpu.threads;
   tune.text_file = run.options.text;
@@ -316,15 +317,17 @@ Status JudgeSettings(Run& run, Steps& steps) {
   quality.chunk = JudgingChunk(TrainedContext(run.model.file));
   quality.generate_seconds = kJudgingTextShare * run.options.seconds;
   quality.budget_seconds = kJudgingShare * run.options.seconds;
-  const auto result =
-      MeasureQuality({run.model.local.path, ReferenceSettings(run.record.before.settings)},
-                     {{run.record.files.model, run.record.after.settings}}, quality,
-                     [&](double share) { run.progress.Update("measuring quality", share); });
-  if (!result.ok() && result.error().code == Code::kNoFit && run.record.weights_kept()) {
+  const Judged reference = {run.model.local.path, ReferenceSettings(run.record.before.settings)};
+  const Judged outcome = {run.record.files.model, run.record.after.settings};
+  const auto result = MeasureQuality(reference, {outcome}, quality, [&](double share) {
+    run.progress.Update("measuring quality", share);
+  });
+  if (!result.ok() && result.error().code == Code::kNoFit && !run.record.machine.gpus.empty() &&
+      outcome.settings.use_gpu && IsSameOnHost(reference, outcome)) {
     run.record.notes.emplace_back(
-        "the graphics cards don't hold the model under both settings at once, and on the host "
-        "these "
-        "are the same: what moving layers changes in the answers, rounding, was not measured");
+        "quality was not measured: the graphics cards don't hold the model under both settings at "
+        "once, and on the host these would be one and the same");
+    steps.End("measure quality");
     return {};
   }
   if (!result.ok()) return result.error();

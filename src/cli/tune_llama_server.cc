@@ -133,7 +133,7 @@ Result<LlamaServerTuned> TuneThroughLlamaServer(
   TRY(tuned.speculation, TuneSpeculation(server, guess, [&](double share) {
         if (progress) progress("trying speculation", share);
       }));
-  if (tuned.result.too_short && tuned.speculation.trials.empty()) return *tuned.result.too_short;
+  if (tuned.result.too_short && tuned.speculation.too_short) return *tuned.result.too_short;
   const auto asked = static_cast<size_t>(tuned.speculation.prompts);
   const size_t all = guess.prompts.size();
   const std::string of_all =

@@ -11,7 +11,7 @@ Result<KeptOrTuned> TuneOrKeep(const std::string& model_path, const TuneOptions&
   if (tuned.ok()) return KeptOrTuned{std::move(*tuned), std::nullopt};
   if (tuned.error().code != Code::kBusy && tuned.error().code != Code::kUsage) return tuned.error();
   SpeedOptions speed;
-  speed.budget_seconds = options.budget_seconds / 2;
+  speed.budget_seconds = options.budget_seconds / 4;
   speed.processes = kSpeedProcesses;
   TRY(const auto measured, MeasureSpeed({{model_path, options.defaults, Phases::kBoth}}, speed,
                                         [&](double share) { say("measuring speed", share); }));

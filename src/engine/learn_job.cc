@@ -45,10 +45,12 @@ Status LookAt(
       steady = StaysAsFree(FreeBytes, kLookedAt);
     });
     if (!done.ok()) return done.error();
-    if (!steady) continue;
     const auto until = std::chrono::steady_clock::now() + kGivenBack;
     do {
-      if (IsAsFree(before, FreeBytes())) return {};
+      if (IsAsFree(before, FreeBytes())) {
+        if (steady) return {};
+        break;
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     } while (std::chrono::steady_clock::now() < until);
   }

@@ -43,6 +43,30 @@ TEST(RuntimeTest, JsonRoundTrip) {
   }
 }
 
+TEST(RuntimeTest, WhatDiffersIsNamed) {
+  RuntimeSettings settings;
+  EXPECT_EQ(Difference(settings, settings), "");
+  settings.ubatch = 64;
+  settings.kv_k = "q8_0";
+  settings.load_mode = LoadMode::kRead;
+  EXPECT_EQ(Difference({}, settings), "ubatch 64, KV cache q8_0/f16, load mode none");
+  settings.gpu_layers = 3;
+  EXPECT_EQ(Difference({}, settings), "ubatch 64, KV cache q8_0/f16, GPU layers 3, load mode none");
+  RuntimeSettings without;
+  without.context = 512;
+  without.use_gpu = false;
+  EXPECT_EQ(Difference({}, without), "context 512, GPUs left out");
+  EXPECT_EQ(Difference(without, {}), "context 4096, GPU layers default");
+  // No field may differ unsaid.
+  const Json odd = ToJson(Unusual());
+  for (const auto& field : odd.items()) {
+    Json one = ToJson(RuntimeSettings());
+    if (one[field.key()] == field.value()) continue;
+    one[field.key()] = field.value();
+    EXPECT_NE(Difference({}, RuntimeSettingsFromJson(one).value()), "") << field.key();
+  }
+}
+
 TEST(RuntimeTest, JsonFieldsAreStable) {
   EXPECT_EQ(ToJson(Unusual()).dump(),
             "{\"batch\":64,\"context\":131072,\"flash_attention\":\"off\",\"gpu_layers\":0,"

@@ -68,6 +68,7 @@ class Speculating {
       result_.verdict = "no speculation was tried: this llama-server offers none";
     } else if (Left() <= 0) {
       result_.verdict = "no speculation was tried: no time was left";
+      result_.too_short = true;
     } else if (TakePromptsThatFit()) {
       const Status tried = Try(std::move(speculations.tried));
       if (!tried.ok() && IsInterrupt(tried.error())) return tried.error();
@@ -89,7 +90,7 @@ class Speculating {
     TRY(Answers plain, Plain());
     DropPromptsForTime(plain);
     if (asked_.size() < wish_.prompts.size()) {
-      result_.notes.push_back(fmt::format("{} of {} prompts were asked: for more no time was left",
+      result_.notes.push_back(fmt::format("{} of {} prompts were taken: for more no time was left",
                                           asked_.size(), wish_.prompts.size()));
     }
     TakeWhatFits(std::move(speculations));
@@ -103,6 +104,7 @@ class Speculating {
     const size_t fit = PromptsThatFit(
         wish_.plain, {wish_.prompts, wish_.most_tokens, kFewestStarts, wish_.budget_seconds});
     if (fit == 0) {
+      result_.too_short = true;
       result_.verdict = fmt::format(
           "no speculation was tried: one start with an answer takes about {}, and there was no "
           "time for {} of them",
@@ -216,6 +218,7 @@ class Speculating {
       result_.trials.back().speculation = std::move(speculation);
     }
     if (result_.trials.empty()) {
+      result_.too_short = true;
       result_.verdict = fmt::format(
           "no speculation was tried: one start with its answers takes {}, and there "
           "was no time for a dozen",

@@ -56,6 +56,7 @@ struct SpeculationResult {
   int same_answers = 0;       // of the best, in the confirmation's last turn
   bool plain_repeats = true;  // the plain server said the same in all its starts
   std::string verdict;        // one sentence, also of what broke it off
+  bool too_short = false;     // no time was left for a single way of guessing
   // What was done otherwise than wished, a sentence each.
   std::vector<std::string> notes;
   double seconds = 0;

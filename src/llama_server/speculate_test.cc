@@ -13,7 +13,7 @@ class FakeSpeculationTest : public testing::Test {
   Result<SpeculationResult> Tune(const std::string& mode, double seconds) {
     SpeculationWish wish;
     wish.subject.path = "m.gguf";
-    wish.prompts = {"Why is the sky blue?", "Count."};
+    wish.prompts = prompts_;
     wish.most_tokens = 16;
     wish.budget_seconds = seconds;
     wish.most_rounds = 2;
@@ -22,6 +22,7 @@ class FakeSpeculationTest : public testing::Test {
     return TuneSpeculation(FakeLlamaServer(tree_ / "llama-server", mode), wish, {});
   }
   AnswerCosts plain_;
+  std::vector<std::string> prompts_ = {"Why is the sky blue?", "Count."};
   const TempTree tree_;
 };
 
@@ -57,6 +58,21 @@ TEST_F(FakeSpeculationTest, WithoutTimeNothingIsClaimed) {
   EXPECT_TRUE(result->trials.empty());
   EXPECT_EQ(result->not_tried.size(), 3U) << "the draft that wasn't named, and two by n-grams";
   EXPECT_NE(result->verdict.find("no time for a dozen"), std::string::npos) << result->verdict;
+  EXPECT_TRUE(result->too_short);
+}
+
+TEST_F(FakeSpeculationTest, PromptsAreDroppedWhereStartsTakeLongerThanTheTimeHolds) {
+  // Answers of 20 ms each, in ten starts or more.
+  prompts_.assign(60, "Count.");
+  const auto result = Tune("works", 6);
+  ASSERT_TRUE(result.ok()) << result.error().what;
+  if (result->too_short) GTEST_SKIP() << "a start alone takes too long here: " << result->verdict;
+  EXPECT_LT(result->prompts, 60);
+  ASSERT_FALSE(result->trials.empty());
+  EXPECT_EQ(result->trials[0].same_answers, result->prompts);
+  EXPECT_TRUE(result->plain_repeats);
+  ASSERT_EQ(result->notes.size(), 1U);
+  EXPECT_NE(result->notes[0].find("of 60 prompts"), std::string::npos) << result->notes[0];
 }
 
 TEST_F(FakeSpeculationTest, WhatCannotFitIsNotEvenStarted) {
@@ -81,6 +97,7 @@ TEST_F(FakeSpeculationTest, AServerThatDiesIsAVerdict) {
   const auto result = Tune("dies", 60);
   ASSERT_TRUE(result.ok()) << result.error().what;
   EXPECT_FALSE(result->best);
+  EXPECT_FALSE(result->too_short) << "more time wouldn't help";
   EXPECT_NE(result->verdict.find("broken off, none is chosen"), std::string::npos)
       << result->verdict;
   EXPECT_NE(result->verdict.find("failed to load model"), std::string::npos) << result->verdict;

@@ -25,17 +25,6 @@ Judged OnHost(Judged judged) {
   return judged;
 }
 
-// Without cards, on which layers lie elsewhere.
-bool IsSameOnHost(const Judged& a, const Judged& b) {
-  const auto bare = [](const Judged& judged) {
-    RuntimeSettings settings = OnHost(judged).settings;
-    settings.gpu_layers.reset();
-    settings.host_tensors.clear();
-    return settings;
-  };
-  return a.path == b.path && bare(a) == bare(b);
-}
-
 Result<Judgement> JudgementFromJson(const Json& json) {
   Judgement judgement;
   for (const Json& item : json.at("qualities")) {
@@ -77,6 +66,13 @@ const char* HostWords(LeftCards left) {
   }
   CHECK(false);
   return "";
+}
+
+bool IsSameOnHost(const Judged& a, const Judged& b) {
+  const RuntimeSettings& s = a.settings;
+  const RuntimeSettings& t = b.settings;
+  return a.path == b.path && s.kv_k == t.kv_k && s.kv_v == t.kv_v &&
+         s.flash_attention == t.flash_attention && s.ubatch == t.ubatch && s.repack == t.repack;
 }
 
 std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,

@@ -97,6 +97,10 @@ struct Judgement {
   double scoring_seconds = 0;  //   and in comparing what they predict
 };
 
+// Whether both would predict the same if the cards were left out: one file, whose settings differ
+// at most in what lies on the cards, and in what changes no sum.
+bool IsSameOnHost(const Judged& a, const Judged& b);
+
 // What leaves the cards next, where they have no room; nullopt: nothing more can, or on the host no
 // candidate would be another than the reference, whose divergence from itself says nothing.
 std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,

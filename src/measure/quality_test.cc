@@ -29,6 +29,7 @@ TEST(NextOffCardsTest, WhatOnlyLiesElsewhereOnTheCardIsNotComparedWithItselfOnTh
   Judged moved = reference;
   reference.settings.gpu_layers = 28;
   moved.settings.host_tensors = {"ffn"};
+  moved.settings.threads = 3;
   EXPECT_EQ(NextOffCards(LeftCards::kNone, reference, {moved}), std::nullopt);
   Judged quantised = moved;
   quantised.settings.kv_k = "q8_0";

@@ -1,4 +1,4 @@
-// The record in about ten lines for a terminal.
+// The record in about a dozen lines for a terminal.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -47,7 +47,8 @@ double PrepareSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
 // Getting its context, and its model, back where another's had to make room; 0: it needn't.
 double SwitchSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                      const SpeedSubject& candidate);
-// One round of it, with its share of the anchor's visits and of what it makes the anchor do anew.
+// One round of it, with its share of the anchor's visits (unless BareRaceSeconds() has them) and of
+// what it makes the anchor do anew.
 double RoundSeconds(const TrialCosts& costs, const SpeedSubject& defaults,
                     const SpeedSubject& candidate);
 // Both, of the fewest rounds.

@@ -170,29 +170,8 @@ Result<std::vector<RuntimeSettings>> Tuning::FindFinalists(
   return find();
 }
 
-TuneResult Tuning::Kept(const Error& why) {
-  result_.best_settings = options_.defaults;
-  result_.best_speed = result_.default_speed;
-  result_.gain = result_.prefill_gain = result_.decode_gain = {1, 1, 1};
-  result_.verdict = "the defaults are kept, no other setting was tried: " + why.what;
-  result_.too_short = why;
-  result_.seconds = Elapsed();
-  return result_;
-}
-
-Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
-  result_.asked = AskedOf(options_);
-  result_.max_kv_kld = options_.max_kv_kld;
-  result_.default_settings = options_.defaults;
-  if (journal_.IsResumed())
-    result_.notes.emplace_back("steps that an interrupted run had finished were not repeated");
-  TRY(const double needed, Probe());
-  if (needed > options_.budget_seconds) {
-    journal_.Remove();
-    const Error short_of_time = TooShortFor(needed);
-    if (!options_.keeps_where_short) return short_of_time;
-    return Kept(short_of_time);
-  }
+// What may be tried, into later_.
+void Tuning::FindSpace(const ModelFacts& facts) {
   SpaceOptions space_options;
   space_options.defaults = options_.defaults;
   space_options.purpose = options_.purpose;
@@ -205,8 +184,43 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   result_.not_tried = space.not_tried;
   result_.not_tried.insert(result_.not_tried.end(), options_.other.not_tried.begin(),
                            options_.other.not_tried.end());
-  const double alone_budget = kAloneShare * options_.budget_seconds;
   later_ = std::move(space.variations);
+}
+
+// What every end has.
+void Tuning::Finish() {
+  for (const Variation& variation : later_)
+    result_.not_tried.push_back({variation.what, "no time was left for it"});
+  for (std::string& note : NotesOn(disturbance_)) result_.notes.push_back(std::move(note));
+  journal_.Remove();
+  result_.seconds = Elapsed();
+}
+
+TuneResult Tuning::Kept(const Error& why) {
+  result_.best_settings = options_.defaults;
+  result_.best_speed = result_.default_speed;
+  result_.gain = result_.prefill_gain = result_.decode_gain = {1, 1, 1};
+  result_.verdict = "the defaults are kept, no other setting was tried: " + why.what;
+  result_.too_short = why;
+  Finish();
+  return result_;
+}
+
+Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
+  result_.asked = AskedOf(options_);
+  result_.max_kv_kld = options_.max_kv_kld;
+  result_.default_settings = options_.defaults;
+  if (journal_.IsResumed())
+    result_.notes.emplace_back("steps that an interrupted run had finished were not repeated");
+  TRY(const double needed, Probe());
+  FindSpace(facts);
+  if (needed > options_.budget_seconds) {
+    const Error short_of_time = TooShortFor(needed);
+    if (options_.keeps_where_short) return Kept(short_of_time);
+    journal_.Remove();
+    return short_of_time;
+  }
+  const double alone_budget = kAloneShare * options_.budget_seconds;
   std::vector<TuneTrialResult> alone;
   if (!later_.empty()) {
     const auto first = TakeFirst(alone_budget - Elapsed());
@@ -224,8 +238,6 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   TRY(auto finalists, FindFinalists(alone, combinations, together));
   finalists = WhoseRoundsFit(std::move(finalists));
   Renew(result_.trials, alone);
-  for (const Variation& variation : later_)
-    result_.not_tried.push_back({variation.what, "no time was left for it"});
   Choice decision;
   decision.settings = options_.defaults;
   if (!finalists.empty()) {
@@ -254,9 +266,7 @@ Result<TuneResult> Tuning::Run(const ModelFacts& facts) {
   result_.decode_gain = decision.decode;
   result_.verdict =
       VerdictOf(decision, options_, SecondsOf(options_, result_.default_speed), later_.size());
-  for (std::string& note : NotesOn(disturbance_)) result_.notes.push_back(std::move(note));
-  journal_.Remove();
-  result_.seconds = Elapsed();
+  Finish();
   return result_;
 }
 

@@ -55,6 +55,7 @@ Json ToJson(const TuneResult& result) {
       {"decode_gain", result.decode_gain.mean},
       {"decode_gain_ci95", Interval(result.decode_gain)},
       {"verdict", result.verdict},
+      {"too_short", result.too_short ? ErrorToJson(*result.too_short) : Json()},
       {"kv_quality", result.kv_quality ? ToJson(*result.kv_quality) : Json()},
       {"kv_text", result.kv_text ? ToJson(*result.kv_text) : Json()},
       {"max_kld", result.max_kv_kld},

@@ -129,15 +129,6 @@ TEST(TuneTest, AFinishedStepIsNotRepeatedByTheNextRun) {
   EXPECT_FALSE(std::filesystem::exists(tree / name)) << "the question is answered";
 }
 
-TEST(TuneTest, SettingsThatDifferAreNamed) {
-  RuntimeSettings settings;
-  EXPECT_EQ(Difference(settings, settings), "");
-  settings.ubatch = 64;
-  settings.kv_k = "q8_0";
-  settings.load_mode = LoadMode::kRead;
-  EXPECT_EQ(Difference({}, settings), "ubatch 64, KV cache q8_0/f16, load mode none");
-}
-
 TEST(TuneTest, DefaultsThatCannotRunAreAnError) {
   const TempTree tree;
   const std::string path = WriteTinyModel(tree / "tiny.gguf");
@@ -296,6 +287,8 @@ TEST(TuneTimeTest, WhereTheBudgetHoldsNoTrialTheDefaultsAreKeptIfThatIsWished) {
   EXPECT_EQ(result->best_settings, result->default_settings);
   EXPECT_GT(result->best_speed.decode_tps.median, 0);
   EXPECT_EQ(result->gain.mean, 1);
+  EXPECT_FALSE(TimeWasLeftForAll(*result));
+  EXPECT_TRUE(ToJson(*result).at("too_short").is_object());
   ASSERT_TRUE(result->too_short);
   EXPECT_NE(result->too_short->hint.find("--budget 48s"), std::string::npos)
       << result->too_short->hint;

@@ -46,6 +46,8 @@ class Tuning {
   Result<double> Probe();
   Error TooShortFor(double needed) const;
   TuneResult Kept(const Error& why);
+  void FindSpace(const ModelFacts& facts);
+  void Finish();
   bool FitsAfter(double& spent, const Variation& variation, double budget) const;
   std::vector<Variation> TakeWhatFits(double budget);
   std::vector<Variation> TakeFirst(double budget);
