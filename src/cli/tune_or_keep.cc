@@ -10,6 +10,7 @@ Result<KeptOrTuned> TuneOrKeep(const std::string& model_path, const TuneOptions&
   auto tuned = Tune(model_path, options, say);
   if (tuned.ok()) return KeptOrTuned{std::move(*tuned), std::nullopt};
   if (tuned.error().code != Code::kBusy && tuned.error().code != Code::kUsage) return tuned.error();
+  // Tuning may have spent all that it had.
   SpeedOptions speed;
   speed.budget_seconds = options.budget_seconds / 4;
   speed.processes = kSpeedProcesses;

@@ -110,7 +110,7 @@ std::optional<LeftCards> NextOffCards(LeftCards left, const Judged& reference,
 // several share are loaded once. Where the cards don't hold them beside each other, the reference
 // is evaluated on the host, or else all are (at once where a candidate is the reference's file,
 // whose loss would be the devices' difference), and the qualities say so. kInvalid: vocabularies
-// differ, or the text is too short.
+// differ, or the text is too short. kNoFit: no room, and NextOffCards() knows no way.
 Result<Judgement> JudgeQuality(const Judged& reference, const std::vector<Judged>& candidates,
                                const QualityOptions& options,
                                const std::function<void(double)>& progress = {});

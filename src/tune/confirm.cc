@@ -23,16 +23,14 @@ Cost CostOf(const TrialCosts& costs, const std::vector<SpeedSubject>& subjects) 
   double back = 0;
   cost.round = visit;
   for (size_t i = 1; i < subjects.size(); ++i) {
-    cost.round += VisitSeconds(costs, subjects[i].phases);
+    const double its = VisitSeconds(costs, subjects[i].phases);
     // A finalist's two candidates share what is loaded, and a visit that is a start.
     if (i % 2 == 0) {
-      if (costs.starts_each_visit) {
-        cost.round -= costs.around_seconds;
-        continue;
-      }
-      cost.start += VisitSeconds(costs, subjects[i].phases);
+      cost.start += costs.starts_each_visit ? 0 : its;
+      cost.round += costs.starts_each_visit ? its - costs.around_seconds : its;
       continue;
     }
+    cost.round += its;
     cost.start += PrepareSeconds(costs, subjects[0], subjects[i]);
     const double there = SwitchSeconds(costs, subjects[0], subjects[i]);
     cost.round += there;
